@@ -1,0 +1,23 @@
+"""mmer: emotion from a person's face, surroundings and voice, in real time.
+
+Importing this package is cheap and never imports torch; the two names a user needs come in lazily::
+
+    from mmer import Recognizer
+    print(Recognizer.load("models").predict("clip.mp4").label)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Prediction", "Recognizer", "__version__"]
+
+if TYPE_CHECKING:
+    from mmer.recognizer import Prediction, Recognizer
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Prediction", "Recognizer"):
+        from mmer import recognizer
+
+        return getattr(recognizer, name)
+    raise AttributeError(f"module 'mmer' has no attribute {name!r}")

@@ -1,0 +1,139 @@
+"""A clip, the unit of every corpus; manifests of clips; splits that keep speakers apart.
+
+A clip is one trial of one speaker with one label. Files that hold the same trial (RAVDESS publishes an
+audio-visual, a video-only and an audio-only file of each) are one clip, never three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from mmer.labels import EMOTIONS
+
+if TYPE_CHECKING:
+    from mmer.config import Split
+
+SplitName = Literal["train", "val", "test"]
+MANIFEST = "clips.parquet"
+
+
+class Clip(BaseModel):
+    """One row of a manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clip_id: str
+    """Unique in its corpus; the name of its sample's file. Letters, digits, dot, dash and underscore only."""
+    corpus: str
+    speaker: str
+    """Unique in its corpus. For a corpus that knows no speakers (face images), the image's own id."""
+    sex: Literal["female", "male", "unknown"] = "unknown"
+    label: str
+    """The intended emotion, one of `EMOTIONS`."""
+    votes: tuple[float, ...] | None = None
+    """Where people voted: their distribution over `EMOTIONS`, summing to 1."""
+    intensity: Literal["low", "normal", "high", "unknown"] = "unknown"
+    split: SplitName | None = None
+    """An official split, or the one `assign_splits` gave; None until then."""
+    fold: int | None = None
+    """The cross-validation fold, from 1, in which this speaker is tested."""
+    path: str
+    """The clip's file, relative to the corpus's raw folder."""
+    voice_path: str | None = None
+    """Where the voice lies in a file of its own beside a silent video."""
+    sha256: str = ""
+    """Of the file at `path`."""
+    duration_s: float = 0.0
+    has_face: bool = False
+    """Whether a face was found in at least one step (before cropping: whether there is a picture)."""
+    has_voice: bool = False
+    """Whether a voice was loud enough in at least one step (before extraction: whether sound is expected)."""
+    steps: int = 0
+    face_rate: float = 0.0
+    """Share of the steps with a picture in which a face was found."""
+    voice_rate: float = 0.0
+    """Share of the steps in which the voice is present."""
+    hidden: Literal["none", "covered", "away", "unknown"] = "unknown"
+    """Whether the face is known to be hidden for a part of the clip (the demo corpus knows)."""
+
+    @field_validator("clip_id")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not value or not all(c.isalnum() or c in "._-" for c in value) or value.startswith("."):
+            raise ValueError(f"clip_id {value!r} cannot be a file name: use letters, digits, '.', '_' and '-'")
+        return value
+
+    @field_validator("label")
+    @classmethod
+    def _known_label(cls, value: str) -> str:
+        if value not in EMOTIONS:
+            raise ValueError(f"label {value!r} is none of {', '.join(EMOTIONS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _votes_are_a_distribution(self) -> Clip:
+        if self.votes is not None and (len(self.votes) != len(EMOTIONS) or abs(sum(self.votes) - 1) > 1e-6):
+            raise ValueError(f"votes of {self.clip_id} must be {len(EMOTIONS)} shares that sum to 1")
+        return self
+
+    @property
+    def target(self) -> int:
+        """Index of the intended label in `EMOTIONS`."""
+        return EMOTIONS.index(self.label)
+
+    @property
+    def person(self) -> str:
+        """The speaker, unique over all corpora."""
+        return f"{self.corpus}/{self.speaker}"
+
+    @property
+    def sample(self) -> str:
+        """Path of the prepared sample below `data/processed` (or `data/interim`)."""
+        return f"{self.corpus}/{self.clip_id}.npz"
+
+
+def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
+    """Write clips as parquet, ordered by corpus and id so that the same clips give the same bytes."""
+    import pandas as pd
+
+    rows = sorted((c.model_dump() for c in clips), key=lambda r: (r["corpus"], r["clip_id"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(rows, columns=list(Clip.model_fields))
+    frame["fold"] = frame["fold"].astype("Int64")
+    frame.to_parquet(path, index=False)
+
+
+def read_manifest(path: Path) -> list[Clip]:
+    """Read what `write_manifest` wrote."""
+    import pyarrow.parquet as pq
+
+    return [Clip(**row) for row in pq.read_table(path).to_pylist()]
+
+
+def assign_splits(clips: Sequence[Clip], split: Split) -> list[Clip]:
+    """Give each clip without an official split the one of its speaker's fold.
+
+    Speakers of `split.test_fold` are tested, those of `split.val_fold` validate, all others train. A speaker has
+    one fold, so no speaker is ever on two sides. A clip without a fold trains.
+    """
+
+    def of(clip: Clip) -> SplitName:
+        if clip.split is not None:
+            return clip.split
+        if clip.fold == split.test_fold:
+            return "test"
+        return "val" if clip.fold == split.val_fold else "train"
+
+    return [c.model_copy(update={"split": of(c)}) for c in clips]
+
+
+def speakers_on_two_sides(clips: Iterable[Clip]) -> list[str]:
+    """Speakers that stand in more than one split: always a mistake. An empty list is what one wants."""
+    sides: dict[str, set[str | None]] = {}
+    for clip in clips:
+        sides.setdefault(clip.person, set()).add(clip.split)
+    return sorted(person for person, found in sides.items() if len(found) > 1)

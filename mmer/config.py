@@ -1,0 +1,300 @@
+"""The typed parameters: `params.yaml` as one object, validated once and passed down.
+
+Nothing else in the project reads a setting from a file or a global.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+#: Corpora whose raw files are pinned by a `.dvc` file instead of being fetched by the download stage.
+PINNED = ("demo",)
+
+
+class ConfigError(ValueError):
+    """params.yaml cannot be used; the message names the key, the cause and the nearest right one."""
+
+
+class Block(BaseModel):
+    """A part of params.yaml: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Split(Block):
+    """Which folds of speakers are held out."""
+
+    test_fold: int = Field(1, ge=1)
+    val_fold: int = Field(2, ge=1)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Split:
+        if self.test_fold == self.val_fold:
+            raise ValueError("test_fold and val_fold must differ: nothing may be tuned on the test speakers")
+        return self
+
+
+class Input(Block):
+    """What a model sees; stored in its graph, so that recognition needs no params.yaml."""
+
+    step_s: float = Field(0.2, gt=0, le=1)
+    """Seconds between two steps. Step k (from 0) stands at (k + 1) * step_s."""
+    voice_window_s: float = Field(0.6, gt=0, le=5)
+    """Length of the voice window that ends at each step."""
+    face_size: int = Field(64, ge=32, le=112, multiple_of=16)
+    """Side of the face crop, pixels."""
+    scene_size: int = Field(64, ge=32, le=224, multiple_of=16)
+    """Side of the whole image made small, pixels."""
+
+
+class Media(Block):
+    """Limits and rules of decoding."""
+
+    frame_side: int = Field(640, ge=64)
+    """Frames are shrunk to at most this long side, pixels."""
+    silence_dbfs: float = Field(-50, lt=0)
+    """A voice window below this level (RMS, dB of full scale) is silence."""
+    max_duration_s: float = Field(600, gt=0)
+    max_pixels: int = Field(9_000_000, gt=0)
+    """Largest picture that is decoded (a little over 4K UHD)."""
+    timeout_s: float = Field(120, gt=0)
+    """Seconds that decoding one file may take."""
+
+
+class Faces(Block):
+    """Detection (MTCNN), tracking and cropping."""
+
+    min_face: int = Field(40, ge=12)
+    """Smallest face looked for, pixels of the shrunk frame."""
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    """Of the P-, R- and O-Net."""
+    margin: float = Field(0.1, ge=-0.4, le=1)
+    """Added on each side of the detected box, as a share of its size, before it is made square."""
+    max_gap_s: float = Field(0.6, ge=0)
+    """A face that is lost for no longer keeps its last box."""
+
+
+class Download(Block):
+    """Which corpora are fetched."""
+
+    corpora: tuple[str, ...] = ()
+
+
+class Prepare(Block):
+    """How work over clips is spread."""
+
+    workers: int = -1
+    """Processes; -1 is one per core."""
+    backend: str = "loky"
+    """joblib's backend: loky on one machine; dask or ray on a cluster."""
+    max_bad_fraction: Share = 0.02
+    """Share of a corpus's clips that may be unreadable (each is reported and skipped) before the stage fails."""
+
+
+class Validate(Block):
+    """Limits of the data checks whose breach is a warning or an error (mmer/validation.py says which)."""
+
+    min_face_rate: Share = 0.7
+    """Least share of steps with a face, over the clips of a corpus that have a picture."""
+    min_speakers: int = Field(3, ge=1)
+    """Least number of test speakers."""
+    max_class_ratio: float = Field(10, ge=1)
+    """Most frequent over least frequent emotion."""
+
+
+class FaceNet(Block):
+    """MobileFaceNet."""
+
+    width: float = Field(0.25, gt=0, le=1)
+    embedding: int = Field(128, ge=8)
+
+
+class SceneNet(Block):
+    """The shallow CNN on the whole image."""
+
+    channels: int = Field(8, ge=4)
+    embedding: int = Field(64, ge=8)
+
+
+class VoiceNet(Block):
+    """The 1D CNN on the waveform."""
+
+    channels: int = Field(24, ge=4)
+    embedding: int = Field(128, ge=8)
+
+
+class Temporal(Block):
+    """The LSTM over steps."""
+
+    hidden: int = Field(96, ge=8)
+
+
+class Model(Block):
+    """The network's size."""
+
+    face: FaceNet = FaceNet()
+    scene: SceneNet = SceneNet()
+    voice: VoiceNet = VoiceNet()
+    temporal: Temporal = Temporal()
+
+
+class Train(Block):
+    """One training."""
+
+    epochs: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=2)
+    lr: float = Field(0.002, gt=0)
+    """Peak learning rate of AdamW under one cosine cycle."""
+    weight_decay: float = Field(0.01, ge=0)
+    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    modality_dropout: float = Field(0.15, ge=0, lt=1)
+    """Chance, per clip and modality, that a modality is hidden (never all that a clip has)."""
+    auxiliary: float = Field(0.3, ge=0)
+    """Weight of each branch's own loss."""
+    augment: Share = 0.5
+    """Strength of the augmentation, 0 (none) to 1."""
+
+
+class Range(Block):
+    """An interval of the search space."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("low must be below high, and above 0 where log is true")
+        return self
+
+
+class Tune(Block):
+    """The hyperparameter search."""
+
+    trials: int = Field(8, ge=1)
+    epochs: int = Field(4, ge=1)
+    """Epochs of one trial."""
+    space: dict[str, Range] = {}
+    """Keys of `train` and the interval each is searched in; the first trial is `train` as it is written."""
+    storage: str | None = None
+    """URL of a shared Optuna storage; by default a SQLite file under `.mmer/`."""
+
+    @model_validator(mode="after")
+    def _keys_of_train(self) -> Tune:
+        for key in self.space:
+            if key not in Train.model_fields:
+                raise ValueError(f"{key!r} is no key of train.{_suggest(key, Train.model_fields)}")
+        return self
+
+
+class Evaluate(Block):
+    """How results are told."""
+
+    bootstrap: int = Field(1000, ge=100)
+    """Resamples of the test speakers behind each 95% interval."""
+
+
+class Package(Block):
+    """What a graph must keep of the network it was exported from."""
+
+    max_difference: float = Field(1e-3, gt=0)
+    """Largest difference of a probability, over all test clips."""
+
+
+class Params(Block):
+    """All of params.yaml."""
+
+    seed: int = Field(0, ge=0)
+    corpora: tuple[str, ...] = Field(("demo",), min_length=1)
+    split: Split = Split()
+    input: Input = Input()
+    media: Media = Media()
+    faces: Faces = Faces()
+    download: Download = Download()
+    prepare: Prepare = Prepare()
+    validate_: Validate = Field(Validate(), alias="validate")
+    model: Model = Model()
+    train: Train = Train()
+    tune: Tune = Tune()
+    evaluate: Evaluate = Evaluate()
+    package: Package = Package()
+
+    @model_validator(mode="after")
+    def _corpora_have_a_source(self) -> Params:
+        from mmer import corpora
+
+        for name in (*self.corpora, *self.download.corpora):
+            try:
+                corpora.get(name)
+            except KeyError as error:
+                raise ValueError(error.args[0]) from None
+        for name in self.corpora:
+            if name not in self.download.corpora and name not in PINNED:
+                raise ValueError(f"corpora names {name!r}, which nothing fetches: add it to download.corpora too")
+        return self
+
+
+def load_params(path: Path | str = "params.yaml", overrides: Mapping[str, Any] | None = None) -> Params:
+    """Read and validate `params.yaml`.
+
+    Args:
+        path: the file.
+        overrides: values that replace the file's, keyed by dotted name: `{"train.epochs": 1}`.
+
+    Raises:
+        ConfigError: the file is missing, is no YAML, or holds a wrong key or value.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing: run from the project's folder") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold keys and values")
+    for dotted, value in (overrides or {}).items():
+        *parents, last = dotted.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    try:
+        return Params.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from None
+
+
+def _explain(error: Any) -> str:
+    """One pydantic error as a sentence that names the key and, for an unknown one, its nearest neighbour."""
+    *parents, last = error["loc"] or ("params",)
+    name = ".".join(str(p) for p in error["loc"]) or "params"
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {name!r}.{_suggest(str(last), _keys(parents))}"
+    was = "" if isinstance(error["input"], dict) else f" (it is {error['input']!r})"
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}{was}"
+
+
+def _keys(parents: list[str | int]) -> list[str]:
+    """The keys allowed in the block at that place."""
+    block: Any = Params
+    for parent in parents:
+        found = next((f for n, f in block.model_fields.items() if parent in (n, f.alias)), None)
+        if found is None or not isinstance(found.annotation, type) or not issubclass(found.annotation, Block):
+            return list(Range.model_fields)
+        block = found.annotation
+    return [f.alias or n for n, f in block.model_fields.items()]
+
+
+def _suggest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."

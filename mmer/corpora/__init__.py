@@ -1,0 +1,69 @@
+"""One reader per corpus: what it is, where it comes from, and how its files become clips.
+
+A reader is a module `mmer.corpora.<name>` with one public constant, `CORPUS`. Adding a corpus is adding such a file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmer.clips import Clip
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file that the owner of a corpus publishes."""
+
+    path: str
+    """Where it lies in the official layout, relative to the corpus's folder (and to a mirror's)."""
+    url: str | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    size: int | None = None
+    """Bytes."""
+    archive: bool = False
+    """Unpacked into the folder it lies in, then deleted."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What the pipeline must know of a corpus."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    homepage: str
+    list_clips: Callable[[Path], list[Clip]]
+    """From the corpus's raw folder to its clips. Files that are missing are simply not listed."""
+    sources: Callable[[Path | None], list[Source]] | None = None
+    """From a mirror's folder of this corpus (None: the official source) to the files to fetch.
+    None where nothing is fetched: the demo corpus, one's own clips."""
+    expected: Mapping[str, int] = field(default_factory=dict)
+    """Known counts of the official whole: `clips`, `speakers`."""
+    drawing: bool = False
+    """Made by a program: good for trying and testing, no evidence about people."""
+
+
+def names() -> list[str]:
+    """Names of all corpora that have a reader."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in ("fetch",))
+
+
+def get(name: str) -> Corpus:
+    """The corpus of that name.
+
+    Raises:
+        KeyError: no reader has that name; the message names the nearest one.
+    """
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise KeyError(f"no corpus is called {name!r}; known: {', '.join(names())}.{hint}")
+    corpus: Corpus = importlib.import_module(f"mmer.corpora.{name}").CORPUS
+    return corpus
