@@ -50,6 +50,8 @@ class Clip(BaseModel):
     duration_s: float = 0.0
     has_face: bool = False
     """Whether a face was found in at least one step (before cropping: whether there is a picture)."""
+    has_scene: bool = False
+    """Whether there is a picture at all whose surroundings count (a tight face crop has none)."""
     has_voice: bool = False
     """Whether a voice was loud enough in at least one step (before extraction: whether sound is expected)."""
     steps: int = 0

@@ -8,7 +8,6 @@ voice window that ends there, so that a clip and a live stream are the same comp
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +128,6 @@ def _save(path: Path, **arrays: npt.NDArray[np.generic] | np.generic) -> None:
                 buffer = io.BytesIO()
                 np.lib.format.write_array(buffer, np.asanyarray(array), allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue())
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)

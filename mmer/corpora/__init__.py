@@ -5,10 +5,11 @@ A reader is a module `mmer.corpora.<name>` with one public constant, `CORPUS`. A
 
 from __future__ import annotations
 
+import csv
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,10 +43,11 @@ class Corpus:
     list_clips: Callable[[Path], list[Clip]]
     """From the corpus's raw folder to its clips. Files that are missing are simply not listed."""
     sources: Callable[[Path | None], list[Source]] | None = None
-    """From a mirror's folder of this corpus (None: the official source) to the files to fetch.
-    None where nothing is fetched: the demo corpus, one's own clips."""
+    """From this corpus's folder, in a mirror or half fetched (None: nothing is there yet), to the files to fetch, as
+    far as the owner's own lists in that folder tell. None where nothing is fetched: the demo corpus, one's own clips.
+    """
     expected: Mapping[str, int] = field(default_factory=dict)
-    """Known counts of the official whole: `clips`, `speakers`."""
+    """Known counts of the official whole: `clips`, `speakers`, `pictures` (clips that have a picture)."""
     drawing: bool = False
     """Made by a program: good for trying and testing, no evidence about people."""
 
@@ -67,3 +69,31 @@ def get(name: str) -> Corpus:
         raise KeyError(f"no corpus is called {name!r}; known: {', '.join(names())}.{hint}")
     corpus: Corpus = importlib.import_module(f"mmer.corpora.{name}").CORPUS
     return corpus
+
+
+def speaker_folds(name: str) -> dict[str, int]:
+    """The fold, from 1, in which each speaker of a corpus is tested, as in the published audio-visual results of
+    HiCMAE (Sun et al. 2024). Empty where none is published.
+    """
+    with Path(__file__).with_name("folds.csv").open(newline="") as file:
+        return {row["speaker"]: int(row["test_fold"]) for row in csv.DictReader(file) if row["corpus"] == name}
+
+
+def completeness(corpus: Corpus, clips: Sequence[Clip], pictures: int) -> str:
+    """How much of the official whole is here, in words: "3 of 7,442 clips, 1 of 91 speakers, pictures in 3 of 7,442".
+
+    Args:
+        pictures: number of the clips that have a picture.
+    """
+
+    def of(key: str, have: int) -> str:
+        return f"{have:,} of {corpus.expected[key]:,}" if key in corpus.expected else f"{have:,}"
+
+    speakers = {c.speaker for c in clips}
+    told = f"{of('clips', len(clips))} clips, {of('speakers', len(speakers))} speakers"
+    told += f", pictures in {of('pictures', pictures)}"
+    absent = sorted(set(speaker_folds(corpus.name)) - speakers)
+    if absent:
+        rest = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        told += f"; nothing of speaker {', '.join(absent[:5])}{rest}"
+    return told

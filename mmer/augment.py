@@ -1,0 +1,95 @@
+"""Augmentation of one clip: the same change over all its steps, as a camera, a room or a person would make it.
+
+Works on arrays before batching and draws all chance from the generator it is given, so that a training that was cut
+and goes on sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmer.samples import Sample
+
+
+def augment(sample: Sample, strength: float, rng: np.random.Generator) -> Sample:
+    """A varied copy: mirrored or not, moved, turned, lit and coloured otherwise, occluded; voice louder or noisier.
+
+    Args:
+        strength: 0 (nothing) to 1.
+    """
+    if strength == 0:
+        return sample
+    mirror = bool(rng.random() < 0.5)
+    light = 1 + strength * rng.uniform(-0.4, 0.4), strength * rng.uniform(-40, 40)
+    tint = 1 + strength * rng.uniform(-0.15, 0.15, 3)
+    faces = _picture(sample.faces, mirror, light, tint, strength, rng)
+    if rng.random() < 0.3 * strength:
+        faces = _cover(faces, rng)
+    return replace(
+        sample,
+        faces=faces,
+        scenes=_picture(sample.scenes, mirror, light, tint, strength, rng),
+        voice=_sound(sample.voice, strength, rng),
+    )
+
+
+def hide(present: npt.NDArray[np.bool_], chance: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Modality dropout: each modality is taken away with that chance, but never all that the clip has.
+
+    Args:
+        present: bool [T, 3].
+    """
+    held = np.flatnonzero(present.any(0))
+    lost = held[rng.random(len(held)) < chance]
+    if len(lost) == len(held) and len(held):
+        lost = np.delete(lost, rng.integers(len(lost)))
+    out = present.copy()
+    out[:, lost] = False
+    return out
+
+
+def _picture(
+    x: npt.NDArray[np.uint8],
+    mirror: bool,
+    light: tuple[float, float],
+    tint: npt.NDArray[np.float64],
+    strength: float,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.uint8]:
+    """uint8 [T, H, H, 3]: one affine map, one gain and one colour for the clip."""
+    side = x.shape[1]
+    matrix = cv2.getRotationMatrix2D(
+        (side / 2, side / 2), strength * rng.uniform(-15, 15), 1 + strength * rng.uniform(-0.15, 0.15)
+    )
+    matrix[:, 2] += strength * rng.uniform(-0.08, 0.08, 2) * side
+    if mirror:
+        matrix = matrix @ np.array([[-1, 0, side - 1], [0, 1, 0], [0, 0, 1]])
+    tables = [np.clip((np.arange(256) - 128) * light[0] * c + 128 + light[1], 0, 255) for c in tint]
+    table = np.stack(tables, -1).astype(np.uint8)[None]
+    moved = [cv2.warpAffine(frame, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE) for frame in x]
+    return np.stack([cv2.LUT(frame, table) for frame in moved])
+
+
+def _cover(x: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """A grey rectangle over up to a third of each side of the picture, for the whole clip (Zhong et al. 2020)."""
+    side = x.shape[1]
+    height, width = rng.integers(side // 8, side // 3, 2)
+    top, left = rng.integers(0, side - height), rng.integers(0, side - width)
+    out = x.copy()
+    out[:, top : top + height, left : left + width] = rng.integers(0, 256)
+    return out
+
+
+def _sound(x: npt.NDArray[np.int16], strength: float, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """int16 [N]: another gain, sometimes with white noise at 15 to 40 dB below the voice."""
+    gain = 10 ** (strength * rng.uniform(-6, 6) / 20)
+    y = x.astype(np.float32) * gain
+    if len(x) and rng.random() < 0.5 * strength:
+        level = np.sqrt(np.mean(np.square(y))) * 10 ** (-rng.uniform(15, 40) / 20)
+        y += level * rng.standard_normal(len(y), np.float32)
+    clipped: npt.NDArray[np.int16] = np.clip(y, -32768, 32767).astype(np.int16)
+    return clipped

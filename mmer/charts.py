@@ -1,0 +1,158 @@
+"""The figures of an evaluation, drawn from its report alone: one style, and the same bytes for the same report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Of Okabe and Ito's palette, told apart with any colour vision; greys for what only frames the data.
+BLUE, SKY, ORANGE = "#0072b2", "#56b4e9", "#d55e00"
+INK, GREY, FAINT = "#22262e", "#6b7280", "#d9dce2"
+
+
+def draw(report: dict[str, Any], folder: Path) -> None:
+    """Write confusion.png, subsets.png, slices.png and calibration.png.
+
+    Args:
+        report: what `mmer.evaluation.evaluate` returns.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    charts = {"confusion": _confusion, "subsets": _subsets, "slices": _slices, "calibration": _calibration}
+    for name, chart in charts.items():
+        # Without this matplotlib writes its version into the file.
+        chart(report).savefig(folder / f"{name}.png", metadata={"Software": None})
+
+
+def _confusion(report: dict[str, Any]) -> Figure:
+    """Shares of each true emotion (the colour) and numbers of clips (small)."""
+    table = report["confusion"]
+    counts = np.array(table["counts"])
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure, axes = _canvas(6.6, 6.4, "What was taken for what", report)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(counts.shape):
+        if counts[row, column]:
+            at: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "color": "white" if shares[row, column] > 0.55 else INK,
+            }
+            axes.text(column, row + 0.02, f"{shares[row, column]:.0%}", fontsize=10, **at)
+            axes.text(column, row + 0.34, f"{counts[row, column]}", fontsize=6.5, **at)
+    ticks = range(len(counts))
+    axes.set_xticks(ticks, table["labels"], rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, [f"{e}  (n={n})" for e, n in zip(table["labels"], counts.sum(1), strict=True)])
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("intended")
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def _subsets(report: dict[str, Any]) -> Figure:
+    """UAR of each set of modalities as a bar, with its interval."""
+    names = list(report["subsets"])
+    whole = names[-1].count("+")
+    rows = [
+        (name.replace("+", " + "), scores, ORANGE if name.count("+") == whole else SKY if "+" in name else BLUE)
+        for name, scores in report["subsets"].items()
+    ]
+    figure, axes = _canvas(7.2, 1.6 + 0.42 * len(rows), "UAR by modality", report)
+    for y, (_, scores, colour) in enumerate(rows):
+        axes.barh(y, scores["uar"], 0.62, color=colour, zorder=2)
+        _interval(axes, y, scores)
+    axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    axes.invert_yaxis()
+    _score_axis(axes, report)
+    return figure
+
+
+def _slices(report: dict[str, Any]) -> Figure:
+    """UAR of each slice as a point with its interval, by what divides the clips; the line is all clips."""
+    whole = {key: report[key] for key in ("uar", "uar_low", "uar_high")} | {"n": report["n_clips"]}
+    groups = {"all clips": {"": whole}} | report["slices"]
+    height = sum(len(slices) + 0.5 for slices in groups.values())
+    figure, axes = _canvas(7.2, 1.6 + 0.32 * height, "UAR by slice", report)
+    axes.axvline(report["uar"], color=ORANGE, lw=1, alpha=0.6, zorder=1)
+    places, labels, y = [], [], 0.0
+    for group, slices in groups.items():
+        for value, scores in slices.items():
+            places.append(y)
+            labels.append(f"{group}{value and ': '}{value}  (n={scores['n']})")
+            if scores["uar"] is None:
+                axes.text(0.01, y, "too few for a score", va="center", fontsize=8, color=GREY)
+            else:
+                axes.plot(scores["uar"], y, "o", ms=6, color=BLUE if value else ORANGE, zorder=4)
+                _interval(axes, y, scores)
+            y += 1
+        y += 0.5
+    axes.set_yticks(places, labels)
+    axes.set_ylim(y - 1, -0.7)
+    _score_axis(axes, report)
+    return figure
+
+
+def _calibration(report: dict[str, Any]) -> Figure:
+    """How often the answer is right where the network is so and so sure, and how often it is so sure."""
+    bins = report["calibration"]
+    n = np.array(bins["n"])
+    filled = n > 0
+    sure, right = (np.array(bins[key], float)[filled] for key in ("confidence", "accuracy"))
+    figure, axes = _canvas(5.6, 5.6, "Is it as right as it is sure?", report)
+    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
+    axes.text(0.5, 0.47, "perfect", color=GREY, fontsize=8, ha="left", va="top")
+    axes.bar((np.arange(len(n)) + 0.5) / len(n), n / n.max() * 0.15, 0.9 / len(n), color=FAINT, zorder=0, label="clips")
+    axes.plot(sure, right, "-", color=BLUE, lw=1.2, zorder=3)
+    axes.scatter(sure, right, 14 + 120 * n[filled] / n.max(), color=BLUE, edgecolors="white", clip_on=False, zorder=4)
+    told = f"expected calibration error {report['ece']:.3f}; grey: how many clips"
+    axes.set_title(told, loc="left", fontsize=9, color=INK, pad=10)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the answer", ylabel="share of right answers")
+    axes.set_aspect("equal")
+    return figure
+
+
+def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> tuple[Figure, Axes]:
+    """One chart in the style that all share; what was scored stands at the foot."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    # Inches kept free at the foot for the note and at the head for the title.
+    layout = ConstrainedLayoutEngine(rect=(0.01, 0.3 / height, 0.98, 1 - 0.75 / height))
+    figure = Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
+    axes = figure.subplots()
+    what = f"{report['n_clips']} clips of {report['n_speakers']} unseen speakers"
+    if report["drawings"]:
+        what += f"; {report['note']}"
+    figure.text(0.02, 1 - 0.36 / height, title, fontsize=13, fontweight="bold", color=INK)
+    figure.text(0.02, 0.1 / height, what, fontsize=8, color=GREY)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(length=0, labelcolor=INK)
+    return figure, axes
+
+
+def _interval(axes: Axes, y: float, scores: dict[str, Any]) -> None:
+    """The interval as a thin line, and the numbers at its right."""
+    low, high = scores["uar_low"], scores["uar_high"]
+    told = f"{scores['uar']:.2f}"
+    if low is not None:
+        axes.plot([low, high], [y, y], color=INK, lw=1.3, solid_capstyle="butt", zorder=3)
+        told += f"  ({low:.2f} to {high:.2f})"
+    axes.text((scores["uar"] if high is None else max(high, scores["uar"])) + 0.015, y, told, va="center", fontsize=8)
+
+
+def _score_axis(axes: Axes, report: dict[str, Any]) -> None:
+    """The UAR from 0 to 1, with the line of chance: one over the emotions that occur."""
+    chance = 1 / sum(scores["n"] > 0 for scores in report["per_class"].values())
+    axes.axvline(chance, color=GREY, lw=1, ls=":", zorder=1)
+    axes.annotate("chance", (chance, 1), xycoords=("data", "axes fraction"), fontsize=7.5, color=GREY, ha="center")
+    axes.set_xlim(0, 1.25)  # room for the numbers
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set_xlabel("UAR (95% interval over speakers)")
+    axes.grid(axis="x", color=FAINT, lw=0.6, zorder=0)
+    axes.set_axisbelow(True)

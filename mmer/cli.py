@@ -1,0 +1,203 @@
+"""The command line: `mmer predict clip.mp4`, `mmer info`, `mmer demo-corpus out`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmer import __version__
+from mmer.labels import EMOTIONS, MODALITIES
+
+if TYPE_CHECKING:
+    from mmer.recognizer import ModelInfo, Prediction, Step
+
+DRAWN = "This model was trained on drawn people: what it says is no evidence about real ones."
+#: What is looked at in a folder; a file that is named is always looked at.
+VIDEO = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".3gp")
+SOUND = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a")
+IMAGE = (".jpg", ".jpeg", ".png")
+BAR = 12
+"""Characters of a full bar."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0, or 1 where something could not be done; argparse itself exits with 2 on a wrong command line.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except BrokenPipeError:  # `mmer predict … | head`
+        sys.stderr.close()
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mmer", description="Emotion from a person's face, surroundings and voice.")
+    parser.add_argument("--version", action="version", version=f"mmer {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument(
+        "--model", type=Path, metavar="DIR", help="the model's folder (default: $MMER_MODEL, else release/)"
+    )
+
+    predict = commands.add_parser("predict", parents=[model], help="recognise the emotion in clips")
+    predict.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="a video, sound or image; or a folder of them"
+    )
+    predict.add_argument("--json", action="store_true", help="print one JSON object per clip and line")
+    predict.add_argument(
+        "--plot", type=Path, metavar="PNG", help="also draw the timeline (of several clips: PNG-1, PNG-2, …)"
+    )
+    predict.set_defaults(run=_predict)
+
+    info = commands.add_parser("info", parents=[model], help="say what a model is and was trained on")
+    info.set_defaults(run=_info)
+
+    demo = commands.add_parser("demo-corpus", help="draw a small corpus of speaking faces, for trying the pipeline")
+    demo.add_argument("out", type=Path, metavar="OUT", help="the folder to write to")
+    demo.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the same seed draws the same corpus (default: 0)"
+    )
+    demo.set_defaults(run=_demo_corpus)
+    return parser
+
+
+def _predict(args: argparse.Namespace) -> int:
+    from mmer.media import MediaError
+    from mmer.recognizer import ModelError, Recognizer
+
+    try:
+        recognizer = Recognizer.load(args.model)
+    except ModelError as error:
+        return _complain(error)
+    if recognizer.info.drawings:
+        print(f"mmer: {DRAWN}", file=sys.stderr)
+    paths, failed = list(_clips(args.paths)), 0
+    if not paths:
+        return _complain(f"no video, sound or image in {', '.join(map(str, args.paths))}")
+    for number, path in enumerate(paths, 1):
+        try:
+            prediction = recognizer.predict(path, keep_crops=args.plot is not None)
+        except (MediaError, OSError) as error:
+            failed = _complain(error)
+            continue
+        print(json.dumps(prediction.to_json()) if args.json else _table(prediction), flush=True)
+        if args.plot is not None:
+            out = args.plot if len(paths) == 1 else args.plot.with_stem(f"{args.plot.stem}-{number}")
+            failed |= _plot(prediction, out)
+    return failed
+
+
+def _plot(prediction: Prediction, out: Path) -> int:
+    try:
+        from mmer.figures import timeline
+
+        timeline(prediction, out)
+    except ModuleNotFoundError:
+        return _complain("--plot needs matplotlib: pip install matplotlib")
+    except (OSError, ValueError) as error:
+        return _complain(f"{out} cannot be written: {error}")
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from mmer.recognizer import ModelError, Recognizer
+
+    try:
+        info = Recognizer.load(args.model).info
+    except ModelError as error:
+        return _complain(error)
+    given = info.input
+    rows = {
+        "version": f"{info.version} (git {info.git})",
+        "emotions": " ".join(info.labels),
+        "modalities": " ".join(info.modalities) + _untrained(info),
+        "trained on": ", ".join(info.corpora),
+        "licence": info.licence,
+        "step": f"{given.step_s:g} s, voice window {given.voice_window_s:g} s",
+        "pictures": f"face {given.face_size} px, scene {given.scene_size} px",
+        "limits": f"{info.media.max_duration_s:g} s a clip, faces from {info.faces.min_face} px",
+    }
+    print("\n".join(f"{name:<11} {value}" for name, value in rows.items()))
+    if info.drawings:
+        print(f"\n{DRAWN}")
+    return 0
+
+
+def _demo_corpus(args: argparse.Namespace) -> int:
+    from mmer.corpora.demo import draw_corpus
+
+    draw_corpus(args.out, seed=args.seed)
+    print(f"{args.out}: drawn people, for trying the pipeline; no evidence about real ones")
+    return 0
+
+
+def _clips(paths: Sequence[Path]) -> Iterator[Path]:
+    """Each file named, and of each folder named the media files below it, in the order of their names."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO + SOUND + IMAGE and p.is_file())
+        else:
+            yield path
+
+
+def _table(prediction: Prediction) -> str:
+    """The clip second by second, and what it is as a whole."""
+    rows = [f"{prediction.path}", f"{'time':>7}  {'emotion':<9} {'':<{BAR}}   p    face voice"]
+    for step in _seconds(prediction):
+        chance = float(step.probabilities.max())
+        seen = " ".join(f"{'yes' if step.present[name] else '–':^5}" for name in ("face", "voice"))
+        rows.append(f"{step.t:6.1f}s  {step.label or '–':<9} {_bar(chance)} {chance:4.0%}  {seen}".rstrip())
+    if prediction.label is None:
+        rows.append("        nothing to go by: no picture, and no voice above the silence level")
+    else:
+        rows.append(f"  whole  {prediction.label:<9} {_bar(float(prediction.probabilities.max()))}")
+        best = sorted(zip(prediction.probabilities, EMOTIONS, strict=True), reverse=True)
+        rows.append("         " + "  ".join(f"{name} {chance:.0%}" for chance, name in best))
+    if prediction.missing:
+        rows.append(f"         without {' and '.join(prediction.missing)}{_untrained(prediction.model)}")
+    return "\n".join(rows) + "\n"
+
+
+def _seconds(prediction: Prediction) -> Iterator[Step]:
+    """One row a second: the mean of its steps' probabilities over those with evidence, and what any of them had."""
+    import numpy as np
+
+    per_row = max(1, round(1 / prediction.model.input.step_s))
+    for first in range(0, len(prediction.steps), per_row):
+        steps = prediction.steps[first : first + per_row]
+        counted = [s for s in steps if s.label is not None] or steps
+        chances = np.mean([s.probabilities for s in counted], axis=0)
+        label = EMOTIONS[int(chances.argmax())] if counted[0].label is not None else None
+        present = {name: any(s.present[name] for s in steps) for name in MODALITIES}
+        yield replace(steps[-1], probabilities=chances, label=label, present=present)
+
+
+def _bar(share: float) -> str:
+    """A share as a bar of eighths of a character."""
+    eighths = round(share * BAR * 8)
+    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]).strip().ljust(BAR)
+
+
+def _untrained(info: ModelInfo) -> str:
+    names = [name for name in MODALITIES if name not in info.modalities]
+    return f" (not trained: {', '.join(names)})" if names else ""
+
+
+def _complain(problem: object) -> int:
+    print(f"mmer: {problem}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""CREMA-D: 91 actors speak twelve sentences in six emotions, judged by a crowd (Cao et al. 2014). It has no surprise.
+
+A file's name is actor, sentence, emotion and level: `1001_IEO_ANG_HI.flv`. Only one sentence was spoken at three
+levels; elsewhere the level is XX. In copies older than October 2022 one name is cut short, `1040_ITH_SAD_X.wav` (issue
+6 of its repository): it is read as XX. All 7,442 videos are named by the rule.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from mmer.clips import Clip
+from mmer.corpora import Corpus, Source, speaker_folds
+from mmer.labels import CREMA_D as EMOTION_CODES
+from mmer.labels import CREMA_D_VOTES, EMOTIONS
+
+NAME = re.compile(r"((\d{4})_[A-Z]{3}_(NEU|HAP|SAD|ANG|FEA|DIS)_)(XX?|LO|MD|HI)")
+INTENSITIES: dict[str, Literal["low", "normal", "high", "unknown"]] = {"LO": "low", "MD": "normal", "HI": "high"}
+FOLDERS = {"VideoFlash": (".flv",), "AudioWAV": (".wav", ".flac"), "AudioMP3": (".mp3",)}
+"""Where a clip may lie, best first. A mirror may hold FLAC where the owner publishes wav."""
+
+VOTES = "processedResults/tabulatedVotes.csv"
+PEOPLE = "VideoDemographics.csv"
+CHECKSUMS = "video_checksums.csv"
+REPOSITORY = "CheyneyComputerScience/CREMA-D"
+TABLE_URL = f"https://raw.githubusercontent.com/{REPOSITORY}/master/"
+MEDIA_URL = f"https://media.githubusercontent.com/media/{REPOSITORY}/master/"
+
+
+def list_clips(raw: Path) -> list[Clip]:
+    """One clip per recording: its video if that is there, else its sound.
+
+    Votes and sexes come from the owner's tables; without these, votes are None and the sex is unknown.
+    """
+    files: dict[str, str] = {}
+    for folder, endings in FOLDERS.items():
+        for path in sorted((raw / folder).glob("*")):
+            if path.suffix.lower() in endings and (found := NAME.fullmatch(path.stem)):
+                level = "XX" if found[4] == "X" else found[4]
+                files.setdefault(found[1] + level, path.relative_to(raw).as_posix())
+    votes, folds = _votes(raw / VOTES), speaker_folds("crema_d")
+    sexes = {row["ActorID"]: row["Sex"].lower() for row in _rows(raw / PEOPLE)}
+    clips = []
+    for name, path_in in sorted(files.items()):
+        actor, _, emotion, level = name.split("_")
+        sex = sexes.get(actor)
+        clips.append(
+            Clip(
+                clip_id=name,
+                corpus="crema_d",
+                speaker=actor,
+                sex="male" if sex == "male" else "female" if sex == "female" else "unknown",
+                label=EMOTION_CODES[emotion],
+                votes=votes.get(name),
+                intensity=INTENSITIES.get(level, "unknown"),
+                fold=folds.get(actor),
+                path=path_in,
+                has_face=path_in.startswith("VideoFlash"),
+                has_scene=path_in.startswith("VideoFlash"),
+                has_voice=True,
+            )
+        )
+    return clips
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a table of the owner; none where it is missing."""
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield from csv.DictReader(file)
+
+
+def _votes(path: Path) -> dict[str, tuple[float, ...]]:
+    """Per clip, the distribution over `EMOTIONS` of those who saw and heard it.
+
+    Each clip has three rows: numbered from 100,001 heard only, from 200,001 seen only, from 300,001 seen and heard.
+    """
+    found = {}
+    for row in _rows(path):
+        if row[""].startswith("3"):
+            counts = {emotion: int(row[code]) for code, emotion in CREMA_D_VOTES.items()}
+            if total := sum(counts.values()):
+                found[row["fileName"]] = tuple(counts.get(emotion, 0) / total for emotion in EMOTIONS)
+    return found
+
+
+def sources(folder: Path | None) -> list[Source]:
+    """The tables; and the videos once a list of them is in `folder`: of checksums if there is one, else of votes."""
+    found = [Source(path, TABLE_URL + path) for path in (VOTES, PEOPLE)]
+    if folder is not None and (folder / CHECKSUMS).is_file():
+        videos = {row["file"]: (row["sha256"], int(row["bytes"])) for row in _rows(folder / CHECKSUMS)}
+        found += [Source(path, MEDIA_URL + path, sha256=sha256, size=size) for path, (sha256, size) in videos.items()]
+    elif folder is not None:
+        videos_voted_on = sorted({f"VideoFlash/{row['fileName']}.flv" for row in _rows(folder / VOTES)})
+        found += [Source(path, MEDIA_URL + path) for path in videos_voted_on]
+    return found
+
+
+CORPUS = Corpus(
+    name="crema_d",
+    title="CREMA-D",
+    licence="Open Database License 1.0, contents under the Database Contents License 1.0",
+    citation="Cao H, Cooper DG, Keutmann MK, Gur RC, Nenkova A, Verma R (2014). CREMA-D: Crowd-sourced Emotional "
+    "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4): 377-390. "
+    "doi 10.1109/TAFFC.2014.2336244",
+    homepage=f"https://github.com/{REPOSITORY}",
+    list_clips=list_clips,
+    sources=sources,
+    expected={"clips": 7442, "speakers": 91, "pictures": 7442},
+)

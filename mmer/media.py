@@ -1,0 +1,479 @@
+"""Media files to pictures on the grid of steps and voice at 16 kHz, by ffmpeg, with limits.
+
+A file is untrusted: it is opened as a local file and nothing else, only as one of the accepted containers (ffmpeg would
+follow a playlist that calls itself .mp4), within limits of size, length and time. Images take a path of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import subprocess
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import ffmpeg
+import numpy as np
+import numpy.typing as npt
+
+from mmer.config import Media
+from mmer.samples import SAMPLE_RATE, step_count
+
+Picture = npt.NDArray[np.uint8]
+OnPicture = Callable[[int, float, Picture], None]
+Code = Literal[
+    "empty", "not_media", "refused", "truncated", "no_stream", "too_long", "too_large", "timeout", "no_ffmpeg"
+]
+
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,flac,wav,mp3,ogg,mpeg,mpegts"
+"""What ffmpeg may open, in its own names."""
+LEAST_WHOLE = 0.9
+"""Share of its promised duration that a file must yield; below it, it was cut."""
+_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+_CHUNK = 1 << 20
+
+
+class MediaError(ValueError):
+    """A file that cannot be used; says which, why, and of what kind the trouble is."""
+
+    def __init__(self, code: Code, path: Path, reason: str) -> None:
+        super().__init__(code, path, reason)
+        self.code = code
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path.name}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a file says of itself."""
+
+    duration_s: float
+    """Of the longer of picture and sound; 0 where the file does not say (or only guesses)."""
+    width: int
+    """As shown, that is after rotation and with square pixels; 0 without a picture."""
+    height: int
+    has_picture: bool
+    """Moving pictures or an image; cover art of a song is none."""
+    has_sound: bool
+    """A sound track, which may be silent."""
+    is_image: bool
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What decoding leaves, beside the pictures it handed out."""
+
+    steps: int
+    """T, over the longer of picture and sound."""
+    voice: npt.NDArray[np.int16]
+    """[N] at 16 kHz mono, from the same zero as the pictures."""
+    picture_times: npt.NDArray[np.float32]
+    """Presentation time of the picture used in each step, seconds [T]; NaN where there is none."""
+    duration_s: float
+    """Of the longer of picture and sound, as decoded; one step for an image."""
+
+
+def probe(path: Path, media: Media) -> Probe:
+    """What is in a file, without decoding it.
+
+    Raises:
+        MediaError: it is no accepted media file, or exceeds a limit of `media`.
+    """
+    found = _probe_image(path) if _is_image(path) else _probe_streams(path, media)
+    if not (found.has_picture or found.has_sound):
+        raise MediaError("no_stream", path, "holds neither picture nor sound")
+    if found.duration_s > media.max_duration_s:
+        raise _too_long(path, media, f"{found.duration_s:.1f} s")
+    if found.width * found.height > media.max_pixels:
+        size = f"{found.width}x{found.height}"
+        raise MediaError("too_large", path, f"its picture is {size}; at most {media.max_pixels} pixels are taken")
+    return found
+
+
+def decode(
+    path: Path, media: Media, step_s: float, on_picture: OnPicture, *, voice_path: Path | None = None
+) -> Decoded:
+    """Decode a file onto the grid of steps, in bounded memory (the voice apart: 32 kB a second).
+
+    Step k, from 0, stands at (k + 1) * step_s and takes the newest picture that is not later. Steps after the end of
+    the last picture, or before the first, have none; where all pictures are over before they meet a step, the first one
+    goes to the step next to it. Time zero is the container's start, for picture and sound alike.
+
+    Args:
+        path: video, sound, or an image (jpeg, png), which is a clip of one step without voice.
+        media: limits; `frame_side` bounds the long side of the pictures, whose shape stays.
+        step_s: seconds between two steps.
+        on_picture: called with (step, presentation time in seconds, uint8 [H, W, 3] RGB) for each step that has a
+            picture, in order, while decoding goes on. The time it takes does not count against `media.timeout_s`.
+        voice_path: where the voice lies in a file of its own; the sound of `path` is then left out.
+
+    Raises:
+        MediaError: the file cannot be used; pictures already handed out are void.
+    """
+    shown = probe(path, media)
+    if shown.is_image:
+        on_picture(0, 0.0, _read_image(path, media.frame_side))
+        return Decoded(1, np.empty(0, np.int16), np.zeros(1, np.float32), step_s)
+    heard = shown if voice_path is None else probe(voice_path, media)
+    if voice_path is not None and not heard.has_sound:
+        raise MediaError("no_stream", voice_path, "holds no sound")
+
+    grid = _Grid(path, media, step_s, _shrunk(shown.width, shown.height, media.frame_side), on_picture)
+    sound = _Sound(heard_from := voice_path or path, media)
+    with _Process(path) as process:
+        outputs = []
+        source = _input(path, media)
+        if shown.has_picture:
+            outputs.append(grid.output(source, process.pipe(grid.take_times), process.pipe(grid.take_pictures)))
+        if heard.has_sound:
+            source = source if voice_path is None else _input(voice_path, media)
+            outputs.append(sound.output(source, process.pipe(sound.take)))
+        process.run(ffmpeg.merge_outputs(*outputs), media.timeout_s)
+    seen_s, heard_s = grid.close(), len(sound.pcm) // 2 / SAMPLE_RATE
+
+    if shown.has_picture and not seen_s:
+        raise MediaError("truncated", path, "promises a picture, but none can be decoded")
+    if voice_path is None:
+        _check_whole(path, shown, max(seen_s, heard_s))
+    else:
+        _check_whole(path, shown, seen_s)
+        _check_whole(heard_from, heard, heard_s)
+    duration_s = max(seen_s, heard_s)
+    if not duration_s:
+        raise MediaError("truncated", path, "promises sound, but none can be decoded")
+    steps = step_count(duration_s, step_s)
+    times = np.full(steps, np.nan, np.float32)
+    for step, second in grid.placed.items():
+        times[step] = second
+    return Decoded(steps, np.frombuffer(sound.pcm, "<i2").astype(np.int16), times, duration_s)
+
+
+class _Grid:
+    """Receives every picture's time and the pictures that ffmpeg's fps filter chose, and gives each its step.
+
+    The filter passes, for each grid point n, the newest picture that is not later than n steps, which is our rule, but
+    hides when that picture was due; so the times come beside it, one line a picture, and last of all the end.
+    """
+
+    def __init__(
+        self, path: Path, media: Media, step_s: float, shape: tuple[int, int, int], on_picture: OnPicture
+    ) -> None:
+        self.placed: dict[int, float] = {}
+        self._path, self._media, self._step_s, self._shape, self._on_picture = path, media, step_s, shape, on_picture
+        self._times: list[int] = []
+        self._line = b""
+        self._bytes = bytearray()
+        self._waiting: deque[tuple[int, Picture]] = deque()
+        self._count = 0
+        self._last: Picture | None = None
+
+    def output(self, source: Any, times: str, pictures: str) -> Any:
+        """ffmpeg's branch from the source to the two pipes."""
+        height, width, _ = self._shape
+        chosen = (
+            source["V:0"]  # not cover art
+            .filter("settb", "1/1000000")
+            .filter("tpad", stop=1, stop_mode="clone")  # one more, at the end, so that a step just there is met
+            .filter("metadata", "add", key="mmer", value="1")
+            .filter("metadata", "print", key="mmer", file=times, direct=1)
+            .filter("fps", fps=f"1/{self._step_s!r}", round="up", start_time=0)
+            .filter("scale", width, height, flags="area+accurate_rnd")
+        )
+        return chosen.output(pictures, format="rawvideo", pix_fmt="rgb24", fps_mode="passthrough")
+
+    def take_times(self, chunk: bytes) -> None:
+        """Lines such as `frame:3 pts:100000 pts_time:0.1`, in microseconds by our time base."""
+        *lines, self._line = (self._line + chunk).split(b"\n")
+        self._times += [int(m[1]) for line in lines if (m := re.search(rb"\bpts:(-?\d+)", line))]
+        self._place()
+
+    def take_pictures(self, chunk: bytes) -> None:
+        """Raw RGB, picture after picture, from grid point 0."""
+        self._bytes += chunk
+        size = int(np.prod(self._shape))
+        while len(self._bytes) >= size:
+            picture = np.frombuffer(self._bytes[:size], np.uint8).reshape(self._shape)
+            del self._bytes[:size]
+            if self._count * self._step_s > self._media.max_duration_s + 1:
+                raise _too_long(self._path, self._media, "more")
+            self._waiting.append((self._count, picture))
+            self._count += 1
+        self._place()
+
+    def close(self) -> float:
+        """Place what is left; returns the end of the last picture in seconds, 0 where there is none."""
+        if not self._times:
+            return 0.0
+        end = self._times.pop()
+        self._place(ended=True)
+        if not self.placed and self._last is not None and self._times:
+            self._hand_out(step_count(end / 1e6, self._step_s) - 1, self._times[0], self._last)
+        return end / 1e6
+
+    def _place(self, ended: bool = False) -> None:
+        """Hand out the pictures whose time is sure, because a later one is known."""
+        while self._waiting and (ended or (self._times and self._times[-1] > self._point(self._waiting[0][0]))):
+            point, self._last = self._waiting.popleft()
+            known = bisect_right(self._times, self._point(point))
+            if point and known:
+                self._hand_out(point - 1, self._times[known - 1], self._last)
+
+    def _hand_out(self, step: int, microseconds: int, picture: Picture) -> None:
+        self.placed[step] = microseconds / 1e6
+        self._on_picture(step, microseconds / 1e6, picture)
+
+    def _point(self, number: int) -> int:
+        return round(number * self._step_s * 1e6)
+
+
+class _Sound:
+    """Receives the voice."""
+
+    def __init__(self, path: Path, media: Media) -> None:
+        self.pcm = bytearray()
+        self._path, self._media = path, media
+
+    def output(self, source: Any, voice: str) -> Any:
+        """ffmpeg's branch from the source to the pipe; gaps and a late start become silence."""
+        aligned = source["a:0"].filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
+        return aligned.output(voice, format="s16le", ac=1, ar=SAMPLE_RATE)
+
+    def take(self, chunk: bytes) -> None:
+        self.pcm += chunk
+        if len(self.pcm) > 2 * SAMPLE_RATE * (self._media.max_duration_s + 1):
+            raise _too_long(self._path, self._media, "more")
+
+
+class _Process:
+    """One run of ffmpeg that writes to several pipes, read as they fill; it ends with the context, whatever happens."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sinks: dict[int, Callable[[bytes], None]] = {}
+        self._ends: list[int] = []
+        self._complaints = bytearray()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        for end in (*self._sinks, *self._ends):
+            os.close(end)
+
+    def pipe(self, sink: Callable[[bytes], None]) -> str:
+        """A new pipe into `sink`, as ffmpeg names it."""
+        read, write = os.pipe()
+        self._sinks[read] = sink
+        self._ends.append(write)
+        return f"pipe:{write}"
+
+    def run(self, outputs: Any, timeout_s: float) -> None:
+        """Run to the end.
+
+        Raises:
+            MediaError: ffmpeg is missing, failed or took too long.
+        """
+        options = ("-hide_banner", "-nostdin", "-v", "error", "-filter_complex_threads", "1")
+        read, write = os.pipe()
+        self._sinks[read] = self._complain
+        self._ends.append(write)
+        try:
+            self._process = subprocess.Popen(
+                ffmpeg.compile(outputs.global_args(*options)),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=write,
+                pass_fds=self._ends,
+            )
+        except FileNotFoundError:
+            raise _no_ffmpeg(self._path) from None
+        while self._ends:
+            os.close(self._ends.pop())
+        deadline = time.monotonic() + timeout_s
+        with selectors.DefaultSelector() as selector:
+            for end, sink in self._sinks.items():
+                selector.register(end, selectors.EVENT_READ, sink)
+            while selector.get_map():
+                for key, _ in selector.select(deadline - time.monotonic()):
+                    chunk = os.read(key.fd, _CHUNK)
+                    if not chunk:
+                        selector.unregister(key.fd)
+                        continue
+                    started = time.monotonic()
+                    key.data(chunk)
+                    deadline += time.monotonic() - started
+                if time.monotonic() > deadline:
+                    raise _timeout(self._path, timeout_s)
+        try:
+            code = self._process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise _timeout(self._path, timeout_s) from None
+        if code:
+            raise _failed(self._path, self._complaints.decode(errors="replace"))
+
+    def _complain(self, chunk: bytes) -> None:
+        self._complaints += chunk
+        del self._complaints[:-4096]  # the end says why; a broken file can complain without end
+
+
+def _input(path: Path, media: Media) -> Any:
+    """ffmpeg's input, with every guard before it. One thread: workers and requests are what runs side by side."""
+    return ffmpeg.input(_url(path), **_guards(media), threads=1)
+
+
+def _guards(media: Media) -> dict[str, Any]:
+    return {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_pixels": media.max_pixels}
+
+
+def _url(path: Path) -> str:
+    """A name that ffmpeg takes for a local file, whatever it looks like (`-x.mp4`, `concat:a|b`)."""
+    return f"file:{path.absolute()}"
+
+
+def _probe_streams(path: Path, media: Media) -> Probe:
+    """ffprobe's view. Called directly: ffmpeg-python's probe knows no time-out and drops the warnings."""
+    shown = "stream=codec_type,width,height,sample_aspect_ratio,duration:stream_disposition=attached_pic"
+    guards = [word for key, value in _guards(media).items() for word in (f"-{key}", str(value))]
+    entries = f"format=duration:{shown}:stream_side_data=rotation:stream_tags=rotate"
+    command = ["ffprobe", "-hide_banner", "-v", "warning", "-of", "json", "-show_entries", entries, *guards]
+    try:
+        done = subprocess.run([*command, "-i", _url(path)], capture_output=True, timeout=media.timeout_s, check=False)
+    except FileNotFoundError:
+        raise _no_ffmpeg(path) from None
+    except subprocess.TimeoutExpired:
+        raise _timeout(path, media.timeout_s) from None
+    complaints = done.stderr.decode(errors="replace")
+    if done.returncode:
+        raise _failed(path, complaints)
+    told = json.loads(done.stdout.decode(errors="replace"))
+
+    streams = told.get("streams", [])
+    sound = next((s for s in streams if s.get("codec_type") == "audio"), None)
+    picture = next(
+        (s for s in streams if s.get("codec_type") == "video" and not s.get("disposition", {}).get("attached_pic")),
+        None,
+    )
+    width, height = (0, 0) if picture is None else _shown_size(picture)
+    used = [s for s in (picture, sound) if s is not None]
+    if used and all("duration" in s for s in used):
+        duration_s = max(float(s["duration"]) for s in used)
+    else:
+        duration_s = float(told.get("format", {}).get("duration", 0))
+    if "Estimating duration from bitrate" in complaints:
+        duration_s = 0.0
+    return Probe(duration_s, width, height, picture is not None and width > 0, sound is not None, False)
+
+
+def _shown_size(stream: dict[str, Any]) -> tuple[int, int]:
+    """Width and height of a picture stream as a player shows it."""
+    width, height = int(stream.get("width", 0)), int(stream.get("height", 0))
+    across, down = (int(n) for n in stream.get("sample_aspect_ratio", "1:1").split(":"))
+    if across > 0 and down > 0:
+        width = round(width * across / down)
+    turns = [data["rotation"] for data in stream.get("side_data_list", []) if "rotation" in data]
+    turn = float((turns or [stream.get("tags", {}).get("rotate", 0)])[0])
+    return (height, width) if round(turn) % 180 == 90 else (width, height)
+
+
+def _is_image(path: Path) -> bool:
+    """Whether the first bytes are a jpeg's or png's.
+
+    Raises:
+        MediaError: there is no such file, or nothing in it.
+    """
+    try:
+        if not path.is_file():
+            raise MediaError("not_media", path, "is no file" if path.exists() else "does not exist")
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise MediaError("not_media", path, f"cannot be read: {error.strerror}") from None
+    if not head:
+        raise MediaError("empty", path, "is empty")
+    return head.startswith(_IMAGES)
+
+
+def _probe_image(path: Path) -> Probe:
+    """Size from the header alone: a small file can claim a picture that fills the memory."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            width, height = image.size
+            if image.getexif().get(0x0112, 1) >= 5:  # lies on its side
+                width, height = height, width
+    except Image.DecompressionBombError as error:
+        raise MediaError("too_large", path, str(error)) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise MediaError("not_media", path, f"starts as an image, but cannot be read: {error}") from None
+    return Probe(0.0, width, height, True, False, True)
+
+
+def _read_image(path: Path, frame_side: int) -> Picture:
+    """An image, upright and shrunk: uint8 [H, W, 3] RGB."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            image.thumbnail((frame_side, frame_side))
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise MediaError("truncated", path, f"breaks off or is damaged: {error}") from None
+
+
+def _shrunk(width: int, height: int, frame_side: int) -> tuple[int, int, int]:
+    """Shape [H, W, 3] of a picture whose long side is at most `frame_side`."""
+    scale = min(1.0, frame_side / max(width, height, 1))
+    return max(1, round(height * scale)), max(1, round(width * scale)), 3
+
+
+def _check_whole(path: Path, promised: Probe, got_s: float) -> None:
+    """A tenth of a second is forgiven: very short files round their durations up."""
+    if got_s < LEAST_WHOLE * promised.duration_s - 0.1:
+        reason = f"breaks off: {got_s:.1f} s of its {promised.duration_s:.1f} s can be decoded"
+        raise MediaError("truncated", path, reason)
+
+
+def _failed(path: Path, complaints: str) -> MediaError:
+    """What ffmpeg said, as an error: its last line that tells more than "invalid data"."""
+    lines = [re.sub(r"^(\[[^\]]* @ 0x[0-9a-f]+\] )+", "", line.strip()) for line in complaints.splitlines()]
+    lines = [line.replace(_url(path), path.name) for line in lines if line]
+    telling = [line for line in lines if not re.search(r"Invalid data found|Conversion failed|^Error ", line)]
+    reason = (telling or lines or ["no reason given"])[-1]
+    signs: tuple[tuple[str, Code, str], ...] = (
+        ("not on whitelist", "refused", "is of a kind that is not accepted (common video and sound files, jpeg, png)"),
+        ("moov atom not found", "truncated", "breaks off: its index is missing"),
+        ("matches no streams", "no_stream", "lacks a stream"),
+        ("Picture size", "too_large", "has too large a picture"),
+    )
+    for sign, code, meaning in signs:
+        if sign in complaints:
+            return MediaError(code, path, f"{meaning}; ffmpeg: {reason}")
+    return MediaError("not_media", path, f"cannot be decoded; ffmpeg: {reason}")
+
+
+def _too_long(path: Path, media: Media, length: str) -> MediaError:
+    return MediaError("too_long", path, f"lasts {length}; at most {media.max_duration_s:g} s are taken")
+
+
+def _timeout(path: Path, timeout_s: float) -> MediaError:
+    return MediaError("timeout", path, f"took longer than {timeout_s:g} s to decode")
+
+
+def _no_ffmpeg(path: Path) -> MediaError:
+    reason = "needs ffmpeg, which is not on the path: install it (`apt-get install ffmpeg`, `brew install ffmpeg`)"
+    return MediaError("no_ffmpeg", path, reason)

@@ -1,0 +1,186 @@
+"""Scores of predictions: unweighted and weighted recall, F1, calibration, and intervals that respect speakers.
+
+Scores are functions of a confusion matrix (int [..., 7, 7], rows are the truth, columns the prediction), so that a
+score of many resamples is one call. Classes are those of `mmer.labels.EMOTIONS`, in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmer.labels import EMOTIONS
+
+Ints = npt.NDArray[np.integer[Any]]
+Floats = npt.NDArray[np.floating[Any]]
+Counts = npt.NDArray[np.number[Any]]
+Score = Callable[[Counts], npt.NDArray[np.float64]]
+
+CLASSES = len(EMOTIONS)
+#: Bins of confidence, after Guo et al. 2017.
+CALIBRATION_BINS = 15
+
+
+def confusion(truth: Ints, predicted: Ints) -> npt.NDArray[np.int64]:
+    """Count the pairs of truth [n] and prediction [n], both indices of `EMOTIONS`: int64 [7, 7]."""
+    table = np.bincount(np.asarray(truth) * CLASSES + np.asarray(predicted), minlength=CLASSES**2)
+    return table.reshape(CLASSES, CLASSES).astype(np.int64)
+
+
+def recalls(counts: Counts) -> npt.NDArray[np.float64]:
+    """Share of each class that was found, from [..., 7, 7] to [..., 7]; NaN where the class does not occur."""
+    return _share(_hits(counts), counts.sum(-1))
+
+
+def precisions(counts: Counts) -> npt.NDArray[np.float64]:
+    """Share of what was called a class that is it, from [..., 7, 7] to [..., 7]; NaN where nothing was called so."""
+    return _share(_hits(counts), counts.sum(-2))
+
+
+def f1s(counts: Counts) -> npt.NDArray[np.float64]:
+    """Harmonic mean of recall and precision, from [..., 7, 7] to [..., 7]; NaN where the class does not occur."""
+    f1 = _share(2 * _hits(counts), counts.sum(-1) + counts.sum(-2))
+    return np.where(counts.sum(-1) > 0, f1, np.nan)
+
+
+def uar(counts: Counts) -> npt.NDArray[np.float64]:
+    """Unweighted average recall over the classes that occur in the truth; NaN where none does. [..., 7, 7] to [...].
+
+    The measure of the field's challenges (Schuller et al., INTERSPEECH 2009): a frequent emotion weighs no more than
+    a rare one, and guessing scores one over the number of classes.
+    """
+    return _mean(recalls(counts))
+
+
+def war(counts: Counts) -> npt.NDArray[np.float64]:
+    """Weighted average recall, which is accuracy; NaN where there are no clips. [..., 7, 7] to [...]."""
+    return _share(_hits(counts).sum(-1), counts.sum((-1, -2)))
+
+
+def macro_f1(counts: Counts) -> npt.NDArray[np.float64]:
+    """Mean F1 over the classes that occur in the truth; NaN where none does. [..., 7, 7] to [...]."""
+    return _mean(f1s(counts))
+
+
+def per_class(counts: Counts) -> dict[str, dict[str, float | int | None]]:
+    """Recall, precision, F1 and number of clips of each emotion; None where a score is not defined."""
+    columns = {"recall": recalls(counts), "precision": precisions(counts), "f1": f1s(counts)}
+    return {
+        emotion: {name: None if np.isnan(v[i]) else float(v[i]) for name, v in columns.items()}
+        | {"n": int(counts[i].sum())}
+        for i, emotion in enumerate(EMOTIONS)
+    }
+
+
+def negative_log_likelihood(probabilities: Floats, truth: Ints) -> float:
+    """Mean of -log p(truth), in nats, of probabilities [n, 7]; a probability counts as at least 1e-7."""
+    chosen = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.clip(chosen, 1e-7, 1)).mean())
+
+
+def reliability(
+    probabilities: Floats, truth: Ints, bins: int = CALIBRATION_BINS
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """How often the answer is right where the network is so and so sure.
+
+    Returns:
+        For each bin of confidence, of equal width: mean confidence [bins], accuracy [bins] (NaN where the bin is empty)
+        and number of clips [bins].
+    """
+    confidence = probabilities.max(-1).astype(np.float64)
+    right = probabilities.argmax(-1) == truth
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    n = np.bincount(place, minlength=bins)
+    sure = _share(np.bincount(place, confidence, minlength=bins), n)
+    accuracy = _share(np.bincount(place, right, minlength=bins), n)
+    return sure, accuracy, n.astype(np.int64)
+
+
+def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = CALIBRATION_BINS) -> float:
+    """Mean distance between confidence and accuracy, weighted by the clips of each bin (Guo et al. 2017)."""
+    sure, accuracy, n = reliability(probabilities, truth, bins)
+    return float(np.nansum(np.abs(sure - accuracy) * n) / n.sum())
+
+
+def bootstrap(
+    truth: Ints, predicted: Ints, speakers: Sequence[str], resamples: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """Confusion matrices of resampled speakers.
+
+    Speakers are drawn with replacement and bring all their clips along. Clips of one speaker are alike (the same face,
+    voice and way of acting), so drawing clips one by one would pretend that there is more evidence than there is, and
+    the interval would be too narrow for what is asked: how well does it do on people it has not met? Where a corpus
+    knows no speakers each clip's own id is its speaker, and the two are the same.
+
+    Args:
+        truth: [n].
+        predicted: [n], or [m, n] for m ways of predicting the same clips; each resample draws the same speakers for
+            all m, so that their differences are paired.
+        speakers: [n] names.
+        resamples: how many.
+        seed: of the draw.
+
+    Returns:
+        float64 [resamples, 7, 7], or [resamples, m, 7, 7]; whole numbers.
+
+    Raises:
+        ValueError: there are fewer than two speakers, so nothing is known about how speakers differ.
+    """
+    names, owner = np.unique(np.asarray(speakers), return_inverse=True)
+    if len(names) < 2:
+        raise ValueError("an interval over speakers needs at least two of them")
+    ways = np.atleast_2d(predicted)
+    cells = CLASSES * CLASSES
+    # One row per speaker, so that a resample's matrix is a weighted sum of rows and all resamples are one product.
+    rows = np.concatenate(
+        [np.bincount(owner * cells + truth * CLASSES + way, minlength=len(names) * cells) for way in ways]
+    )
+    table = rows.reshape(len(ways), len(names), cells).transpose(1, 0, 2).reshape(len(names), -1).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    result = np.empty((resamples, table.shape[1]))
+    chunk = max(1, 4_000_000 // len(names))  # bounds the memory where each of many images is its own speaker
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        drawn = rng.integers(len(names), size=(size, len(names))) + np.arange(size)[:, None] * len(names)
+        weights = np.bincount(drawn.ravel(), minlength=size * len(names)).reshape(size, -1)
+        result[start : start + size] = weights.astype(np.float64) @ table
+    shape = np.shape(predicted)[:-1]
+    return result.reshape(resamples, *shape, CLASSES, CLASSES)
+
+
+def percentile_interval(values: Floats) -> tuple[float, float]:
+    """The middle 95% of resampled scores [resamples]."""
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def bootstrap_interval(
+    score: Score, truth: Ints, predicted: Ints, speakers: Sequence[str], resamples: int, seed: int
+) -> tuple[float, float]:
+    """The 95% percentile interval of a score over resampled speakers; `bootstrap` says why speakers.
+
+    Args:
+        score: of what `bootstrap` gives: from [resamples, ..., 7, 7] to [resamples]; `uar`, `war`, `macro_f1`, or a
+            difference of them between several predictions of the same clips.
+    """
+    return percentile_interval(score(bootstrap(truth, predicted, speakers, resamples, seed)))
+
+
+def _hits(counts: Counts) -> Counts:
+    return np.diagonal(counts, axis1=-2, axis2=-1)
+
+
+def _share(part: Counts, whole: Counts) -> npt.NDArray[np.float64]:
+    """Part over whole; NaN where the whole is nothing."""
+    shares = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=shares, where=np.asarray(whole) > 0)
+    return shares
+
+
+def _mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean over the last axis of what is defined; NaN where nothing is."""
+    known = ~np.isnan(values)
+    return _share(np.where(known, values, 0).sum(-1), known.sum(-1))

@@ -1,0 +1,155 @@
+"""EmotionNet: face, scene and voice, each with its own small network, joined by a recurrent one; trained end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mmer.config import Input, Model
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.model.mobilefacenet import MobileFaceNet
+from mmer.model.scene import SceneCNN
+from mmer.model.temporal import RecurrentFusion
+from mmer.model.voice import VoiceCNN
+from mmer.samples import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips, padded to one length; the tensors that the network and the losses take."""
+
+    faces: Tensor
+    """uint8 [B, T, S, S, 3] RGB."""
+    scenes: Tensor
+    """uint8 [B, T, C, C, 3] RGB."""
+    voice: Tensor
+    """float32 [B, T, W] in -1..1."""
+    present: Tensor
+    """float32 [B, T, 3], 0 or 1: face, scene, voice."""
+    valid: Tensor
+    """float32 [B, T]: 0 in the padding."""
+    target: Tensor
+    """int64 [B]: index in EMOTIONS."""
+
+
+class Output(NamedTuple):
+    """What the network says of a batch."""
+
+    logits: Tensor
+    """[B, T, 7]."""
+    state: Tensor
+    """[B, K], after the last step."""
+    branches: dict[ModalityName, Tensor]
+    """Each branch's own logits [B, T, 7], from its embedding alone."""
+    joined: Tensor
+    """[B, T, D]: what the recurrent part saw."""
+
+
+def pixels(x: Tensor) -> Tensor:
+    """uint8 [N, H, W, 3] → float [N, 3, H, W] in -1..1."""
+    return x.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+class EmotionNet(nn.Module):
+    """The whole network.
+
+    Args:
+        input: sizes of crops, scenes and windows.
+        model: sizes of the parts.
+        modalities: those the training data held; the others are off: never computed, always absent.
+        dropout: on the joined embeddings and before the head.
+    """
+
+    def __init__(
+        self, input: Input, model: Model, modalities: Sequence[ModalityName] = MODALITIES, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.input, self.model, self.modalities = input, model, tuple(m for m in MODALITIES if m in modalities)
+        if not self.modalities:
+            raise ValueError("a network needs at least one modality")
+        makers: dict[ModalityName, Callable[[], nn.Module]] = {
+            "face": lambda: MobileFaceNet(input.face_size, model.face.width, model.face.embedding),
+            "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
+            "voice": lambda: VoiceCNN(model.voice.channels, model.voice.embedding),
+        }
+        self.embeddings = {m: getattr(model, m).embedding for m in self.modalities}
+        self.branch = nn.ModuleDict({m: makers[m]() for m in self.modalities})
+        self.branch_head = nn.ModuleDict({m: nn.Linear(self.embeddings[m], len(EMOTIONS)) for m in self.modalities})
+        width = sum(self.embeddings.values()) + len(MODALITIES)
+        self.temporal = RecurrentFusion(width, model.temporal.hidden)
+        self.drop = nn.Dropout(dropout)
+        self.head = nn.Linear(model.temporal.hidden, len(EMOTIONS))
+        # Without it a branch's scale at the start would decide who is heard (batch-normalised face, raw scene).
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(self.embeddings[m]) for m in self.modalities})
+        self.trained: Tensor
+        self.register_buffer("trained", torch.tensor([float(m in self.modalities) for m in MODALITIES]))
+
+    @property
+    def window(self) -> int:
+        """W: samples in a voice window."""
+        return round(self.input.voice_window_s * SAMPLE_RATE)
+
+    @property
+    def state_size(self) -> int:
+        """K."""
+        return self.temporal.state_size
+
+    def start(self, batch: int) -> Tensor:
+        """The state before the first step: zeros [batch, K]."""
+        return torch.zeros(batch, self.state_size)
+
+    def forward(self, faces: Tensor, scenes: Tensor, voice: Tensor, present: Tensor, state: Tensor) -> Output:
+        """See `Batch` for shapes; `state` float32 [B, K]."""
+        present = present * self.trained
+        streams: dict[ModalityName, Tensor] = {"face": faces, "scene": scenes, "voice": voice}
+        parts: list[Tensor] = []
+        branches: dict[ModalityName, Tensor] = {}
+        for name in self.modalities:
+            here = present[..., MODALITIES.index(name)]
+            embedding = self._embed(name, streams[name], here)
+            branches[name] = self.branch_head[name](self.drop(embedding))
+            parts.append(embedding * here.unsqueeze(-1))
+        joined = torch.cat([*parts, present], dim=-1)
+        logits, state = self.decide(joined, state)
+        return Output(logits, state, branches, joined)
+
+    def decide(self, joined: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The recurrent part alone: [B, T, D], [B, K] → logits [B, T, 7], [B, K]."""
+        hidden, state = self.temporal(self.drop(joined), state)
+        return self.head(self.drop(hidden)), state
+
+    def _embed(self, name: ModalityName, x: Tensor, here: Tensor) -> Tensor:
+        """Embedding [B, T, E] of one modality: computed where it is present, zero elsewhere.
+
+        In the exported graph everything is computed (its shapes may not depend on values) and masked by the caller.
+        """
+        batch, steps = here.shape
+        flat = x.flatten(0, 1)
+        if torch.onnx.is_in_onnx_export():
+            return self._run(name, flat).view(batch, steps, -1)
+        chosen = here.flatten() > 0
+        out = torch.zeros(batch * steps, self.embeddings[name], device=here.device)
+        if chosen.sum() > (1 if self.training else 0):  # batch statistics need two
+            out = out.masked_scatter(chosen.unsqueeze(-1), self._run(name, flat[chosen]).float())
+        return out.view(batch, steps, -1)
+
+    def _run(self, name: ModalityName, flat: Tensor) -> Tensor:
+        x = flat if name == "voice" else pixels(flat).contiguous(memory_format=torch.channels_last)
+        y: Tensor = self.norm[name](self.branch[name](x))
+        return y
+
+
+def clip_logits(logits: Tensor, present: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the steps with evidence (over all valid ones, where a clip has none): [B, T, 7] → [B, 7].
+
+    Args:
+        present: [B, T, 3].
+        valid: [B, T].
+    """
+    evidence = (present.amax(-1) > 0).float() * valid
+    weight = torch.where(evidence.sum(1, keepdim=True) > 0, evidence, valid)
+    return (logits * weight.unsqueeze(-1)).sum(1) / weight.sum(1, keepdim=True).clamp(min=1)

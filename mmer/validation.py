@@ -1,0 +1,322 @@
+"""What must hold of the prepared data before anything learns from it, checked with Great Expectations.
+
+The expectations are data: `rules` lists them, one suite for each table. A broken critical one stops the pipeline and
+names the first clips; a broken warning is printed and recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mmer import corpora
+from mmer.clips import MANIFEST, Clip, assign_splits, read_manifest, write_manifest
+from mmer.config import Params
+from mmer.corpora import completeness
+from mmer.labels import EMOTIONS
+from mmer.samples import SAMPLE_RATE, load_sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "val", "test")
+SHOWN = 3
+"""Clips named for each broken expectation and corpus."""
+SAMPLE_COLUMNS = ("faces", "scenes", "voice", "present", "voice_over_s", "voice_lost", "face_off", "voice_off")
+"""Empty, and not judged, where a sample cannot be read."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation: what it says, Great Expectations' name for it and its arguments."""
+
+    says: str
+    kind: str
+    arguments: dict[str, Any]
+    severity: Literal["critical", "warning"] = "critical"
+
+
+@dataclass
+class Report:
+    """What validation found."""
+
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    expectations: int = 0
+    corpora: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def success(self) -> bool:
+        return not self.errors
+
+    def __str__(self) -> str:
+        head = f"{self.expectations} expectations, {len(self.errors)} errors, {len(self.warnings)} warnings"
+        return "\n".join([head, *(f"ERROR {e}" for e in self.errors), *(f"warning {w}" for w in self.warnings)])
+
+
+def rules(params: Params) -> dict[str, list[Rule]]:
+    """The expectations of each table; `id` names a row, `CORPUS/...`."""
+    limits, step = params.validate_, params.input.step_s
+    picture, scene = params.input.face_size, params.input.scene_size
+
+    def among(column: str, values: Iterable[str]) -> tuple[str, Row]:
+        return "ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(values)}
+
+    def between(column: str, low: float | None, high: float | None) -> tuple[str, Row]:
+        return "ExpectColumnValuesToBeBetween", {"column": column, "min_value": low, "max_value": high}
+
+    return {
+        "clips": [
+            Rule("a clip's id is its own", "ExpectColumnValuesToBeUnique", {"column": "id"}),
+            Rule("labels are the seven emotions", *among("label", EMOTIONS)),
+            Rule("a clip is no longer than media allows", *between("duration_s", 0, params.media.max_duration_s + 1)),
+            Rule("a clip has steps", *between("steps", 1, None)),
+            Rule("faces are a share of steps", *between("face_rate", 0, 1)),
+            Rule("voice is a share of steps", *between("voice_rate", 0, 1)),
+            Rule(
+                "a file is known by its sha256",
+                "ExpectColumnValuesToMatchRegex",
+                {"column": "sha256", "regex": "^[0-9a-f]{64}$"},
+            ),
+            Rule("one file is not two speakers or two emotions", *between("owners", 1, 1)),
+            Rule("a file comes once (here: twice, same speaker and emotion)", *between("copies", 1, 1), "warning"),
+            Rule("a split is train, val or test, or not yet known", *among("split", SPLITS)),
+        ],
+        "samples": [
+            Rule("a sample can be read", *among("problem", [""])),
+            Rule(
+                "faces are as params.yaml and the manifest say",
+                *among("faces", [f"uint8 [T, {picture}, {picture}, 3]"]),
+            ),
+            Rule(
+                "scenes are as params.yaml and the manifest say", *among("scenes", [f"uint8 [T, {scene}, {scene}, 3]"])
+            ),
+            Rule("voice is mono int16", *among("voice", ["int16 [N]"])),
+            Rule("presence is told for each step and modality", *among("present", ["bool [T, 3]"])),
+            Rule(
+                "the voice is no longer than the steps (seconds too long)", *between("voice_over_s", None, step + 0.001)
+            ),
+            Rule("where there is voice there is sound (steps without)", *between("voice_lost", 0, 0)),
+            Rule("the manifest's face_rate is the sample's (difference)", *between("face_off", 0, 0.001)),
+            Rule("the manifest's voice_rate is the sample's (difference)", *between("voice_off", 0, 0.001)),
+        ],
+        "speakers": [
+            Rule("a speaker is on one side of the split", *among("sides", SPLITS)),
+        ],
+        "corpora": [
+            Rule("a corpus is no larger than its owner's", *between("surplus", 0, 0)),
+            Rule("a corpus is complete", *among("missing", [""]), "warning"),
+            Rule("faces are found where there are pictures", *between("face_rate", limits.min_face_rate, 1), "warning"),
+            Rule("there are enough test speakers", *between("test_speakers", limits.min_speakers, None), "warning"),
+            Rule(
+                "emotions are balanced (most over least frequent)",
+                *between("class_ratio", 1, limits.max_class_ratio),
+                "warning",
+            ),
+        ],
+        "emotions": [
+            Rule(f"what is trained is in {split} (clips)", *between(split, 1, None), "warning")
+            for split in ("val", "test")
+        ],
+    }
+
+
+def validate(params: Params, processed: Path, manifest: Path, report: Path, docs: Path | None = None) -> Report:
+    """Check the prepared corpora, assign splits and write the one manifest of all.
+
+    Args:
+        params: which corpora, how they are split, and the limits.
+        processed: `data/processed`; holds `CORPUS/clips.parquet` and one sample per clip.
+        manifest: written, with splits, unless an error was found.
+        report: JSON, written in any case; the same data gives the same bytes.
+        docs: folder for Great Expectations' HTML pages, replaced; None for none.
+
+    Raises:
+        FileNotFoundError: a corpus is not prepared.
+    """
+    import pandas as pd
+
+    frames = []
+    for name in params.corpora:
+        path = processed / name / MANIFEST
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: prepare it with `dvc repro crop@{name}`")
+        frames.append(pd.read_parquet(path))
+    found, checks = Report(), _Checks(rules(params))
+    # Read as a bare table first: a manifest with a wrong value would not become clips at all.
+    checks.run("clips", _clips_table(pd.concat(frames, ignore_index=True)), found)
+    if found.success:
+        clips = [c for name in params.corpora for c in read_manifest(processed / name / MANIFEST)]
+        clips = assign_splits(clips, params.split)
+        samples = pd.DataFrame([_sample_row(c, processed, params) for c in _progress(clips)])
+        checks.run("samples", samples, found)
+        checks.run("speakers", _speakers_table(clips), found)
+        found.corpora = {name: _corpus_row(name, clips, samples) for name in params.corpora}
+        table = pd.DataFrame([{"id": name} | row for name, row in found.corpora.items()])
+        checks.run("corpora", table.drop(columns=["classes", "splits"]), found)
+        checks.run("emotions", _emotions_table(clips), found)
+    if docs is not None:
+        checks.write_docs(docs)
+    content = {"success": found.success, "expectations": found.expectations, "errors": found.errors}
+    content |= {"warnings": found.warnings, "corpora": found.corpora}
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(content, indent=2) + "\n")
+    if found.success:
+        write_manifest(manifest, clips)
+    return found
+
+
+class _Checks:
+    """Great Expectations, in memory: one suite for each table."""
+
+    def __init__(self, suites: dict[str, list[Rule]]) -> None:
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import, which reads it
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        self.suites, self.gx = suites, gx
+        self.context = gx.get_context(mode="ephemeral")
+        self.context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        self.source = self.context.data_sources.add_pandas("prepared")
+
+    def run(self, name: str, table: pd.DataFrame, found: Report) -> None:
+        """Hold a table against its suite and add what is broken to the report."""
+        kinds = self.gx.expectations
+        expectations = [
+            getattr(kinds, r.kind)(**r.arguments, severity=r.severity, description=r.says, meta={"says": r.says})
+            for r in self.suites[name]
+        ]
+        suite = self.context.suites.add(self.gx.ExpectationSuite(name=name, expectations=expectations))
+        batch = self.source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+        definition = self.gx.ValidationDefinition(name=name, data=batch, suite=suite)
+        outcome = self.context.validation_definitions.add(definition).run(
+            batch_parameters={"dataframe": table},
+            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["id"]},
+        )
+        order = {r.says: k for k, r in enumerate(self.suites[name])}
+        for result in sorted(outcome.results, key=lambda r: order[r.expectation_config.meta["says"]]):
+            found.expectations += 1
+            if not result.success:
+                rule = self.suites[name][order[result.expectation_config.meta["says"]]]
+                told = found.errors if rule.severity == "critical" else found.warnings
+                told += [f"{rule.says}: {broken}" for broken in _broken(rule, result)]
+
+    def write_docs(self, folder: Path) -> None:
+        """The HTML pages of all that ran."""
+        shutil.rmtree(folder, ignore_errors=True)
+        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
+        index = {"class_name": "DefaultSiteIndexBuilder"}
+        site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
+        self.context.add_data_docs_site("mmer", site)
+        self.context.build_data_docs(site_names=["mmer"])
+
+
+def _broken(rule: Rule, result: Any) -> list[str]:
+    """A failed expectation in words, one line for each corpus: the first rows and what they hold."""
+    rows = result.result.get("unexpected_index_list")
+    if not rows:
+        return [str(result.result.get("observed_value") or result.exception_info)]
+    by_corpus: dict[str, list[str]] = {}
+    for row in rows:
+        value = row[rule.arguments["column"]]
+        value = f"{value:.4g}" if isinstance(value, float) else str(value)
+        of = by_corpus.setdefault(row["id"].split("/")[0], [])
+        of.append(row["id"] if value == row["id"] else f"{row['id']}: {value}")
+    more = {name: f" and {len(of) - SHOWN} more" if len(of) > SHOWN else "" for name, of in by_corpus.items()}
+    return ["; ".join(of[:SHOWN]) + more[name] for name, of in by_corpus.items()]
+
+
+def _progress(clips: list[Clip]) -> Iterable[Clip]:
+    from tqdm import tqdm
+
+    return tqdm(clips, desc="validate", unit="clip")
+
+
+def _clips_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The manifest's plain columns, and for each file how often it comes and for how many (speaker, emotion)."""
+    table["id"] = table["corpus"] + "/" + table["clip_id"]
+    table["owner"] = table["corpus"] + "/" + table["speaker"] + "/" + table["label"]
+    table["owners"] = table.groupby("sha256")["owner"].transform("nunique")
+    table["copies"] = table.groupby("sha256")["id"].transform("size").where(table["owners"] == 1, 1)
+    columns = ["id", "label", "split", "duration_s", "steps", "face_rate", "voice_rate", "sha256", "owners", "copies"]
+    return table[columns]
+
+
+def _sample_row(clip: Clip, processed: Path, params: Params) -> Row:
+    """What a sample's file holds, beside what its clip says of it. T stands for the clip's number of steps."""
+    row: Row = dict.fromkeys(SAMPLE_COLUMNS)
+    row |= {"id": f"{clip.corpus}/{clip.clip_id}", "corpus": clip.corpus, "problem": "", "pictures": 0, "with_face": 0}
+    try:
+        sample = load_sample(processed / clip.sample)
+    except Exception as error:  # numpy, zipfile and zlib each have their own errors for a damaged file
+        return row | {"problem": f"{type(error).__name__}: {error}".splitlines()[0]}
+    for name in ("faces", "scenes", "present"):
+        array = getattr(sample, name)
+        sizes = ["T" if k == 0 and n == clip.steps else str(n) for k, n in enumerate(array.shape)]
+        row[name] = f"{array.dtype} [{', '.join(sizes)}]"
+    row["voice"] = f"{sample.voice.dtype} [{'N' if sample.voice.ndim == 1 else sample.voice.shape}]"
+    if row["present"] != "bool [T, 3]" or sample.voice.ndim != 1:
+        return row
+    face, scene, voice = sample.present.T
+    picture, step, seconds = face | scene, params.input.step_s, len(sample.voice) / SAMPLE_RATE
+    starts = (np.arange(clip.steps) + 1) * step - params.input.voice_window_s
+    return row | {
+        "voice_over_s": seconds - clip.steps * step,
+        "voice_lost": int((voice & (starts >= seconds)).sum()),
+        "face_off": abs(clip.face_rate - face.sum() / max(1, picture.sum())),
+        "voice_off": abs(clip.voice_rate - voice.mean()),
+        "pictures": int(picture.sum()),
+        "with_face": int(face.sum()),
+    }
+
+
+def _speakers_table(clips: list[Clip]) -> pd.DataFrame:
+    """One row per speaker: the sides of the split that he or she is on."""
+    import pandas as pd
+
+    sides: dict[str, set[str]] = {}
+    for clip in clips:
+        sides.setdefault(clip.person, set()).add(str(clip.split))
+    return pd.DataFrame([{"id": person, "sides": " and ".join(sorted(on))} for person, on in sorted(sides.items())])
+
+
+def _emotions_table(clips: list[Clip]) -> pd.DataFrame:
+    """One row per emotion that is trained: its clips in each split."""
+    import pandas as pd
+
+    count = Counter((c.label, c.split) for c in clips)
+    rows = [{"id": emotion, **{split: count[emotion, split] for split in SPLITS}} for emotion in EMOTIONS]
+    return pd.DataFrame([row for row in rows if row["train"]], columns=["id", *SPLITS])
+
+
+def _corpus_row(name: str, clips: list[Clip], samples: pd.DataFrame) -> Row:
+    """One corpus in numbers. `missing` is how much of the owner's whole is here, empty if all is; `surplus` counts what
+    the whole does not have. face_rate is the share of steps with a face over those with a picture, None without any.
+    """
+    own, of = [c for c in clips if c.corpus == name], samples[samples["corpus"] == name]
+    corpus, speakers = corpora.get(name), {c.speaker for c in own}
+    labels, sides = Counter(c.label for c in own), Counter(c.split for c in own)
+    have = {"clips": len(own), "speakers": len(speakers), "pictures": int((of["pictures"] > 0).sum())}
+    over = {key: have[key] - whole for key, whole in corpus.expected.items()}
+    pictures, steps = int(of["pictures"].sum()), sum(c.steps for c in own)
+    return {
+        **have,
+        "hours": round(sum(c.duration_s for c in own) / 3600, 4),
+        "face_rate": round(int(of["with_face"].sum()) / pictures, 4) if pictures else None,
+        "voice_rate": round(sum(c.voice_rate * c.steps for c in own) / steps, 4),
+        "classes": {e: labels[e] for e in EMOTIONS},
+        "class_ratio": round(max(labels.values()) / min(labels.values()), 4),
+        "splits": {s: sides[s] for s in SPLITS},
+        "test_speakers": len({c.speaker for c in own if c.split == "test"}),
+        "missing": completeness(corpus, own, have["pictures"]) if any(n < 0 for n in over.values()) else "",
+        "surplus": max(0, *over.values(), 0),
+    }

@@ -1,0 +1,30 @@
+"""Stage `download`: fetch one corpus into data/raw/<name>: from a mirror (the folder MMER_MIRROR/<name>) or from its owner."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mmer import corpora
+from mmer.config import ConfigError, load_params
+from mmer.corpora.fetch import FetchError, fetch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.download", description=__doc__)
+    parser.add_argument("name", help="corpus, one of download.corpora in params.yaml")
+    name = parser.parse_args().name
+    mirror = os.environ.get("MMER_MIRROR")
+    try:
+        allowed = load_params().download.corpora
+        if name not in allowed:
+            sys.exit(
+                f"{name!r} is not in download.corpora of params.yaml ({', '.join(allowed) or 'empty'}): add it there"
+            )
+        fetch(corpora.get(name), Path("data/raw") / name, Path(mirror) / name if mirror else None)
+    except (ConfigError, FetchError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

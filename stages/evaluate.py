@@ -1,0 +1,44 @@
+"""Stage `evaluate`: score the network on speakers it has not met, with every set of modalities."""
+
+import argparse
+from pathlib import Path
+from typing import cast
+
+from tqdm import tqdm
+
+from mmer import tracking
+from mmer.clips import read_manifest, speakers_on_two_sides
+from mmer.config import load_params
+from mmer.evaluation import evaluate, subsets, summary, write_report
+from mmer.labels import ModalityName
+from mmer.training import load_network, predict
+
+MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
+WEIGHTS, OUT = Path("models/network.safetensors"), Path("reports/evaluate")
+
+
+def main() -> None:
+    """Write scores, predictions and figures, and add them to the MLflow run that trained these weights."""
+    argparse.ArgumentParser(prog="python -m stages.evaluate", description=__doc__).parse_args()
+    params, clips, network = load_params(), read_manifest(MANIFEST), load_network(WEIGHTS)
+    if mixed := speakers_on_two_sides(clips):
+        raise SystemExit(f"{MANIFEST}: in more than one split, so nothing can be said of unseen speakers: {mixed}")
+    test = [c for c in clips if c.split == "test"]
+
+    probabilities = {
+        name: predict(network, test, PROCESSED, modalities=cast(list[ModalityName], name.split("+")))
+        for name in tqdm(subsets(network.modalities), desc="evaluate", unit="subset")
+    }
+    report = evaluate(probabilities, test, resamples=params.evaluate.bootstrap, seed=params.seed)
+    write_report(report, probabilities, test, OUT)
+
+    found = tracking.find("weights_sha256", tracking.sha256(WEIGHTS))
+    with tracking.resume(found) if found else tracking.run("evaluate", params) as run:
+        run.metrics({"test": summary(report)})
+        run.figure(OUT, "evaluate")
+    print(report["protocol"])
+    print(f"UAR {report['uar']} (95% {report['uar_low']} to {report['uar_high']})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Stage `train`: train the network with the hyperparameters that the search found."""
+
+import argparse
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+from mmer import tracking
+from mmer.clips import read_manifest
+from mmer.config import load_params
+from mmer.training import checkpoint_of, data_key, fit, save_network
+
+MANIFEST, PROCESSED, BEST = Path("data/clips.parquet"), Path("data/processed"), Path("reports/tune/best.json")
+WEIGHTS, HISTORY = Path("models/network.safetensors"), Path("reports/train/history.csv")
+
+
+def main() -> None:
+    """Train, going on from a checkpoint of the same inputs if a run was cut; write the weights and the history."""
+    argparse.ArgumentParser(prog="python -m stages.train", description=__doc__).parse_args()
+    params, clips = load_params(), read_manifest(MANIFEST)
+    train = params.train.model_copy(update=json.loads(BEST.read_text())["train"])
+    key = data_key(params, MANIFEST, clips, PROCESSED)
+    checkpoint = checkpoint_of(key, train, params.seed)
+
+    with tracking.reopen("train", params, key=checkpoint.stem) as run:
+        run.params({f"chosen.{k}": v for k, v in train.model_dump().items()})
+        run.dataset(MANIFEST, "clips")
+        run.figure(Path("reports/validation.json"), "validation")
+
+        def on_epoch(row: dict[str, float]) -> None:
+            run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+
+        done = fit(params, train, clips, PROCESSED, seed=params.seed, checkpoint=checkpoint, on_epoch=on_epoch)
+        save_network(done.network, WEIGHTS, corpora=params.corpora)
+        HISTORY.parent.mkdir(parents=True, exist_ok=True)
+        with HISTORY.open("w", newline="") as file:
+            rows = csv.DictWriter(file, list(done.history[0]), lineterminator="\n")
+            rows.writeheader()
+            rows.writerows(done.history)
+        parameters = sum(p.numel() for p in done.network.parameters())
+        run.metrics({"best_val_uar": done.best["val_uar"], "parameters": parameters})
+        run.tags({"weights_sha256": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()})
+    checkpoint.unlink(missing_ok=True)  # done: `dvc repro --force` means to train again
+    print(
+        f"epoch {done.best['epoch']:.0f} is best: validation UAR {done.best['val_uar']:.3f}; {parameters:,} parameters"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""A small model that follows the contract of `mmer.onnx` but learned nothing: what tests of the runtime, the command
+line and the service run on. Its state sums up everything it is shown, so that whatever is lost, seen twice or seen in
+another order between a clip and a stream changes every later step.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mmer.config import Faces, Input, Media
+from mmer.labels import EMOTIONS, MODALITIES
+from stages.detector import export_detector
+
+
+def write_model(folder: Path, **metadata: Any) -> Path:
+    """Write `mmer.onnx` and `detector/` into a folder; keywords replace entries of the metadata."""
+    folder.mkdir(parents=True, exist_ok=True)
+    export_detector(folder / "detector")
+    return write_graph(folder, **metadata)
+
+
+def write_graph(folder: Path, **metadata: Any) -> Path:
+    """Write `mmer.onnx` alone."""
+    given = Input(**metadata.get("input", {}))
+    about = {
+        "labels": EMOTIONS,
+        "input": given.model_dump(),
+        "media": Media().model_dump(),
+        "faces": Faces().model_dump(),
+        "modalities": MODALITIES,
+        "version": "0.0.0",
+        "git": "0000000",
+        "corpora": ["demo"],
+        "drawings": True,
+        "licence": "CC0-1.0",
+        **metadata,
+    }
+    model = helper.make_model(_graph(given), opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, {"mmer": json.dumps(about)})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, folder / "mmer.onnx")
+    return folder
+
+
+def _graph(given: Input) -> onnx.GraphProto:
+    """logits = 2 sin(W h), h = state + running sum of [face RGB, scene RGB, voice level], each times its presence."""
+    rng = np.random.default_rng(0)
+    face, scene, width = given.face_size, given.scene_size, round(given.voice_window_s * 16_000)
+    spread = np.zeros((3, 7), np.float32)  # from the three presences to the seven features
+    spread[0, :3] = spread[1, 3:6] = spread[2, 6] = 1
+    constants = {
+        "white": np.float32(255),
+        "two": np.float32(2),
+        "ten": np.float32(10),
+        "time": np.int64(1),
+        "time_axis": np.array([1], np.int64),
+        "last": np.array([-1], np.int64),
+        "end": np.array([np.iinfo(np.int64).max], np.int64),
+        "spread": spread,
+        "weights": rng.normal(size=(7, 7)).astype(np.float32),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["faces"], ["faces_f"], to=TensorProto.FLOAT),
+        node("Cast", ["scenes"], ["scenes_f"], to=TensorProto.FLOAT),
+        node("ReduceMean", ["faces_f"], ["face_mean"], axes=[2, 3], keepdims=0),
+        node("ReduceMean", ["scenes_f"], ["scene_mean"], axes=[2, 3], keepdims=0),
+        node("Div", ["face_mean", "white"], ["face_rgb"]),
+        node("Div", ["scene_mean", "white"], ["scene_rgb"]),
+        node("Abs", ["voice"], ["voice_abs"]),
+        node("ReduceMean", ["voice_abs"], ["voice_mean"], axes=[2], keepdims=1),
+        node("Mul", ["voice_mean", "ten"], ["voice_level"]),
+        node("Concat", ["face_rgb", "scene_rgb", "voice_level"], ["features"], axis=2),
+        node("MatMul", ["present", "spread"], ["mask"]),
+        node("Mul", ["features", "mask"], ["seen"]),
+        node("CumSum", ["seen", "time"], ["sum"]),
+        node("Unsqueeze", ["state", "time_axis"], ["before"]),
+        node("Add", ["sum", "before"], ["hidden"]),
+        node("MatMul", ["hidden", "weights"], ["angle"]),
+        node("Sin", ["angle"], ["wave"]),
+        node("Mul", ["wave", "two"], ["logits"]),
+        node("Slice", ["hidden", "last", "end", "time_axis"], ["newest"]),
+        node("Squeeze", ["newest", "time_axis"], ["state_out"]),
+    ]
+    return helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info("faces", TensorProto.UINT8, ["B", "T", face, face, 3]),
+            helper.make_tensor_value_info("scenes", TensorProto.UINT8, ["B", "T", scene, scene, 3]),
+            helper.make_tensor_value_info("voice", TensorProto.FLOAT, ["B", "T", width]),
+            helper.make_tensor_value_info("present", TensorProto.FLOAT, ["B", "T", 3]),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, ["B", 7]),
+        ],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", "T", 7]),
+            helper.make_tensor_value_info("state_out", TensorProto.FLOAT, ["B", 7]),
+        ],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
