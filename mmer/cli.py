@@ -161,8 +161,8 @@ def _table(prediction: Prediction) -> str:
     if prediction.label is None:
         rows.append("        nothing to go by: no picture, and no voice above the silence level")
     else:
-        rows.append(f"  whole  {prediction.label:<9} {_bar(float(prediction.probabilities.max()))}")
-        best = sorted(zip(prediction.probabilities, EMOTIONS, strict=True), reverse=True)
+        best = sorted(zip(prediction.probabilities.tolist(), EMOTIONS, strict=True), reverse=True)
+        rows.append(f"  whole  {prediction.label:<9} {_bar(best[0][0])} {best[0][0]:4.0%}")
         rows.append("         " + "  ".join(f"{name} {chance:.0%}" for chance, name in best))
     if prediction.missing:
         rows.append(f"         without {' and '.join(prediction.missing)}{_untrained(prediction.model)}")

@@ -162,8 +162,9 @@ def _mean_pool(sums: npt.NDArray[np.int32], height: int, width: int) -> Floats:
 def _average(total: npt.NDArray[np.int32], high: Indices, wide: Indices) -> Floats:
     """From sums over windows to means in -1..1, dividing by each side in turn as torch does: a difference in the last
     bit is enough for another box to win a tie."""
-    mean: Floats = np.divide(total, high, dtype=np.float32)
-    mean /= wide
+    mean: Floats = total.astype(np.float32)
+    mean /= high.astype(np.float32)
+    mean /= wide.astype(np.float32)
     mean -= 127.5
     mean *= 0.0078125
     return mean

@@ -38,6 +38,9 @@ LEAST_WHOLE = 0.9
 """Share of its promised duration that a file must yield; below it, it was cut."""
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _CHUNK = 1 << 20
+_USUAL = re.compile(
+    "Invalid data found|Invalid argument|Conversion failed|Could not open codec|Consider increasing|^Error |repeated"
+)
 
 
 class MediaError(ValueError):
@@ -368,6 +371,8 @@ def _probe_streams(path: Path, media: Media) -> Probe:
         None,
     )
     width, height = (0, 0) if picture is None else _shown_size(picture)
+    if picture is not None and not width * height:
+        raise _failed(path, complaints)
     used = [s for s in (picture, sound) if s is not None]
     if used and all("duration" in s for s in used):
         duration_s = max(float(s["duration"]) for s in used)
@@ -375,7 +380,7 @@ def _probe_streams(path: Path, media: Media) -> Probe:
         duration_s = float(told.get("format", {}).get("duration", 0))
     if "Estimating duration from bitrate" in complaints:
         duration_s = 0.0
-    return Probe(duration_s, width, height, picture is not None and width > 0, sound is not None, False)
+    return Probe(duration_s, width, height, picture is not None, sound is not None, False)
 
 
 def _shown_size(stream: dict[str, Any]) -> tuple[int, int]:
@@ -449,21 +454,28 @@ def _check_whole(path: Path, promised: Probe, got_s: float) -> None:
 
 
 def _failed(path: Path, complaints: str) -> MediaError:
-    """What ffmpeg said, as an error: its last line that tells more than "invalid data"."""
+    """What ffmpeg said, as an error: its last line that tells more than the usual ones."""
     lines = [re.sub(r"^(\[[^\]]* @ 0x[0-9a-f]+\] )+", "", line.strip()) for line in complaints.splitlines()]
     lines = [line.replace(_url(path), path.name) for line in lines if line]
-    telling = [line for line in lines if not re.search(r"Invalid data found|Conversion failed|^Error ", line)]
-    reason = (telling or lines or ["no reason given"])[-1]
     signs: tuple[tuple[str, Code, str], ...] = (
         ("not on whitelist", "refused", "is of a kind that is not accepted (common video and sound files, jpeg, png)"),
-        ("moov atom not found", "truncated", "breaks off: its index is missing"),
+        ("moov atom not found", *_without_index(path)),
         ("matches no streams", "no_stream", "lacks a stream"),
         ("Picture size", "too_large", "has too large a picture"),
     )
     for sign, code, meaning in signs:
-        if sign in complaints:
-            return MediaError(code, path, f"{meaning}; ffmpeg: {reason}")
-    return MediaError("not_media", path, f"cannot be decoded; ffmpeg: {reason}")
+        if said := [line for line in lines if sign in line]:
+            return MediaError(code, path, f"{meaning}; ffmpeg: {said[-1]}")
+    telling = [line for line in lines if not _USUAL.search(line)]
+    return MediaError("not_media", path, f"cannot be decoded; ffmpeg: {(telling or lines or ['no reason'])[-1]}")
+
+
+def _without_index(path: Path) -> tuple[Code, str]:
+    """Whether what ffmpeg took for an mp4 (by its name) is one that was cut, or none at all."""
+    with path.open("rb") as file:
+        if file.read(8)[4:] == b"ftyp":
+            return "truncated", "breaks off: its index is missing"
+    return "not_media", "is no video, sound or image"
 
 
 def _too_long(path: Path, media: Media, length: str) -> MediaError:

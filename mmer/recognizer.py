@@ -248,7 +248,7 @@ class Stream:
     def push_voice(self, pcm: npt.NDArray[np.int16] | Floats, t: float) -> None:
         """Sound whose first sample is at `t` seconds: 16 kHz mono, int16, or float32 in -1..1.
 
-        Voice missing between two pushes is silence; voice that comes after its step is over is not heard.
+        Voice missing between two pushes is silence; late voice is heard by those windows to come that reach it.
 
         Raises:
             ValueError: the array has another shape or dtype, or `t` is below 0 or too far ahead.

@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,8 @@ class Run:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         clips = pd.read_parquet(manifest, columns=["clip_id", "corpus", "speaker", "label", "split", "duration_s"])
-        data = mlflow.data.from_pandas(clips, source=str(manifest), name=name, digest=sha256(manifest)[:32])
+        with warnings.catch_warnings(action="ignore"):  # MLflow knows two kinds of local file and says so each time
+            data = mlflow.data.from_pandas(clips, source=str(manifest), name=name, digest=sha256(manifest)[:32])
         tag = InputTag("mlflow.data.context", name)
         _client().log_inputs(self.id, [DatasetInput(Dataset(**data.to_dict()), [tag])])
 

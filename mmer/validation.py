@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mmer import corpora
-from mmer.clips import MANIFEST, Clip, assign_splits, read_manifest, write_manifest
+from mmer.clips import MANIFEST, Clip, SplitName, assign_splits, read_manifest, write_manifest
 from mmer.config import Params
 from mmer.corpora import completeness
 from mmer.labels import EMOTIONS
@@ -27,7 +27,7 @@ from mmer.samples import SAMPLE_RATE, load_sample
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLITS = ("train", "val", "test")
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 SHOWN = 3
 """Clips named for each broken expectation and corpus."""
 SAMPLE_COLUMNS = ("faces", "scenes", "voice", "present", "voice_over_s", "voice_lost", "face_off", "voice_off")
@@ -66,7 +66,6 @@ class Report:
 def rules(params: Params) -> dict[str, list[Rule]]:
     """The expectations of each table; `id` names a row, `CORPUS/...`."""
     limits, step = params.validate_, params.input.step_s
-    picture, scene = params.input.face_size, params.input.scene_size
 
     def among(column: str, values: Iterable[str]) -> tuple[str, Row]:
         return "ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(values)}
@@ -74,58 +73,43 @@ def rules(params: Params) -> dict[str, list[Rule]]:
     def between(column: str, low: float | None, high: float | None) -> tuple[str, Row]:
         return "ExpectColumnValuesToBeBetween", {"column": column, "min_value": low, "max_value": high}
 
+    face, scene = (f"uint8 [T, {n}, {n}, 3]" for n in (params.input.face_size, params.input.scene_size))
+    longest = params.media.max_duration_s + 1
+    sha256 = {"column": "sha256", "regex": "^[0-9a-f]{64}$"}
     return {
         "clips": [
             Rule("a clip's id is its own", "ExpectColumnValuesToBeUnique", {"column": "id"}),
             Rule("labels are the seven emotions", *among("label", EMOTIONS)),
-            Rule("a clip is no longer than media allows", *between("duration_s", 0, params.media.max_duration_s + 1)),
+            Rule("a clip is no longer than media allows (seconds)", *between("duration_s", 0, longest)),
             Rule("a clip has steps", *between("steps", 1, None)),
             Rule("faces are a share of steps", *between("face_rate", 0, 1)),
             Rule("voice is a share of steps", *between("voice_rate", 0, 1)),
-            Rule(
-                "a file is known by its sha256",
-                "ExpectColumnValuesToMatchRegex",
-                {"column": "sha256", "regex": "^[0-9a-f]{64}$"},
-            ),
+            Rule("a file is known by its sha256", "ExpectColumnValuesToMatchRegex", sha256),
             Rule("one file is not two speakers or two emotions", *between("owners", 1, 1)),
-            Rule("a file comes once (here: twice, same speaker and emotion)", *between("copies", 1, 1), "warning"),
-            Rule("a split is train, val or test, or not yet known", *among("split", SPLITS)),
+            Rule("a speaker's file comes once (times)", *between("copies", 1, 1), "warning"),
+            Rule("a split is train, val or test, if it is given", *among("split", SPLITS)),
         ],
-        "samples": [
+        "samples": [  # T is the number of steps that the manifest tells
             Rule("a sample can be read", *among("problem", [""])),
-            Rule(
-                "faces are as params.yaml and the manifest say",
-                *among("faces", [f"uint8 [T, {picture}, {picture}, 3]"]),
-            ),
-            Rule(
-                "scenes are as params.yaml and the manifest say", *among("scenes", [f"uint8 [T, {scene}, {scene}, 3]"])
-            ),
+            Rule("faces are as params.yaml and the manifest say", *among("faces", [face])),
+            Rule("scenes are as params.yaml and the manifest say", *among("scenes", [scene])),
             Rule("voice is mono int16", *among("voice", ["int16 [N]"])),
             Rule("presence is told for each step and modality", *among("present", ["bool [T, 3]"])),
-            Rule(
-                "the voice is no longer than the steps (seconds too long)", *between("voice_over_s", None, step + 0.001)
-            ),
+            Rule("the voice is no longer than the steps (seconds over)", *between("voice_over_s", None, step + 0.001)),
             Rule("where there is voice there is sound (steps without)", *between("voice_lost", 0, 0)),
             Rule("the manifest's face_rate is the sample's (difference)", *between("face_off", 0, 0.001)),
             Rule("the manifest's voice_rate is the sample's (difference)", *between("voice_off", 0, 0.001)),
         ],
-        "speakers": [
-            Rule("a speaker is on one side of the split", *among("sides", SPLITS)),
-        ],
+        "speakers": [Rule("a speaker is on one side of the split", *among("sides", SPLITS))],
         "corpora": [
-            Rule("a corpus is no larger than its owner's", *between("surplus", 0, 0)),
+            Rule("a corpus is no larger than its owner's (too many)", *between("surplus", 0, 0)),
             Rule("a corpus is complete", *among("missing", [""]), "warning"),
-            Rule("faces are found where there are pictures", *between("face_rate", limits.min_face_rate, 1), "warning"),
-            Rule("there are enough test speakers", *between("test_speakers", limits.min_speakers, None), "warning"),
-            Rule(
-                "emotions are balanced (most over least frequent)",
-                *between("class_ratio", 1, limits.max_class_ratio),
-                "warning",
-            ),
+            Rule("faces are found in pictures (share)", *between("face_rate", limits.min_face_rate, 1), "warning"),
+            Rule("test speakers are enough", *between("test_speakers", limits.min_speakers, None), "warning"),
+            Rule("classes are balanced (ratio)", *between("class_ratio", 1, limits.max_class_ratio), "warning"),
         ],
         "emotions": [
-            Rule(f"what is trained is in {split} (clips)", *between(split, 1, None), "warning")
-            for split in ("val", "test")
+            Rule(f"what is trained is in {split} (clips)", *between(split, 1, None), "warning") for split in SPLITS[1:]
         ],
     }
 
@@ -181,18 +165,19 @@ class _Checks:
     def __init__(self, suites: dict[str, list[Rule]]) -> None:
         os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import, which reads it
         import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
+        from great_expectations.data_context.types import base
 
+        in_memory = base.InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+        quiet = base.ProgressBarsConfig(globally=False)
+        config = base.DataContextConfig(store_backend_defaults=in_memory, progress_bars=quiet)
         self.suites, self.gx = suites, gx
-        self.context = gx.get_context(mode="ephemeral")
-        self.context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        self.context = gx.get_context(mode="ephemeral", project_config=config)
         self.source = self.context.data_sources.add_pandas("prepared")
 
     def run(self, name: str, table: pd.DataFrame, found: Report) -> None:
         """Hold a table against its suite and add what is broken to the report."""
-        kinds = self.gx.expectations
         expectations = [
-            getattr(kinds, r.kind)(**r.arguments, severity=r.severity, description=r.says, meta={"says": r.says})
+            getattr(self.gx.expectations, r.kind)(**r.arguments, severity=r.severity, description=r.says)
             for r in self.suites[name]
         ]
         suite = self.context.suites.add(self.gx.ExpectationSuite(name=name, expectations=expectations))
@@ -202,13 +187,12 @@ class _Checks:
             batch_parameters={"dataframe": table},
             result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["id"]},
         )
-        order = {r.says: k for k, r in enumerate(self.suites[name])}
-        for result in sorted(outcome.results, key=lambda r: order[r.expectation_config.meta["says"]]):
+        results = {r.expectation_config.description: r for r in outcome.results}
+        for rule in self.suites[name]:
             found.expectations += 1
-            if not result.success:
-                rule = self.suites[name][order[result.expectation_config.meta["says"]]]
+            if not results[rule.says].success:
                 told = found.errors if rule.severity == "critical" else found.warnings
-                told += [f"{rule.says}: {broken}" for broken in _broken(rule, result)]
+                told += [f"{rule.says}: {broken}" for broken in _broken(rule, results[rule.says])]
 
     def write_docs(self, folder: Path) -> None:
         """The HTML pages of all that ran."""

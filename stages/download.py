@@ -1,4 +1,4 @@
-"""Stage `download`: fetch one corpus into data/raw/<name>: from a mirror (the folder MMER_MIRROR/<name>) or from its owner."""
+"""Stage `download`: fetch a corpus into data/raw/NAME, from a mirror (MMER_MIRROR/NAME) or from its owner."""
 
 import argparse
 import os

@@ -1,7 +1,6 @@
 """Stage `package`: export the network as one graph, check it against the network, register it in MLflow."""
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -49,7 +48,7 @@ def main() -> None:
             f"the graph's probabilities differ from the network's by {parity.max_difference:.2g}, more than "
             f"package.max_difference = {params.package.max_difference:g}: it is not packaged"
         )
-    run = tracking.find("weights_sha256", hashlib.sha256(WEIGHTS.read_bytes()).hexdigest())
+    run = tracking.find("weights_sha256", tracking.sha256(WEIGHTS))
     if run is not None:
         score = json.loads(METRICS.read_text())
         version = tracking.register(

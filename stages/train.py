@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import hashlib
 import json
 from pathlib import Path
 
@@ -25,8 +24,7 @@ def main() -> None:
 
     with tracking.reopen("train", params, key=checkpoint.stem) as run:
         run.params({f"chosen.{k}": v for k, v in train.model_dump().items()})
-        run.dataset(MANIFEST, "clips")
-        run.figure(Path("reports/validation.json"), "validation")
+        run.log_validation(Path("reports/validation.json"), MANIFEST)
 
         def on_epoch(row: dict[str, float]) -> None:
             run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
@@ -40,7 +38,7 @@ def main() -> None:
             rows.writerows(done.history)
         parameters = sum(p.numel() for p in done.network.parameters())
         run.metrics({"best_val_uar": done.best["val_uar"], "parameters": parameters})
-        run.tags({"weights_sha256": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()})
+        run.tags({"weights_sha256": tracking.sha256(WEIGHTS)})
     checkpoint.unlink(missing_ok=True)  # done: `dvc repro --force` means to train again
     print(
         f"epoch {done.best['epoch']:.0f} is best: validation UAR {done.best['val_uar']:.3f}; {parameters:,} parameters"

@@ -1,9 +1,13 @@
 """A small model that follows the contract of `mmer.onnx` but learned nothing: what tests of the runtime, the command
 line and the service run on. Its state sums up everything it is shown, so that whatever is lost, seen twice or seen in
-another order between a clip and a stream changes every later step.
+another order between a clip and a stream changes every later step. Beside it, a few drawn clips to try it on.
 """
 
+import atexit
+import functools
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mmer.config import Faces, Input, Media
+from mmer.corpora.demo import draw_corpus
 from mmer.labels import EMOTIONS, MODALITIES
 from stages.detector import export_detector
 
@@ -19,7 +24,7 @@ from stages.detector import export_detector
 def write_model(folder: Path, **metadata: Any) -> Path:
     """Write `mmer.onnx` and `detector/` into a folder; keywords replace entries of the metadata."""
     folder.mkdir(parents=True, exist_ok=True)
-    export_detector(folder / "detector")
+    shutil.copytree(_detector(), folder / "detector")
     return write_graph(folder, **metadata)
 
 
@@ -43,6 +48,28 @@ def write_graph(folder: Path, **metadata: Any) -> Path:
     helper.set_model_props(model, {"mmer": json.dumps(about)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, folder / "mmer.onnx")
+    return folder
+
+
+@functools.cache
+def drawn_clips() -> dict[str, Path]:
+    """One speaker's clip of each emotion: `neutral` hides the face in it, `angry` says nothing."""
+    out = _folder() / "demo"
+    draw_corpus(out, speakers=1, takes=1, workers=1)
+    return {emotion: out / "clips" / f"s01-{emotion}-1.mp4" for emotion in EMOTIONS}
+
+
+@functools.cache
+def _detector() -> Path:
+    """Exporting takes seconds: once for all tests."""
+    export_detector(_folder() / "detector")
+    return _folder() / "detector"
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="mmer-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

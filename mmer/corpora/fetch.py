@@ -22,7 +22,8 @@ from mmer.corpora import Corpus, Source, completeness
 if TYPE_CHECKING:
     import requests
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16
+"""Bytes; what a cut connection loses at most."""
 ATTEMPTS = 5
 TIMEOUT_S = (10, 60)
 """To connect, and between two pieces of data."""

@@ -1,0 +1,23 @@
+"""Stage crop: faces found, followed and cropped; scenes made small; which modality is present when."""
+
+import argparse
+from pathlib import Path
+
+from mmer.config import ConfigError, load_params
+from mmer.prepare import PrepareError, crop_corpus
+
+
+def main() -> None:
+    """Crop data/interim/NAME into data/processed/NAME, with the detector in models/detector."""
+    parser = argparse.ArgumentParser(prog="python -m stages.crop", description=main.__doc__)
+    parser.add_argument("name", help="the corpus, as in params.yaml")
+    name = parser.parse_args().name
+    interim, processed = Path("data/interim") / name, Path("data/processed") / name
+    try:
+        crop_corpus(name, interim, processed, Path("models/detector"), load_params())
+    except (ConfigError, PrepareError) as error:
+        raise SystemExit(f"crop: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

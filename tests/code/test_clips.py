@@ -1,0 +1,71 @@
+"""Claims about clips, manifests and splits."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mmer.clips import Clip, assign_splits, read_manifest, speakers_on_two_sides, write_manifest
+from mmer.config import Split
+from mmer.labels import EMOTIONS
+
+COMMON: dict[str, Any] = {"corpus": "demo", "label": "happy", "path": "a.mp4"}
+
+
+def test_a_manifest_comes_back_and_its_bytes_repeat(tmp_path: Path) -> None:
+    votes = (0.5, 0.5, 0, 0, 0, 0, 0)
+    clips = [
+        Clip(clip_id="b", speaker="2", votes=votes, fold=3, **COMMON),
+        Clip(clip_id="a", speaker="1", split="test", voice_path="a.wav", hidden="away", **COMMON),
+    ]
+    write_manifest(tmp_path / "1.parquet", clips)
+    write_manifest(tmp_path / "2.parquet", clips[::-1])
+    assert read_manifest(tmp_path / "1.parquet") == clips[::-1]
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+def test_an_empty_manifest_comes_back(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "clips.parquet", [])
+    assert read_manifest(tmp_path / "clips.parquet") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"label": "bored"}, "is none of neutral"),
+        ({"clip_id": "../x"}, "cannot be a file name"),
+        ({"clip_id": ""}, "cannot be a file name"),
+        ({"votes": (1.0,)}, "must be 7 shares"),
+        ({"votes": (0.9,) + (0.0,) * 6}, "must be 7 shares"),
+        ({"colour": "red"}, "Extra inputs"),
+    ],
+)
+def test_a_wrong_clip_cannot_be(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Clip(**{"clip_id": "a", "speaker": "1", **COMMON, **change})
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from(EMOTIONS)), max_size=60),
+    st.permutations(range(1, 7)),
+)
+def test_no_split_ever_has_a_speaker_on_two_sides(rows: list[tuple[int, str]], folds: list[int]) -> None:
+    clips = [
+        Clip(clip_id=f"c{i}", speaker=str(s), fold=s % 6 + 1, **(COMMON | {"label": label}))
+        for i, (s, label) in enumerate(rows)
+    ]
+    split = assign_splits(clips, Split(test_fold=folds[0], val_fold=folds[1]))
+    assert speakers_on_two_sides(split) == []
+    assert all((c.split == "test") == (c.fold == folds[0]) for c in split)
+    assert all((c.split == "val") == (c.fold == folds[1]) for c in split)
+
+
+def test_an_official_split_is_kept_and_a_mixed_speaker_is_found() -> None:
+    one = Clip(clip_id="a", speaker="1", fold=1, split="train", **COMMON)
+    other = Clip(clip_id="b", speaker="1", fold=1, **COMMON)
+    split = assign_splits([one, other], Split(test_fold=1, val_fold=2))
+    assert [c.split for c in split] == ["train", "test"]
+    assert speakers_on_two_sides(split) == ["demo/1"]

@@ -1,0 +1,62 @@
+"""Claims about params.yaml: the file is right, and a mistake in it is told with the right name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmer.config import ConfigError, Params, load_params
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"train.lrr": 1}, "unknown key 'train.lrr'. Did you mean 'lr'?"),
+        ({"trian.lr": 1}, "unknown key 'trian'. Did you mean 'train'?"),
+        ({"model.face.widht": 1}, "unknown key 'model.face.widht'. Did you mean 'width'?"),
+        ({"train.lr": "fast"}, "train.lr: Input should be a valid number"),
+        ({"train.lr": -1}, "train.lr: Input should be greater than 0 (it is -1)"),
+        (
+            {"prepare.max_bad_fraction": 2},
+            "prepare.max_bad_fraction: Input should be less than or equal to 1 (it is 2)",
+        ),
+        ({"input.face_size": 65}, "input.face_size: Input should be a multiple of 16"),
+        ({"split.val_fold": 1}, "nothing may be tuned on the test speakers"),
+        ({"corpora": ["demo", "ravdes"]}, "no corpus is called 'ravdes'"),
+        ({"corpora": ["demo", "ravdes"]}, "Did you mean 'ravdess'?"),
+        ({"corpora": ["ravdess"]}, "add it to download.corpora"),
+        ({"tune.space": {"lr": {"low": 2, "high": 1}}}, "low must be below high"),
+        ({"tune.space": {"lr": {"lo": 2, "high": 1}}}, "'tune.space.lr.lo'. Did you mean 'low'?"),
+    ],
+)
+def test_a_mistake_is_told_with_the_right_name(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_params(ROOT / "params.yaml", change)
+    assert told in str(error.value)
+    assert "params.yaml" in str(error.value)
+
+
+def test_a_missing_or_broken_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is missing"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("train: [")
+    with pytest.raises(ConfigError, match="is no YAML"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_every_key_of_the_file_stands_in_it(params: Params) -> None:
+    """The file shows all there is to set: no key has a value that a reader of the file cannot see."""
+    text = (ROOT / "params.yaml").read_text()
+    shown = {
+        key
+        for block in (params, *(b for _, b in params))
+        if hasattr(block, "model_fields_set")
+        for key in block.model_fields_set
+    }
+    assert {"lr", "step_s", "trials", "margin", "validate_"} <= shown
+    for name, block in params:
+        if hasattr(block, "model_fields_set"):
+            hidden = set(type(block).model_fields) - block.model_fields_set - {"storage"}
+            assert not hidden, f"params.yaml does not show {name}: {hidden}"
+    assert text.startswith("#")

@@ -1,0 +1,122 @@
+"""Readers turn an owner's files into clips: each trial once, labelled, with its speaker and that speaker's fold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mmer import corpora
+from mmer.corpora import completeness, crema_d, ravdess, speaker_folds
+from mmer.labels import EMOTIONS
+
+VOTES = """"","A","D","F","H","N","S","fileName"
+"100001",9,0,0,0,0,0,"1001_IEO_HAP_HI"
+"200001",0,9,0,0,0,0,"1001_IEO_HAP_HI"
+"300001",1,0,0,6,3,0,"1001_IEO_HAP_HI"
+"""
+PEOPLE = '"ActorID","Age","Sex"\n1001,51,"Male"\n1002,21,"Female"\n'
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    return root
+
+
+def test_the_readers_are_listed_and_a_wrong_name_gets_the_nearest() -> None:
+    assert {"ravdess", "crema_d", "demo"} <= set(corpora.names())
+    assert "fetch" not in corpora.names()
+    with pytest.raises(KeyError, match="Did you mean 'ravdess'"):
+        corpora.get("ravdes")
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "voice_path", "picture", "voice"),
+    [
+        (("01", "02", "03"), "01", None, True, True),
+        (("02", "03"), "02", "03", True, True),
+        (("01", "03"), "01", None, True, True),
+        (("02",), "02", None, True, False),
+        (("03",), "03", None, False, True),
+    ],
+)
+def test_the_files_of_a_ravdess_trial_are_one_clip(
+    tmp_path: Path, files: tuple[str, ...], path: str, voice_path: str | None, picture: bool, voice: bool
+) -> None:
+    def name(modality: str) -> str:
+        return f"Actor_02/{modality}-01-06-02-01-02-02.{'wav' if modality == '03' else 'mp4'}"
+
+    (clip,) = ravdess.list_clips(touch(tmp_path, *map(name, files)))
+    assert clip.clip_id == "01-06-02-01-02-02"
+    assert (clip.path, clip.voice_path) == (name(path), name(voice_path) if voice_path else None)
+    assert (clip.has_face, clip.has_scene, clip.has_voice) == (picture, picture, voice)
+    assert (clip.speaker, clip.sex, clip.label, clip.intensity, clip.fold) == ("02", "female", "fear", "high", 1)
+
+
+def test_ravdess_leaves_out_songs_and_other_files_and_takes_flac(tmp_path: Path) -> None:
+    touch(tmp_path, "Actor_01/03-02-03-01-01-01-01.wav", "Actor_01/._03-01-03-01-01-01-01.wav", "notes.txt")
+    touch(tmp_path, "Actor_01/03-01-02-01-01-01-01.flac", "Actor_01/03-01-03-01-01-01-25.wav", "x.wav.part")
+    (clip,) = ravdess.list_clips(tmp_path)
+    assert (clip.label, clip.sex, clip.intensity) == ("neutral", "male", "normal")
+
+
+def test_crema_d_reads_votes_of_those_who_saw_and_heard(tmp_path: Path) -> None:
+    touch(tmp_path, "VideoFlash/1001_IEO_HAP_HI.flv", "AudioWAV/1001_IEO_HAP_HI.wav", "AudioMP3/1002_DFA_ANG_XX.mp3")
+    touch(tmp_path, crema_d.VOTES, "VideoFlash/readme.flv")
+    (tmp_path / crema_d.VOTES).write_text(VOTES)
+    (tmp_path / crema_d.PEOPLE).write_text(PEOPLE)
+    seen, heard = crema_d.list_clips(tmp_path)
+    assert seen.path == "VideoFlash/1001_IEO_HAP_HI.flv"
+    assert seen.votes is not None
+    assert dict(zip(EMOTIONS, seen.votes, strict=True)) == {
+        "neutral": 0.3, "happy": 0.6, "sad": 0, "angry": 0.1, "fear": 0, "disgust": 0, "surprise": 0,
+    }  # fmt: skip
+    assert (seen.sex, seen.intensity, seen.label, seen.has_face) == ("male", "high", "happy", True)
+    assert (heard.sex, heard.intensity, heard.label, heard.has_face) == ("female", "unknown", "angry", False)
+    assert heard.votes is None
+
+
+def test_crema_d_reads_the_one_name_that_is_cut_short(tmp_path: Path) -> None:
+    (clip,) = crema_d.list_clips(touch(tmp_path, "AudioWAV/1040_ITH_SAD_X.wav"))
+    assert (clip.clip_id, clip.intensity, clip.path) == ("1040_ITH_SAD_XX", "unknown", "AudioWAV/1040_ITH_SAD_X.wav")
+
+
+def test_crema_d_names_its_videos_once_a_list_is_there(tmp_path: Path) -> None:
+    assert [s.path for s in crema_d.sources(None)] == [crema_d.VOTES, crema_d.PEOPLE]
+    touch(tmp_path, crema_d.VOTES).joinpath(crema_d.VOTES).write_text(VOTES)
+    assert [s.path for s in crema_d.sources(tmp_path)][2:] == ["VideoFlash/1001_IEO_HAP_HI.flv"]
+    (tmp_path / crema_d.CHECKSUMS).write_text("file,sha256,bytes\nVideoFlash/1001_DFA_ANG_XX.flv,ab,12\n")
+    (video,) = crema_d.sources(tmp_path)[2:]
+    assert (video.path, video.sha256, video.size) == ("VideoFlash/1001_DFA_ANG_XX.flv", "ab", 12)
+    assert video.url is not None
+    assert video.url.endswith(video.path)
+
+
+def test_every_speaker_has_one_fold() -> None:
+    assert Counter(speaker_folds("ravdess").values()) == dict.fromkeys(range(1, 7), 4)
+    assert sum(Counter(speaker_folds("crema_d").values()).values()) == 91
+    assert speaker_folds("demo") == {}
+
+
+def test_ravdess_as_published(mirror: Path) -> None:
+    clips = ravdess.list_clips(mirror / "ravdess")
+    assert len(clips) == len({c.clip_id for c in clips}) == 1440
+    assert len({c.speaker for c in clips}) == 24
+    assert Counter(c.sex for c in clips) == {"male": 720, "female": 720}
+    assert Counter(c.label for c in clips) == {e: 288 if e == "neutral" else 192 for e in EMOTIONS}
+    assert sum(c.has_face for c in clips) == 3
+    assert all((mirror / "ravdess" / c.path).is_file() and c.fold for c in clips)
+    told = completeness(ravdess.CORPUS, clips, 3)
+    assert told == "1,440 of 1,440 clips, 24 of 24 speakers, pictures in 3 of 1,440"
+
+
+def test_crema_d_as_published(mirror: Path) -> None:
+    clips = crema_d.list_clips(mirror / "crema_d")
+    assert [c.clip_id for c in clips] == ["1001_DFA_ANG_XX", "1001_DFA_HAP_XX", "1001_DFA_NEU_XX"]
+    assert all(c.votes is not None and c.has_face and c.sex == "male" and c.fold == 1 for c in clips)
+    assert clips[0].votes is not None
+    assert clips[0].votes[EMOTIONS.index("angry")] == pytest.approx(8 / 9)
+    assert len(crema_d.sources(mirror / "crema_d")) == 2 + 7442

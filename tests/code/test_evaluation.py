@@ -1,0 +1,240 @@
+"""The report of an evaluation: honest, complete, and the same bytes for the same input."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmer import metrics
+from mmer.clips import Clip
+from mmer.evaluation import evaluate, subsets, summary, write_report
+from mmer.labels import EMOTIONS
+
+N, SPEAKERS = 168, 8
+
+
+def _clip(i: int, **given: object) -> Clip:
+    """Clip i: a speaker has one sex and all emotions; every third face is covered, every fifth clip is silent."""
+    values = {
+        "clip_id": f"c{i:03}",
+        "corpus": "crema_d",
+        "speaker": f"s{i % SPEAKERS}",
+        "sex": ("female", "male")[i % 2],
+        "label": EMOTIONS[i // SPEAKERS % 7],
+        "intensity": ("low", "high")[i // SPEAKERS % 2],
+        "split": "test",
+        "fold": 1,
+        "path": "x.mp4",
+        "has_face": i % 7 > 0,
+        "has_scene": True,
+        "has_voice": i % 5 > 0,
+        "voice_rate": 0.7 * (i % 5 > 0),
+        "hidden": "covered" if i % 3 == 0 else "none",
+    }
+    return Clip.model_validate(values | given)
+
+
+def _probabilities(clips: list[Clip], strength: float, seed: int) -> np.ndarray:
+    """Of a network that knows a little: noise, with the truth raised by `strength`."""
+    logits = np.random.default_rng(seed).normal(size=(len(clips), 7))
+    logits[np.arange(len(clips)), [c.target for c in clips]] += strength
+    chances = np.exp(logits)
+    return (chances / chances.sum(1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Clip]:
+    return [_clip(i) for i in range(N)]
+
+
+@pytest.fixture(scope="module")
+def given(clips: list[Clip]) -> dict[str, np.ndarray]:
+    return {name: _probabilities(clips, 1.5 + name.count("+"), seed) for seed, name in enumerate(subsets())}
+
+
+@pytest.fixture(scope="module")
+def report(given: dict[str, np.ndarray], clips: list[Clip]) -> dict:
+    return evaluate(given, clips, resamples=200, seed=0)
+
+
+def test_subsets_are_every_way_to_use_the_modalities():
+    assert subsets() == ["face", "scene", "voice", "face+scene", "face+voice", "scene+voice", "face+scene+voice"]
+    assert subsets(["voice", "face"]) == ["face", "voice", "face+voice"]
+
+
+def test_the_top_scores_are_those_of_all_modalities_with_intervals(report, given, clips):
+    counts = metrics.confusion(np.array([c.target for c in clips]), given["face+scene+voice"].argmax(1))
+    for name in ("uar", "war", "macro_f1"):
+        assert report[name] == round(float(getattr(metrics, name)(counts)), 4)
+        assert report[f"{name}_low"] < report[name] < report[f"{name}_high"]
+    assert report["confusion"]["counts"] == counts.tolist()
+    assert (report["n_clips"], report["n_speakers"]) == (N, SPEAKERS)
+
+
+def test_the_report_says_how_it_came_about(report):
+    told = report["protocol"]
+    for part in ("Speaker-independent", f"{N} clips of {SPEAKERS} speakers", "fold 1", "intended labels"):
+        assert part in told
+
+
+def test_the_gain_of_fusion_is_over_the_best_single_modality(report):
+    single = {name: report["subsets"][name]["uar"] for name in ("face", "scene", "voice")}
+    gain = report["fusion_gain"]
+    assert gain["best_single"] == max(single, key=single.__getitem__)
+    assert gain["gain"] == pytest.approx(report["uar"] - max(single.values()), abs=2e-4)
+    assert gain["low"] < gain["gain"] < gain["high"]
+
+
+def test_a_model_of_one_modality_has_no_gain_of_fusion(given, clips):
+    assert evaluate({"voice": given["voice"]}, clips, resamples=100, seed=0)["fusion_gain"] is None
+
+
+def test_slices_count_every_clip_once_and_those_that_divide_nothing_are_left_out(report):
+    assert set(report["slices"]) == {"sex", "intensity", "hidden", "face", "voice"}, "all are of one corpus"
+    for name, values in report["slices"].items():
+        assert sum(s["n"] for s in values.values()) == N, name
+        assert all(s["uar_low"] <= s["uar"] <= s["uar_high"] for s in values.values())
+
+
+def test_a_slice_of_one_clip_or_one_speaker_has_a_count_and_no_score():
+    clips = [
+        _clip(i, sex="unknown" if i == 0 else "female", intensity="high" if i % 4 == 3 else "low") for i in range(12)
+    ]
+    clips = [c.model_copy(update={"speaker": "one" if c.intensity == "high" else c.speaker}) for c in clips]
+    slices = evaluate({"face": _probabilities(clips, 1, 0)}, clips, resamples=100, seed=0)["slices"]
+    assert slices["sex"]["unknown"] == {
+        "n": 1,
+        "n_speakers": 1,
+        "n_classes": 1,
+        "uar": None,
+        "uar_low": None,
+        "uar_high": None,
+    }
+    assert slices["intensity"]["high"]["n"] == 3
+    assert slices["intensity"]["high"]["uar"] is None
+
+
+def test_clips_without_a_picture_are_a_slice_of_their_own():
+    clips = [_clip(i, has_face=i % 2 == 0, has_scene=i % 2 == 0) for i in range(40)]
+    slices = evaluate({"voice": _probabilities(clips, 1, 0)}, clips, resamples=100, seed=0)["slices"]
+    assert {k: v["n"] for k, v in slices["picture"].items()} == {"missing": 20, "there": 20}
+
+
+def test_votes_are_scored_apart_and_named():
+    heard = {"fear": "sad"}  # what was meant as fear sounded sad to most; nobody agreed on surprise
+
+    def votes(c: Clip) -> tuple[float, ...]:
+        if c.label == "surprise":
+            return (0.5, 0.5, 0, 0, 0, 0, 0)
+        return tuple(0.7 if e == heard.get(c.label, c.label) else 0.05 for e in EMOTIONS)
+
+    clips = [c.model_copy(update={"votes": votes(c)}) for c in (_clip(i) for i in range(N))]
+    as_meant = np.eye(7, dtype=np.float32)[[c.target for c in clips]]
+    report = evaluate({"voice": as_meant}, clips, resamples=100, seed=0)
+    assert report["uar"] == 1
+    assert report["votes"]["n_tied"] == N // 7
+    assert report["votes"]["n"] == N - N // 7
+    assert report["votes"]["war"] == report["votes"]["majority_is_intended"] == pytest.approx(5 / 6, abs=1e-4)
+    assert "votes" in report["votes"]["against"]
+
+
+def test_without_votes_nothing_is_said_of_them(report):
+    assert "votes" not in report
+
+
+def test_drawn_people_are_said_to_be_no_evidence(report, clips):
+    drawn = [c.model_copy(update={"corpus": "demo"}) for c in clips]
+    told = evaluate({"face": _probabilities(drawn, 1, 0)}, drawn, resamples=100, seed=0)
+    assert told["drawings"] is True
+    assert told["note"] == "drawn people: no evidence about people"
+    assert summary(told)["drawings"] is True
+    mixed = [*drawn[:80], *clips[80:]]
+    assert evaluate({"face": _probabilities(mixed, 1, 0)}, mixed, resamples=100, seed=0)["drawings"] is False
+    assert report["drawings"] is False
+    assert "note" not in report
+
+
+def test_images_of_unknown_people_are_said_to_count_one_by_one():
+    clips = [_clip(i, speaker=f"c{i:03}", fold=None) for i in range(30)]
+    told = evaluate({"face": _probabilities(clips, 1, 0)}, clips, resamples=100, seed=0)["protocol"]
+    assert "official test split" in told
+    assert "speakers are not known" in told
+
+
+@pytest.mark.parametrize("split", ["train", "val", None])
+def test_a_clip_that_is_not_of_the_test_split_is_refused(given, clips, split):
+    leaked = [clips[0].model_copy(update={"split": split}), *clips[1:]]
+    with pytest.raises(ValueError, match=r"only test clips.*crema_d/c000"):
+        evaluate(given, leaked, resamples=100, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda p: p | {"face": p["face"][:-1]}, "do not fit"),
+        (lambda p: p | {"face": p["face"] * np.nan}, "no probabilities"),
+        (lambda p: p | {"face": p["face"] * 2}, "no probabilities"),
+        (lambda p: {k: v for k, v in p.items() if k != "face"}, "needed for exactly"),
+        (lambda p: p | {"smell": p["face"]}, "needed for exactly"),
+    ],
+)
+def test_probabilities_that_do_not_fit_are_refused(given, clips, spoil: Callable, why: str):
+    with pytest.raises(ValueError, match=why):
+        evaluate(spoil(given), clips, resamples=100, seed=0)
+
+
+def test_no_clips_are_an_error_that_says_where_to_look():
+    with pytest.raises(ValueError, match="test_fold"):
+        evaluate({"face": np.empty((0, 7))}, [], resamples=100, seed=0)
+
+
+def test_one_speaker_has_scores_without_intervals():
+    clips = [_clip(i, speaker="one") for i in range(20)]
+    told = evaluate({"face": _probabilities(clips, 1, 0)}, clips, resamples=100, seed=0)
+    assert told["uar"] is not None
+    assert told["uar_low"] is None
+
+
+@pytest.fixture(scope="module")
+def written(report, given, clips, tmp_path_factory) -> Path:
+    out: Path = tmp_path_factory.mktemp("evaluate")
+    write_report(report, given, clips, out)
+    return out
+
+
+def test_the_files_are_those_that_the_pipeline_declares(written):
+    found = {str(p.relative_to(written)) for p in written.rglob("*") if p.is_file()}
+    figures = {f"figures/{name}.png" for name in ("confusion", "subsets", "slices", "calibration")}
+    assert found == {"metrics.json", "details.json", "predictions.csv", "subsets.csv", *figures}
+
+
+def test_metrics_are_short_and_flat(written, report):
+    told = json.loads((written / "metrics.json").read_text())
+    by_modality = told.pop("uar_by_modality")
+    assert all(isinstance(v, int | float) for v in told.values())
+    assert by_modality == {name: s["uar"] for name, s in report["subsets"].items()}
+    assert json.loads((written / "details.json").read_text()) == report
+
+
+def test_predictions_hold_a_row_per_clip(written, clips, given):
+    rows = list(csv.DictReader((written / "predictions.csv").open()))
+    assert [r["clip_id"] for r in rows] == [c.clip_id for c in clips]
+    for row, chances in zip(rows, given["face+scene+voice"], strict=True):
+        assert row["predicted"] == EMOTIONS[chances.argmax()]
+        assert float(row["confidence"]) == max(float(row[f"p_{e}"]) for e in EMOTIONS) == round(float(chances.max()), 4)
+
+
+def test_the_same_input_gives_the_same_bytes(written, given, clips, tmp_path):
+    write_report(evaluate(given, clips, resamples=200, seed=0), given, clips, tmp_path)
+    for file in written.rglob("*.*"):
+        assert file.read_bytes() == (tmp_path / file.relative_to(written)).read_bytes(), file.name
+
+
+def test_figures_can_be_drawn_of_the_smallest_report(tmp_path):
+    clips = [_clip(0), _clip(0, clip_id="other", label="sad")]
+    given = {"face": _probabilities(clips, 1, 0)}
+    write_report(evaluate(given, clips, resamples=100, seed=0), given, clips, tmp_path)
+    assert (tmp_path / "figures" / "slices.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,351 @@
+"""Claims about finding, following and cropping faces. Drawn faces try the code; they are no evidence about people."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmer.config import Faces, Input
+from mmer.faces import Detector, Tracker, crop, shrink
+
+ROOT = Path(__file__).parents[2]
+FACES = Faces(min_face=40, max_gap_s=0.6)
+INPUT = Input(step_s=0.2, face_size=64, scene_size=64)
+
+
+def draw(rgb: np.ndarray, x: float, y: float, height: float, skin: tuple[int, int, int] = (205, 160, 130)) -> None:
+    """Draw a shaded head around (x, y), `height` pixels from chin to crown, in place."""
+    big = cv2.resize(rgb, None, fx=2, fy=2)  # at twice the size, for smooth edges
+    x, y, r = 2 * x, 2 * y, height
+
+    def ellipse(dx: float, dy: float, rx: float, ry: float, colour: tuple[int, ...], angle: float = 0) -> None:
+        centre = (round(x + dx * r), round(y + dy * r))
+        cv2.ellipse(big, centre, (max(1, round(rx * r)), max(1, round(ry * r))), angle, 0, 360, colour, -1, cv2.LINE_AA)
+
+    def shade(share: float) -> tuple[int, ...]:
+        return tuple(min(255, int(c * share)) for c in skin)
+
+    ellipse(0, -0.14, 0.84, 0.98, (50, 35, 28))  # hair
+    for k in range(12):  # light from the upper left
+        ellipse(-0.01 * k, -0.008 * k, 0.74 - 0.03 * k, 0.96 - 0.03 * k, shade(0.72 + 0.03 * k))
+    for side in (-1, 1):
+        ellipse(side * 0.3, -0.12, 0.2, 0.11, shade(0.7))  # socket
+        ellipse(side * 0.3, -0.11, 0.14, 0.065, (240, 240, 240))
+        ellipse(side * 0.3, -0.11, 0.06, 0.065, (40, 28, 22))
+        ellipse(side * 0.3, -0.31, 0.18, 0.035, (50, 35, 28), side * 6)  # brow
+        ellipse(side * 0.08, 0.22, 0.045, 0.03, shade(0.45))  # nostril
+    ellipse(0.05, 0.08, 0.05, 0.17, shade(0.78))  # nose
+    ellipse(0, 0.21, 0.12, 0.06, shade(0.85))
+    ellipse(0, 0.5, 0.27, 0.075, (165, 70, 75))  # lips
+    ellipse(0, 0.49, 0.22, 0.012, (90, 30, 35))
+    rgb[:] = cv2.resize(big, rgb.shape[1::-1], interpolation=cv2.INTER_AREA)
+
+
+def room(height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:
+    """A blurred, grained background."""
+    random = np.random.default_rng(seed)
+    rough = random.uniform(60, 190, (4, 5, 3)).astype(np.float32)
+    grain = random.normal(0, 4, (height, width, 3))
+    return np.clip(cv2.resize(rough, (width, height)) + grain, 0, 255).astype(np.uint8)
+
+
+def scene(*heads: tuple[float, float, float], height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:
+    """A room with heads, each (x, y, height)."""
+    rgb = room(height, width, seed)
+    for head in heads:
+        draw(rgb, *head)
+    return rgb
+
+
+def real_frames(path: Path) -> np.ndarray:
+    """A real clip's frames at 2 a second, uint8 [n, 360, W, 3]."""
+    width = 640 if path.suffix == ".mp4" else 480
+    command = ["ffmpeg", "-v", "error", "-i", path, "-vf", f"fps=2,scale={width}:360"]
+    out = subprocess.run([*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True)
+    return np.frombuffer(out.stdout, np.uint8).reshape(-1, 360, width, 3)
+
+
+def export_detector(folder: Path) -> None:
+    """Run the stage, as the pipeline does."""
+    subprocess.run([sys.executable, "-m", "stages.detector", "--out", folder], cwd=ROOT, check=True)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("detector")
+    export_detector(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def detector(folder: Path) -> Detector:
+    return Detector.load(folder, FACES)
+
+
+def assert_like_facenet(detector: Detector, pictures: list[np.ndarray]) -> list[int]:
+    """The detector and facenet-pytorch say the same of each picture. Returns how many faces each has."""
+    from facenet_pytorch import MTCNN
+
+    faces = detector.faces
+    original = MTCNN(keep_all=True, min_face_size=faces.min_face, thresholds=list(faces.thresholds), factor=0.709)
+    counts = []
+    for k, rgb in enumerate(pictures):
+        boxes, scores = detector.detect(rgb)
+        assert boxes.dtype == scores.dtype == np.float32
+        expected, sure = original.detect(rgb)
+        if expected is None:
+            expected, sure = np.empty((0, 4)), []
+        assert boxes.shape == expected.shape, f"picture {k}"
+        np.testing.assert_allclose(boxes, expected.astype(float), atol=0.01, err_msg=f"picture {k}")
+        np.testing.assert_allclose(scores, np.array(sure, float), atol=1e-3, err_msg=f"picture {k}")
+        counts.append(len(boxes))
+    return counts
+
+
+def test_one_face_has_the_box_that_facenet_gives(detector: Detector) -> None:
+    random = np.random.default_rng(1)
+    heads = [(random.uniform(110, 210), random.uniform(100, 140), random.uniform(90, 170)) for _ in range(12)]
+    assert assert_like_facenet(detector, [scene(h, seed=k) for k, h in enumerate(heads)]) == [1] * 12
+
+
+def test_several_faces_have_the_boxes_and_the_order_that_facenet_gives(detector: Detector) -> None:
+    counts = assert_like_facenet(
+        detector,
+        [
+            scene((90, 110, 110), (230, 130, 140)),
+            scene((110, 130, 100), (300, 200, 160), (480, 140, 120), height=360, width=640),
+            scene((100, 120, 130), (185, 120, 130)),  # one half behind the other
+        ],
+    )
+    assert counts[:2] == [2, 3]
+
+
+def test_a_picture_without_a_face_has_none(detector: Detector) -> None:
+    grain = np.random.default_rng(2).integers(0, 256, (120, 160, 3)).astype(np.uint8)
+    pictures = [room(), np.zeros((240, 320, 3), np.uint8), np.full((240, 320, 3), 255, np.uint8), grain]
+    assert assert_like_facenet(detector, pictures) == [0] * 4
+
+
+@pytest.mark.parametrize("size", [(241, 319), (97, 333), (333, 97), (40, 40), (41, 63), (720, 405)])
+def test_odd_sizes_have_the_boxes_that_facenet_gives(detector: Detector, size: tuple[int, int]) -> None:
+    height, width = size
+    assert_like_facenet(detector, [scene((width / 2, height / 2, min(size) * 0.8), height=height, width=width)])
+
+
+@pytest.mark.parametrize("min_face", [20, 60, 100])
+def test_other_settings_have_the_boxes_that_facenet_gives(folder: Path, min_face: int) -> None:
+    faces = Faces(min_face=min_face, thresholds=(0.5, 0.6, 0.6))
+    assert_like_facenet(Detector.load(folder, faces), [scene((90, 110, 90), (230, 130, 140)), room(seed=3)])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (7, 9), (11, 12), (39, 200), (39, 39)])
+def test_a_picture_smaller_than_a_face_has_none(detector: Detector, size: tuple[int, int]) -> None:
+    boxes, scores = detector.detect(np.full((*size, 3), 90, np.uint8))
+    assert boxes.shape == (0, 4)
+    assert scores.shape == (0,)
+
+
+def test_a_picture_whose_sums_overflow_is_read_right(folder: Path) -> None:
+    detector = Detector.load(folder, Faces(min_face=600))
+    rgb = np.full((2600, 3600, 3), 255, np.uint8)
+    rgb[1500:2580, 2300:3580] = cv2.resize(scene((160, 120, 170)), (1280, 1080))
+    assert assert_like_facenet(detector, [rgb]) == [1]
+
+
+def test_what_is_no_picture_is_refused(detector: Detector) -> None:
+    for wrong in (np.zeros((50, 50), np.uint8), np.zeros((50, 50, 3), np.float32), np.zeros((0, 50, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"uint8 \[H, W, 3\]"):
+            detector.detect(wrong)
+
+
+def test_real_faces_have_the_boxes_that_facenet_gives(detector: Detector, mirror: Path) -> None:
+    clips = [*sorted(mirror.glob("ravdess/Actor_01/*.mp4")), *sorted(mirror.glob("crema_d/VideoFlash/*.flv"))]
+    assert clips
+    pictures = [rgb for clip in clips for rgb in real_frames(clip)]
+    assert assert_like_facenet(detector, pictures) == [1] * len(pictures)
+
+
+def test_a_missing_network_says_how_to_make_it(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"pnet\.onnx is missing.*python -m stages\.detector"):
+        Detector.load(tmp_path, FACES)
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"pnet\.onnx is no usable ONNX graph"):
+        Detector.load(tmp_path, FACES)
+
+
+def test_export_gives_the_same_bytes_again(folder: Path, tmp_path: Path) -> None:
+    export_detector(tmp_path)
+    for name in ("pnet.onnx", "rnet.onnx", "onet.onnx"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    assert sum(f.stat().st_size for f in tmp_path.iterdir()) < 2.5e6
+
+
+def test_a_detector_can_be_sent_to_a_worker(detector: Detector) -> None:
+    rgb = scene((160, 120, 130))
+    there = pickle.loads(pickle.dumps(detector))  # noqa: S301
+    assert np.array_equal(there.detect(rgb)[0], detector.detect(rgb)[0])
+
+
+def test_finding_faces_needs_no_torch(folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "scene.npy", scene((160, 120, 130)))
+    program = f"""
+import sys, numpy as np
+from pathlib import Path
+from mmer.config import Faces, Input
+from mmer.faces import Detector, Tracker
+tracker = Tracker(Detector.load(Path({str(folder)!r}), Faces()), Faces(), Input())
+assert tracker.look(np.load({str(tmp_path / "scene.npy")!r}), 0.2).face is not None
+print([m for m in ("torch", "pandas", "facenet_pytorch") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def centre(box: tuple[float, ...] | None) -> tuple[float, float]:
+    assert box is not None
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def test_the_larger_of_two_faces_is_followed_where_they_change_size(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    for k in range(6):  # the left one begins larger and shrinks, the right one grows
+        rgb = scene((90 + 4 * k, 120, 140 - 6 * k), (230, 120, 90 + 10 * k))
+        view = tracker.look(rgb, 0.2 * (k + 1))
+        assert abs(centre(view.box)[0] - (90 + 4 * k)) < 15
+        assert not view.held
+        assert view.score > 0.7
+
+
+def test_a_fast_face_is_followed(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    tracker.look(scene((100, 120, 110), (260, 120, 100)), 0.2)
+    view = tracker.look(scene((155, 120, 110), (275, 60, 110)), 0.4)
+    assert abs(centre(view.box)[0] - 155) < 15
+
+
+def test_a_lost_face_keeps_its_last_box_for_a_while_and_is_then_forgotten(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    found = tracker.look(scene((100, 120, 120)), 0.2)
+    empty = room(seed=5)
+    for k in (2, 3, 4):  # until 0.6 s after it was last found
+        held = tracker.look(empty, 0.2 * k)
+        assert held.held
+        assert held.box == found.box
+        assert held.face is not None
+        assert held.box is not None
+        assert np.array_equal(held.face, crop(empty, held.box, 64, FACES.margin)), "the crop is of the current frame"
+    gone = tracker.look(empty, 1.0)
+    assert gone.face is None
+    assert gone.box is None
+    assert gone.score == 0
+    assert not gone.held
+
+
+def test_a_gap_is_bridged_to_the_same_face(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    tracker.look(scene((90, 120, 110)), 0.2)
+    tracker.look(room(), 0.4)
+    view = tracker.look(scene((95, 120, 110), (230, 120, 150)), 0.6)
+    assert abs(centre(view.box)[0] - 95) < 15, "the one that was followed, though another is larger"
+
+
+def test_another_face_takes_over_only_when_the_followed_one_is_forgotten(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    first = tracker.look(scene((80, 120, 120)), 0.2)
+    other = scene((240, 120, 120), (150, 40, 60))
+    assert tracker.look(other, 0.4).box == first.box
+    view = tracker.look(other, 1.0)
+    assert abs(centre(view.box)[0] - 240) < 15, "the largest"
+    assert not view.held
+
+
+def test_a_face_never_found_stays_none(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    for k in range(3):
+        view = tracker.look(room(seed=k), 0.2 * k)
+        assert view.face is None
+        assert view.box is None
+        assert not view.held
+        assert view.scene.shape == (64, 64, 3)
+
+
+def test_time_that_stands_or_goes_back_is_the_same_moment(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    found = tracker.look(scene((100, 120, 120)), 5.0)
+    assert tracker.look(room(), 5.0).box == found.box
+    assert tracker.look(room(), 1.0).box == found.box
+    assert tracker.look(room(), 5.6).held
+    assert tracker.look(room(), 5.61).box is None
+
+
+def test_a_box_is_forgotten_when_the_picture_changes_its_size(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    assert tracker.look(scene((100, 120, 120)), 0.2).box is not None
+    assert tracker.look(room(320, 240), 0.4).box is None
+
+
+def test_the_same_pictures_give_the_same_views(detector: Detector) -> None:
+    pictures = [scene((90 + 5 * k, 120, 120)) for k in range(3)]
+    one, two = (Tracker(detector, FACES, INPUT) for _ in range(2))
+    for k, rgb in enumerate(pictures):
+        a, b = one.look(rgb, 0.2 * k), two.look(rgb, 0.2 * k)
+        assert a.box == b.box
+        assert a.face is not None
+        assert b.face is not None
+        assert np.array_equal(a.face, b.face)
+        assert np.array_equal(a.scene, b.scene)
+
+
+def test_a_mirrored_picture_has_the_mirrored_face(detector: Detector) -> None:
+    rgb = scene((110, 115, 130))
+    view = Tracker(detector, FACES, INPUT).look(rgb, 0.2)
+    mirrored = Tracker(detector, FACES, INPUT).look(np.ascontiguousarray(rgb[:, ::-1]), 0.2)
+    assert view.box is not None
+    assert mirrored.box is not None
+    x1, y1, x2, y2 = view.box
+    np.testing.assert_allclose(mirrored.box, (320 - x2, y1, 320 - x1, y2), atol=0.1 * (x2 - x1))
+
+
+def test_a_view_of_a_picture_need_not_be_contiguous(detector: Detector) -> None:
+    rgb = scene((110, 115, 130))
+    flipped = Tracker(detector, FACES, INPUT).look(rgb[:, ::-1], 0.2)
+    copied = Tracker(detector, FACES, INPUT).look(rgb[:, ::-1].copy(), 0.2)
+    assert flipped.box == copied.box
+    assert np.array_equal(flipped.scene, copied.scene)
+
+
+def test_a_crop_is_the_square_around_the_box_with_its_margin() -> None:
+    rgb = np.zeros((200, 300, 3), np.uint8)
+    rgb[70:130, 80:140] = 255  # a square of 60
+    tall = (95.0, 70.0, 125.0, 130.0)  # 30 wide, 60 high, the same centre
+    assert (crop(rgb, tall, 64, 0.0) == 255).all()
+    wide = crop(rgb, tall, 120, 0.5)  # 120 around the same centre: the square fills the middle
+    assert (wide[30:90, 30:90] == 255).all()
+    assert wide[:30].max() == wide[90:].max() == wide[:, :30].max() == wide[:, 90:].max() == 0
+    assert crop(rgb, tall, 64, -0.2).shape == (64, 64, 3)
+
+
+def test_a_crop_beyond_the_edge_repeats_the_edge() -> None:
+    rgb = np.zeros((100, 100, 3), np.uint8)
+    rgb[:, 0], rgb[0, 1:] = (10, 20, 30), (40, 50, 60)
+    made = crop(rgb, (-40.0, 50.0, 24.0, 114.0), 64, 0.0)
+    assert (made[:, :41] == (10, 20, 30)).all()
+    assert (made[:, 41:] == 0).all()
+    far = crop(rgb, (500.0, -900.0, 600.0, -800.0), 64, 0.0)
+    assert (far == (40, 50, 60)).all()
+    assert crop(rgb, (50.0, 50.0, 50.0, 50.0), 64, 0.0).shape == (64, 64, 3), "an empty box is one pixel"
+
+
+def test_shrinking_averages() -> None:
+    fine = np.zeros((256, 512, 3), np.uint8)
+    fine[::2] = 200
+    assert (shrink(fine, 64) == 100).all()
+    for size in [(1, 1), (1, 300), (300, 1), (64, 64), (30, 90)]:
+        assert shrink(np.full((*size, 3), 77, np.uint8), 64).shape == (64, 64, 3)

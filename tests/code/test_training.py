@@ -1,0 +1,174 @@
+"""Claims about training and search: they learn, they repeat, and a kill costs nothing but the epoch it hit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmer import training
+from mmer.clips import Clip, read_manifest
+from mmer.config import Params, load_params
+from mmer.labels import MODALITIES
+from mmer.training import TrainingError, class_weights, fit, held_modalities, load_network, predict, save_network
+from tests.conftest import ROOT
+from tests.tiny import tiny_corpus
+
+SMALL = {
+    "model.face.width": 0.125,
+    "model.face.embedding": 16,
+    "model.scene": {"channels": 4, "embedding": 8},
+    "model.voice": {"channels": 4, "embedding": 16},
+    "model.temporal.hidden": 16,
+    "input.face_size": 32,
+    "input.scene_size": 32,
+    "train.epochs": 3,
+    "train.batch_size": 8,
+    "tune.trials": 3,
+    "tune.epochs": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def small() -> Params:
+    return load_params(ROOT / "params.yaml", SMALL)
+
+
+@pytest.fixture(scope="module")
+def corpus(small: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_corpus(folder, small)
+    return folder
+
+
+def test_it_learns_what_is_easy(small: Params, corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    train = small.train.model_copy(update={"epochs": 20, "augment": 0.0, "lr": 0.01})
+    done = fit(small, train, clips, corpus, seed=0)
+    assert done.history[-1]["train_loss"] < 0.7 * done.history[0]["train_loss"]
+    assert done.best["val_uar"] > 0.7
+    assert done.best == max(done.history, key=lambda row: (row["val_uar"], -row["val_loss"]))
+
+
+def test_a_network_comes_back_from_its_file(small: Params, corpus: Path, tmp_path: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    done = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0)
+    save_network(done.network, tmp_path / "network.safetensors", corpora=["demo"])
+    again = load_network(tmp_path / "network.safetensors")
+    np.testing.assert_array_equal(predict(again, clips, corpus), predict(done.network, clips, corpus))
+    assert again.modalities == MODALITIES
+
+
+def test_a_prediction_does_not_depend_on_its_batch(small: Params, corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    network = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0).network
+    together = predict(network, clips, corpus)
+    np.testing.assert_allclose(together[::-1], predict(network, clips[::-1], corpus), atol=1e-5)
+    np.testing.assert_allclose(together[5:6], predict(network, clips[5:6], corpus), atol=1e-5)
+    np.testing.assert_allclose(together.sum(1), 1, atol=1e-5)
+
+
+def test_only_what_the_data_holds_is_trained(corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    voices = [c.model_copy(update={"has_face": False, "has_scene": False}) for c in clips]
+    assert held_modalities(voices) == ("voice",)
+    assert held_modalities(clips) == MODALITIES
+
+
+def test_rare_emotions_weigh_more_and_absent_ones_nothing() -> None:
+    def of(label: str) -> Clip:
+        return Clip(clip_id="c", corpus="demo", speaker="s", label=label, path="c.mp4")
+
+    weights = class_weights([of("happy")] * 3 + [of("sad")])
+    assert weights[1] * 3 == weights[2]
+    assert weights.count_nonzero() == 2
+    assert (weights[1] * 3 + weights[2]) / 4 == 1
+
+
+def test_an_empty_split_is_an_error_that_says_where_to_look(small: Params, corpus: Path) -> None:
+    clips = [c for c in read_manifest(corpus / "clips.parquet") if c.split != "val"]
+    with pytest.raises(TrainingError, match=r"0 to validate.*params\.yaml"):
+        fit(small, small.train, clips, corpus, seed=0)
+
+
+def test_a_key_changes_with_parameters_and_with_data(small: Params, corpus: Path, tmp_path: Path) -> None:
+    clips, manifest = read_manifest(corpus / "clips.parquet"), corpus / "clips.parquet"
+    key = training.data_key(small, manifest, clips, corpus)
+    assert key == training.data_key(small, manifest, clips, corpus)
+    wider = load_params(ROOT / "params.yaml", SMALL | {"model.temporal.hidden": 24})
+    assert key != training.data_key(wider, manifest, clips, corpus)
+    tiny_corpus(tmp_path, small, seed=1)
+    assert key != training.data_key(small, tmp_path / "clips.parquet", clips, tmp_path)
+    faster = small.train.model_copy(update={"lr": 0.1})
+    assert training.checkpoint_of(key, small.train, 0) != training.checkpoint_of(key, faster, 0)
+
+
+SCRIPT = """
+import hashlib, json, os, signal, sys
+from pathlib import Path
+from mmer.clips import read_manifest
+from mmer.config import load_params
+from mmer import search, training
+
+corpus, params_file, what, cut_after = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+params = load_params(params_file, json.loads(sys.argv[5]))
+clips = read_manifest(corpus / "clips.parquet")
+epochs = 0
+
+def on_epoch(row):
+    global epochs
+    epochs += 1
+    if epochs == cut_after:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if what == "train":
+    done = training.fit(params, params.train, clips, corpus, seed=0, checkpoint=Path("a.ckpt"), on_epoch=on_epoch)
+    weights = b"".join(v.numpy().tobytes() for v in done.network.state_dict().values())
+    print(json.dumps({"history": done.history, "weights": hashlib.sha256(weights).hexdigest()}))
+else:
+    from contextlib import contextmanager
+
+    @contextmanager
+    def watch(index, train):
+        yield on_epoch
+
+    key = training.data_key(params, corpus / "clips.parquet", clips, corpus)
+    study = search.search(params, clips, corpus, key, watch=watch)
+    best = search.write_report(study, Path("out"), params.seed)
+    trials = [[t.user_attrs["index"], t.params, t.intermediate_values, t.state.name] for t in search.ended(study)]
+    print(json.dumps({"best": best, "trials": trials, "history": Path("out/history.csv").read_text()}))
+"""
+
+
+def run(corpus: Path, home: Path, what: str, cut_after: int = 0) -> dict[str, object] | None:
+    """Train or search in a process of its own, which kills itself after that many epochs; None if it was killed."""
+    home.mkdir(exist_ok=True)
+    arguments = [str(corpus), str(ROOT / "params.yaml"), what, str(cut_after), json.dumps(SMALL)]
+    code = ["-c", textwrap.dedent(SCRIPT), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *code], cwd=home, env=environment, capture_output=True, text=True)
+    if done.returncode == -signal.SIGKILL:
+        return None
+    assert done.returncode == 0, done.stderr
+    result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def test_a_killed_training_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path) -> None:
+    whole = run(corpus, tmp_path / "whole", "train")
+    assert run(corpus, tmp_path / "cut", "train", cut_after=2) is None
+    assert run(corpus, tmp_path / "cut", "train") == whole
+
+
+def test_a_killed_search_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path) -> None:
+    whole = run(corpus, tmp_path / "whole", "search")
+    assert run(corpus, tmp_path / "cut", "search", cut_after=3) is None  # in the second trial
+    assert run(corpus, tmp_path / "cut", "search") == whole
+    assert whole is not None
+    assert [trial[0] for trial in whole["trials"]] == [0, 1, 2]  # type: ignore[attr-defined]
+    assert run(corpus, tmp_path / "cut", "search", cut_after=1) == whole, "a finished search trains nothing again"

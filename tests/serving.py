@@ -1,0 +1,91 @@
+"""The real service on a free port, for the tests that talk HTTP."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[1]
+UPLOAD_LIMIT_MB = 1
+"""Of the service under test: far less than it usually is, so that going over it costs little."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service."""
+
+    url: str
+    pid: int
+    log: Path
+    temporary: Path
+    """Its folder for temporary files."""
+
+    def processes(self) -> list[int]:
+        """Its process and all below it (Linux)."""
+        found, waiting = [], [self.pid]
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                waiting += [int(child) for child in task.read_text().split()]
+        return found
+
+
+@contextlib.contextmanager
+def serve(model: Path, home: Path) -> Iterator[Served]:
+    """`bentoml serve service:svc` with a model, until the context ends.
+
+    Args:
+        model: the model's folder.
+        home: an empty folder for BentoML's home, temporary files and the log.
+
+    Raises:
+        RuntimeError: it did not become ready; the message holds its log.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    temporary, log = home / "tmp", home / "log"
+    temporary.mkdir(parents=True)
+    settings = {
+        "MMER_MODEL": str(model),
+        "MMER_MAX_UPLOAD_MB": str(UPLOAD_LIMIT_MB),
+        "BENTOML_HOME": str(home / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "TMPDIR": str(temporary),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "bentoml", "serve", "service:svc", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **settings}, stdout=out, stderr=subprocess.STDOUT
+        )
+    served = Served(f"http://127.0.0.1:{port}", process.pid, log, temporary)
+    try:
+        _wait(served, process)
+        yield served
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(served: Served, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(240):
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{served.url}/readyz", timeout=5).is_success:
+                return
+        time.sleep(0.5)
+    raise RuntimeError(f"the service did not become ready:\n{served.log.read_text(errors='replace')}")
