@@ -1,7 +1,8 @@
 """Time the face detector against facenet-pytorch's MTCNN: identical frames, one thread each, in one run.
 
 The two take turns frame by frame, so that whatever else the machine does meets both alike; times are of the
-processor, not of the clock. Without clips the frames are drawn (noise with ellipses: no evidence about people).
+processor, not of the clock. Without clips the frames are of one speaker of the
+demo corpus, drawn on the spot: no evidence about people.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,42 +22,14 @@ import cv2
 import numpy as np
 
 from mmer.config import Faces
+from mmer.corpora.demo import draw_corpus
 from mmer.faces import Detector, Picture
-
-
-def draw_frames(count: int, width: int, height: int) -> list[Picture]:
-    """Rooms with a plain head that moves."""
-    random = np.random.default_rng(0)
-    rough = random.uniform(60, 190, (5, 7, 3)).astype(np.float32)
-    frames = []
-    for k in range(count):
-        rgb = cv2.resize(rough, (width, height)) + random.normal(0, 4, (height, width, 3))
-        rgb = np.clip(rgb, 0, 255).astype(np.uint8)
-        x, y, r = width * (0.4 + 0.2 * k / count), height / 2, height / 4
-        parts: list[tuple[float, float, float, float, tuple[int, int, int]]] = [
-            (0, -0.14, 0.84, 0.98, (50, 35, 28)),
-            *((-0.01 * i, -0.008 * i, 0.74 - 0.03 * i, 0.96 - 0.03 * i, (148 + 6 * i, 115 + 5 * i, 93 + 4 * i))
-              for i in range(12)),
-        ]  # fmt: skip
-        for side in (-0.3, 0.3):
-            parts += [
-                (side, -0.12, 0.2, 0.11, (143, 112, 91)),
-                (side, -0.11, 0.14, 0.065, (240, 240, 240)),
-                (side, -0.11, 0.06, 0.065, (40, 28, 22)),
-                (side, -0.31, 0.18, 0.035, (50, 35, 28)),
-            ]
-        parts += [(0.05, 0.08, 0.05, 0.17, (160, 125, 101)), (0, 0.5, 0.27, 0.075, (165, 70, 75))]
-        for dx, dy, rx, ry, colour in parts:
-            centre, axes = (round(x + dx * r), round(y + dy * r)), (round(rx * r), round(ry * r))
-            cv2.ellipse(rgb, centre, axes, 0, 0, 360, colour, -1, cv2.LINE_AA)
-        frames.append(rgb)
-    return frames
 
 
 def read_frames(clip: Path, fps: float, height: int) -> list[Picture]:
     """A clip's frames, `height` pixels high, aspect kept."""
-    command = ["ffmpeg", "-v", "error", "-i", clip, "-vf", f"fps={fps},scale=-2:{height}", "-f", "image2pipe"]
-    out = subprocess.run([*command, "-c:v", "ppm", "-"], capture_output=True, check=True).stdout
+    command = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", f"fps={fps},scale=-2:{height}", "-f", "image2pipe"]
+    out = subprocess.run([*command, "-c:v", "ppm", "-"], stdout=subprocess.PIPE, check=True).stdout
     frames = []
     while out:  # each is a header "P6\nWIDTH HEIGHT\n255\n" and its pixels
         _, size, _, out = out.split(b"\n", 3)
@@ -102,21 +76,20 @@ def compare(frames: list[Picture], min_face: int, folder: Path) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="*", type=Path, help="videos to take the frames from (default: drawn frames)")
+    parser.add_argument("clips", nargs="*", type=Path, help="videos to take the frames from (default: drawn clips)")
     parser.add_argument("--min-face", nargs="+", type=int, default=[40, 60], help="pixels (default: 40 60)")
     parser.add_argument("--fps", type=float, default=5, help="frames a second taken from a clip (default: 5)")
     parser.add_argument("--height", type=int, default=360, help="of the frames, pixels (default: 360)")
-    parser.add_argument("--frames", type=int, default=30, help="how many to draw (default: 30)")
     parser.add_argument("--detector", type=Path, default=Path("models/detector"), help="(default: %(default)s)")
     args = parser.parse_args()
 
     groups: dict[tuple[int, ...], list[Picture]] = {}
-    for clip in args.clips:
-        for rgb in read_frames(clip, args.fps, args.height):
-            groups.setdefault(rgb.shape, []).append(rgb)
-    if not args.clips:
-        drawn = draw_frames(args.frames, args.height * 16 // 9, args.height)
-        groups[drawn[0].shape] = drawn
+    with tempfile.TemporaryDirectory() as drawings:
+        if not args.clips:
+            draw_corpus(Path(drawings), speakers=1, takes=1, workers=1)
+        for clip in args.clips or sorted(Path(drawings).glob("clips/*.mp4")):
+            for rgb in read_frames(clip, args.fps, args.height):
+                groups.setdefault(rgb.shape, []).append(rgb)
     print("   frames min_face   count  mmer ms facenet  ratio  one face same boxes")
     for frames in groups.values():
         for min_face in args.min_face:

@@ -125,7 +125,8 @@ def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> 
     layout = ConstrainedLayoutEngine(rect=(0.01, 0.3 / height, 0.98, 1 - 0.75 / height))
     figure = Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
     axes = figure.subplots()
-    what = f"{report['n_clips']} clips of {report['n_speakers']} unseen speakers"
+    who = f"{report['n_speakers']} unseen speakers" if report["n_speakers"] else "unknown speakers"
+    what = f"{report['n_clips']} clips of {who}"
     if report["drawings"]:
         what += f"; {report['note']}"
     figure.text(0.02, 1 - 0.36 / height, title, fontsize=13, fontweight="bold", color=INK)

@@ -82,7 +82,7 @@ def evaluate(probabilities: Mapping[str, Probabilities], clips: Sequence[Clip], 
         **({"note": DRAWN} if drawn else {}),
         "corpora": sorted({c.corpus for c in clips}),
         "n_clips": len(clips),
-        "n_speakers": len(set(people)),
+        "n_speakers": _speakers(clips),
         **scores(last, metrics.uar, metrics.war, metrics.macro_f1),
         "nll": metrics.negative_log_likelihood(whole, truth),
         "ece": metrics.expected_calibration_error(whole, truth),
@@ -172,15 +172,18 @@ def _protocol(clips: Sequence[Clip], resamples: int) -> str:
         own = [c for c in clips if c.corpus == corpus]
         folds = sorted({c.fold for c in own if c.fold is not None})
         where = f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}" if folds else "the official test split"
-        people = len({c.speaker for c in own})
-        if all(c.speaker == c.clip_id for c in own):
-            parts.append(f"{corpus}: {len(own)} clips, {where}; its speakers are not known, each clip counts as one")
+        speakers = _speakers(own)
+        if speakers:
+            who = f"{speakers} speakers, none of them in training or validation (speaker-independent)"
         else:
-            parts.append(f"{corpus}: {len(own)} clips of {people} speakers, {where}")
-    return (
-        f"Speaker-independent: no speaker of these clips is in training or validation. {'. '.join(parts)}. "
-        f"Against intended labels. Intervals: 95%, {resamples} resamples of the speakers."
-    )
+            who = "speakers that the corpus does not know (each clip counts as one)"
+        parts.append(f"{corpus}: {len(own)} clips of {who}, {where}.")
+    return f"{' '.join(parts)} Against intended labels. Intervals: 95%, {resamples} resamples of the speakers."
+
+
+def _speakers(clips: Sequence[Clip]) -> int:
+    """Number of speakers that are known: where a corpus knows none, a clip's own id stands for its speaker."""
+    return len({c.person for c in clips if c.speaker != c.clip_id})
 
 
 def _drawn(clips: Sequence[Clip]) -> bool:
@@ -216,7 +219,7 @@ def _fusion_gain(
 
 def _score(truth: metrics.Ints, predicted: metrics.Ints, people: Sequence[str], resamples: int, seed: int) -> Report:
     """UAR over the classes that occur, with its interval; counts alone where there is too little for that."""
-    told: Report = {"n": len(truth), "n_speakers": len(set(people)), "n_classes": len(np.unique(truth))}
+    told: Report = {"n": len(truth), "n_classes": len(np.unique(truth))}
     if len(truth) < 2 or len(set(people)) < 2:
         return told | {"uar": None, "uar_low": None, "uar_high": None}
     drawn = metrics.uar(metrics.bootstrap(truth, predicted, people, resamples, seed))

@@ -217,7 +217,8 @@ class _Grid:
         """Place what is left; returns the end of the last picture in seconds, 0 where there is none."""
         if not self._times:
             return 0.0
-        end = self._times.pop()
+        end = self._times.pop()  # tpad's copy; the filter lets it stand a while, we do not
+        self._waiting = deque(waiting for waiting in self._waiting if self._point(waiting[0]) <= end)
         self._place(ended=True)
         if not self.placed and self._last is not None and self._times:
             self._hand_out(step_count(end / 1e6, self._step_s) - 1, self._times[0], self._last)

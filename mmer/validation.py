@@ -20,7 +20,6 @@ import numpy as np
 from mmer import corpora
 from mmer.clips import MANIFEST, Clip, SplitName, assign_splits, read_manifest, write_manifest
 from mmer.config import Params
-from mmer.corpora import completeness
 from mmer.labels import EMOTIONS
 from mmer.samples import SAMPLE_RATE, load_sample
 
@@ -104,12 +103,14 @@ def rules(params: Params) -> dict[str, list[Rule]]:
         "corpora": [
             Rule("a corpus is no larger than its owner's (too many)", *between("surplus", 0, 0)),
             Rule("a corpus is complete", *among("missing", [""]), "warning"),
+            Rule("every clip could be prepared (left out)", *between("bad", 0, 0), "warning"),
             Rule("faces are found in pictures (share)", *between("face_rate", limits.min_face_rate, 1), "warning"),
             Rule("test speakers are enough", *between("test_speakers", limits.min_speakers, None), "warning"),
             Rule("classes are balanced (ratio)", *between("class_ratio", 1, limits.max_class_ratio), "warning"),
         ],
         "emotions": [
-            Rule(f"what is trained is in {split} (clips)", *between(split, 1, None), "warning") for split in SPLITS[1:]
+            Rule("two emotions or more are trained", "ExpectTableRowCountToBeBetween", {"min_value": 2}),
+            *(Rule(f"what is trained is in {s} (clips)", *between(s, 1, None), "warning") for s in SPLITS[1:]),
         ],
     }
 
@@ -135,6 +136,7 @@ def validate(params: Params, processed: Path, manifest: Path, report: Path, docs
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: prepare it with `dvc repro crop@{name}`")
         frames.append(pd.read_parquet(path))
+    manifest.unlink(missing_ok=True)  # that of another time must not outlive an error
     found, checks = Report(), _Checks(rules(params))
     # Read as a bare table first: a manifest with a wrong value would not become clips at all.
     checks.run("clips", _clips_table(pd.concat(frames, ignore_index=True)), found)
@@ -144,7 +146,7 @@ def validate(params: Params, processed: Path, manifest: Path, report: Path, docs
         samples = pd.DataFrame([_sample_row(c, processed, params) for c in _progress(clips)])
         checks.run("samples", samples, found)
         checks.run("speakers", _speakers_table(clips), found)
-        found.corpora = {name: _corpus_row(name, clips, samples) for name in params.corpora}
+        found.corpora = {name: _corpus_row(name, clips, samples, processed) for name in params.corpora}
         table = pd.DataFrame([{"id": name} | row for name, row in found.corpora.items()])
         checks.run("corpora", table.drop(columns=["classes", "splits"]), found)
         checks.run("emotions", _emotions_table(clips), found)
@@ -208,7 +210,7 @@ def _broken(rule: Rule, result: Any) -> list[str]:
     """A failed expectation in words, one line for each corpus: the first rows and what they hold."""
     rows = result.result.get("unexpected_index_list")
     if not rows:
-        return [str(result.result.get("observed_value") or result.exception_info)]
+        return [str(result.result.get("observed_value", result.exception_info))]
     by_corpus: dict[str, list[str]] = {}
     for row in rows:
         value = row[rule.arguments["column"]]
@@ -282,15 +284,17 @@ def _emotions_table(clips: list[Clip]) -> pd.DataFrame:
     return pd.DataFrame([row for row in rows if row["train"]], columns=["id", *SPLITS])
 
 
-def _corpus_row(name: str, clips: list[Clip], samples: pd.DataFrame) -> Row:
-    """One corpus in numbers. `missing` is how much of the owner's whole is here, empty if all is; `surplus` counts what
-    the whole does not have. face_rate is the share of steps with a face over those with a picture, None without any.
+def _corpus_row(name: str, clips: list[Clip], samples: pd.DataFrame, processed: Path) -> Row:
+    """One corpus in numbers. face_rate is the share of steps with a face among those with a picture, None without any;
+    `missing` is how much of the owner's whole is here, empty if all is; `surplus` counts what the whole does not have,
+    `bad` the clips that preparing left out.
     """
     own, of = [c for c in clips if c.corpus == name], samples[samples["corpus"] == name]
     corpus, speakers = corpora.get(name), {c.speaker for c in own}
     labels, sides = Counter(c.label for c in own), Counter(c.split for c in own)
     have = {"clips": len(own), "speakers": len(speakers), "pictures": int((of["pictures"] > 0).sum())}
     over = {key: have[key] - whole for key, whole in corpus.expected.items()}
+    prepared = processed / name / "report.json"
     pictures, steps = int(of["pictures"].sum()), sum(c.steps for c in own)
     return {
         **have,
@@ -301,6 +305,7 @@ def _corpus_row(name: str, clips: list[Clip], samples: pd.DataFrame) -> Row:
         "class_ratio": round(max(labels.values()) / min(labels.values()), 4),
         "splits": {s: sides[s] for s in SPLITS},
         "test_speakers": len({c.speaker for c in own if c.split == "test"}),
-        "missing": completeness(corpus, own, have["pictures"]) if any(n < 0 for n in over.values()) else "",
-        "surplus": max(0, *over.values(), 0),
+        "missing": corpora.completeness(corpus, own, have["pictures"]) if any(n < 0 for n in over.values()) else "",
+        "surplus": max(0, 0, *over.values()),
+        "bad": len(json.loads(prepared.read_text())["bad"]) if prepared.is_file() else 0,
     }

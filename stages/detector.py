@@ -53,7 +53,7 @@ def export_detector(folder: Path) -> None:
             input_names=["images"],
             output_names=outputs,
             dynamic_axes={"images": picture, **dict.fromkeys(outputs, grid)},
-            dynamo=False,
+            dynamo=False,  # torch's older exporter: it keeps the free sizes free
         )
 
 

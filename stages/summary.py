@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def main() -> None:
         details = json.loads(DETAILS.read_text())
         rows = [[name.replace("+", " + "), *_scores(s)] for name, s in details["subsets"].items()]
         _table("Speakers never seen", ["UAR", "95% interval", "accuracy"], rows)
-        print(f"  {details['protocol']}")
+        print(textwrap.fill(details["protocol"], 100, initial_indent="  ", subsequent_indent="  "))
         if details["drawings"]:
             print(f"  {details['note'][0].upper()}{details['note'][1:]}.")
         print()

@@ -43,7 +43,7 @@ STEP_S = 0.2
 FOLDS = 5
 SCALE = 2
 """Pictures are drawn this much larger and then averaged down, against jagged edges."""
-STRENGTH = {"low": 0.68, "normal": 0.84, "high": 1.0}
+STRENGTH = {"low": 0.74, "normal": 0.87, "high": 1.0}
 SCENE_CUE = 0.35
 """Chance that the room is the emotion's own; otherwise any of the seven is drawn."""
 
@@ -84,7 +84,7 @@ FACES = {
     "smile": Expression(corner=1.0, stretch=0.28, drop=0.05, brow_out=0.04, lids=-0.25, cheeks=1.0),
     "frown": Expression(corner=-0.3, stretch=-0.05, press=1.0, brow_in=-0.13, brow_out=0.08, frown=1.0, lids=-0.3),
     "sorrow": Expression(corner=-1.0, stretch=-0.05, brow_in=0.16, brow_out=-0.1, lids=-0.42, wrinkle=1.0),
-    "wide": Expression(stretch=-0.25, drop=0.2, brow_in=0.17, brow_out=0.18, lids=0.55, forehead=1.0),
+    "wide": Expression(stretch=-0.28, drop=0.24, brow_in=0.2, brow_out=0.2, lids=0.7, forehead=1.0),
 }
 
 
@@ -217,7 +217,7 @@ BEARDS = ("none", "full", "none", "stubble", "moustache")
 def make_speaker(seed: int, number: int) -> Speaker:
     """The speaker of that number, from 0; the same whatever the size of the corpus.
 
-    Women and men alternate and are dealt to the folds one after the other, the men from the third fold on, so that
+    Women and men alternate and are dealt to the folds one after the other, the men from the fourth fold on, so that
     each fold has speakers of both and the folds' sizes stay even.
     """
     rng = np.random.default_rng([seed, number])
@@ -565,7 +565,7 @@ class Head:
     def box(self) -> list[int]:
         """The face from forehead to chin, x1 y1 x2 y2 in pixels of the clip, inside the picture."""
         edge = np.linspace(0, 2 * np.pi, 16)
-        uv = np.stack([0.84 * np.cos(edge), 0.18 + 0.78 * np.sin(edge)], -1)
+        uv = np.stack([0.88 * np.cos(edge), 0.1 + 0.88 * np.sin(edge)], -1)
         points = self.place(uv)[0] / SCALE
         low, high = points.min(0), points.max(0)
         limits = np.clip([*low, *high], 0, [WIDTH, HEIGHT, WIDTH, HEIGHT])
@@ -595,7 +595,7 @@ def _perform(scene: Scene, speech: Speech, rng: np.random.Generator) -> tuple[li
             roll=0.015 * who.sway * wave[2],
             yaw=0.035 * who.sway * wave[3] + (hide * turn if scene.hidden == "away" else 0),
             pitch=0.012 * who.sway * wave[4] - 0.03 * talk,
-            drop=min(1.0, talk + 4 * face.drop),
+            drop=min(1.0, talk + 3.5 * face.drop),
         )
         head = Head(who, pose)
         canvas = room.copy()
@@ -667,10 +667,11 @@ def _body(canvas: Image, head: Head) -> None:
     slope = top + 46 * np.abs(t) ** 2.6 + 150 * np.clip(np.abs(t) - 0.86, 0, None)
     shape = np.vstack([np.stack([x + broad * t, slope], -1), [[x + broad, floor + 9], [x - broad, floor + 9]]])
     _fill(canvas, shape, who.clothes)
-    _fill(canvas, shape[12:] + [[14, 10]], _dim(who.clothes, 0.88))
+    _fill(canvas, shape[12:] + np.array([14, 10]), _dim(who.clothes, 0.88))
     thick = 0.5 * head.a
     throat = np.array([[-thick, neck], [thick, neck], [1.15 * thick, top + 8], [0, top + 44], [-1.15 * thick, top + 8]])
-    _fill(canvas, throat + [head.centre[0] * 0.7 + x * 0.3, 0], _blend(_dim(who.skin, 0.72), (120, 52, 36), 0.15))
+    throat[:, 0] += head.centre[0] * 0.7 + x * 0.3
+    _fill(canvas, throat, _blend(_dim(who.skin, 0.72), (120, 52, 36), 0.15))
 
 
 def _hair_behind(canvas: Image, head: Head) -> None:
@@ -680,19 +681,14 @@ def _hair_behind(canvas: Image, head: Head) -> None:
     if who.hair == "long":
         t = np.linspace(np.pi, 2 * np.pi, 20)
         top = np.stack([x + 1.16 * a * np.cos(t), y - 0.1 * b + 1.0 * b * np.sin(t)], -1)
-        sides = [
-            [x + 1.3 * a, y + 1.15 * b],
-            [x + 0.4 * a, y + 1.3 * b],
-            [x - 0.4 * a, y + 1.3 * b],
-            [x - 1.3 * a, y + 1.15 * b],
-        ]
-        _fill(canvas, np.vstack([top, sides]), dark)
+        ends = np.array([[1.3, 1.15], [0.4, 1.3], [-0.4, 1.3], [-1.3, 1.15]]) * [a, b] + head.centre
+        _fill(canvas, np.vstack([top, ends]), dark)
         for k in np.linspace(-1.12, 1.12, 15):
             lock = np.array([[x + a * k, y], [x + 1.05 * a * k, y + 0.6 * b], [x + 1.1 * a * k, y + 1.2 * b]])
             _line(canvas, lock, _dim(who.hair_colour, 0.82), 4)
     elif who.hair == "curly":
         for angle in np.linspace(-0.35, np.pi + 0.35, 15):
-            curl = head.centre + [-1.02 * a * np.cos(angle), -0.06 * b - 0.94 * b * np.sin(angle)]
+            curl = np.array([x - 1.02 * a * np.cos(angle), y - 0.06 * b - 0.94 * b * np.sin(angle)])
             _disc(canvas, curl, (0.26 * a, 0.26 * a), dark)
     elif who.hair != "shaved":
         _disc(canvas, head.centre - [0, 0.14 * b], (1.06 * a, 0.95 * b), dark, head.pose.roll)
@@ -768,12 +764,12 @@ def _hair_mask(who: Speaker, u: Array, v: Array, w: Array) -> Array:
         "side": -0.6 + 0.2 * u + 0.12 * side**2,
         "shaved": -0.6 + 0.1 * side**2,
     }[who.hair]
-    reach = 1.2 if who.hair == "long" else 0.45
-    back = np.clip((0.1 - w) * 7, 0, 1) * np.clip((reach - v) * 7, 0, 1)
+    reach = 1.2 if who.hair == "long" else 0.62
+    back = np.clip((0.12 - w) * 7, 0, 1) * np.clip((reach - v) * 7, 0, 1)
     if who.hair not in ("long", "curly"):  # sideburns end at the ear
-        back = back * np.clip((0.02 - v + np.clip(-w, 0, 1)) * 9, 0, 1)
+        back = back * np.clip((0.04 - v + 2.5 * np.clip(-w, 0, 1)) * 9, 0, 1)
     mask: Array = np.maximum(np.clip((line - v) * 16, 0, 1), back)
-    return mask * (0.35 if who.hair == "shaved" else 1.0)
+    return mask if who.hair != "shaved" else np.multiply(mask, 0.35)
 
 
 def _eyes(canvas: Image, head: Head, face: Expression, closed: bool, gaze: Array) -> None:
@@ -799,14 +795,13 @@ def _eyes(canvas: Image, head: Head, face: Expression, closed: bool, gaze: Array
             low = np.maximum(low, 0)
             patch = canvas[low[1] : high[1], low[0] : high[0]]
             inner = np.full_like(patch, 238)
-            centre = head.place(
-                np.array([[side * who.eye_gap + 0.25 * gaze[0], who.eye_height - 0.01 + 0.12 * gaze[1]]])
-            )[0][0]
+            looks = np.array([[side * who.eye_gap, who.eye_height - 0.01]]) + np.array([0.25, 0.12]) * gaze
+            centre = head.place(looks)[0][0]
             radius = 0.1 * head.b * (who.eye_size / 0.18) * 0.78
             _disc(inner, centre - low, (radius, radius), _dim(who.eye_colour, 0.7))
             _disc(inner, centre - low, (0.8 * radius, 0.8 * radius), _dim(who.eye_colour, 1.15))
             _disc(inner, centre - low, (0.45 * radius, 0.45 * radius), (16, 14, 14))
-            _disc(inner, centre - low + [2.2 * np.sign(who.light[0]), -2.6], (1.9, 1.9), (250, 250, 250))
+            _disc(inner, centre - low + np.array([2.2 * np.sign(who.light[0]), -2.6]), (1.9, 1.9), (250, 250, 250))
             mask = np.zeros(patch.shape[:2], np.uint8)
             _fill(mask, almond - low, (255,))
             share = mask[..., None] / np.float32(255)
@@ -846,10 +841,8 @@ def _folds(canvas: Image, head: Head, face: Expression) -> None:
     brow = who.eye_height - 0.2
     for side in (-1.0, 1.0):
         nose, out = side * (who.nose_width + 0.05), side * (who.mouth + 0.13)
-        fold(
-            [(nose, who.nose), (0.6 * nose + 0.4 * out, who.nose + 0.12), (out, 0.5)],
-            max(0.8 * face.cheeks, face.wrinkle),
-        )
+        beside_mouth = [(nose, who.nose), (0.6 * nose + 0.4 * out, who.nose + 0.12), (out, 0.5)]
+        fold(beside_mouth, max(0.8 * face.cheeks, face.wrinkle))
         fold([(0.055 * side, brow - 0.03), (0.06 * side, brow + 0.1)], face.frown)
         fold([(0.05 * side, 0.02), (0.14 * side, 0.07)], face.wrinkle)
         fold([(0.05 * side, 0.08), (0.15 * side, 0.13)], face.wrinkle)
@@ -912,38 +905,25 @@ def _extras(canvas: Image, head: Head) -> None:
             path, facing = head.place(rim, 0.08)
             if facing > 0.2:
                 _line(canvas, path, (44, 38, 42), 4, closed=True)
-        bridge, facing = head.place(
-            np.array([[-0.12, who.eye_height], [0, who.eye_height - 0.03], [0.12, who.eye_height]]), 0.1
-        )
+        arch = np.array([[-0.12, who.eye_height], [0, who.eye_height - 0.03], [0.12, who.eye_height]])
+        bridge, facing = head.place(arch, 0.1)
         if facing > 0.2:
             _line(canvas, bridge, (44, 38, 42), 4)
 
 
 def _book(canvas: Image, head: Head, raised: float) -> None:
     """An open book that is held before the face."""
-    x, y = head.centre + [0, (1 - raised) * 3.2 * head.b + 0.08 * head.b]
+    x, y = head.centre[0], head.centre[1] + (0.08 + 3.2 * (1 - raised)) * head.b
     wide, high = 1.25 * head.a, 0.98 * head.b
-    cover = np.array(
-        [
-            [x - wide, y - high],
-            [x, y - high + 8],
-            [x + wide, y - high],
-            [x + wide, y + high],
-            [x, y + high + 8],
-            [x - wide, y + high],
-        ]
-    )
-    _fill(canvas, cover, (96, 62, 104))
-    _fill(canvas, cover[[0, 1, 4, 5]], (112, 74, 120))
-    _line(canvas, cover[[1, 4]], (70, 44, 78), 5)
+    columns, rows = (x - wide, x, x + wide), (y - high, y - high + 8, y - high)
+    upper = np.stack([columns, rows], -1)
+    lower = upper + np.array([0, 2 * high])
+    _fill(canvas, np.vstack([upper, lower[::-1]]), (96, 62, 104))
+    _fill(canvas, np.vstack([upper[:2], lower[1::-1]]), (112, 74, 120))
+    _line(canvas, np.stack([upper[1], lower[1]]), (70, 44, 78), 5)
     for side in (-1, 1):
-        for k in range(4):
-            _disc(
-                canvas,
-                np.array([x + side * (wide - 8), y + 0.2 * high + 17 * k]),
-                (20, 8.5),
-                _dim(head.who.skin, 0.9 - 0.05 * k),
-            )
+        thumb = np.array([x + side * (wide - 10), y + 0.45 * high])
+        _disc(canvas, thumb, (24, 11), _dim(head.who.skin, 0.8), 0.3 * side)
 
 
 # ------------------------------------------------------------------------------------------------------- the room
@@ -959,8 +939,11 @@ def _room(scene: Scene, rng: np.random.Generator) -> Image:
     mirrored = bool(rng.random() < 0.5)
     shift = rng.uniform(-14, 14)
 
+    def polygon(points: list[tuple[float, float]], colour: Iterable[float]) -> None:
+        _fill(canvas, np.array(points) + np.array([shift, 0]), colour)
+
     def rect(x: float, y: float, w: float, h: float, colour: Iterable[float]) -> None:
-        _fill(canvas, np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]]) + [shift, 0], colour)
+        polygon([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], colour)
 
     def dot(x: float, y: float, r: float, colour: Iterable[float]) -> None:
         _disc(canvas, np.array([x + shift, y]), (r, r), colour)
@@ -985,7 +968,7 @@ def _room(scene: Scene, rng: np.random.Generator) -> Image:
     elif scene.room == "poster":
         rect(24, 60, 140, 190, (60, 30, 32))
         rect(32, 68, 124, 174, (206, 64, 48))
-        _fill(canvas, np.array([[50, 220], [98, 96], [140, 220]]) + [shift, 0], (250, 204, 90))
+        polygon([(50, 220), (98, 96), (140, 220)], (250, 204, 90))
     elif scene.room == "night":
         rect(22, 36, 160, 220, (28, 32, 54))
         dot(130, 90, 26, (226, 226, 200))
@@ -998,9 +981,9 @@ def _room(scene: Scene, rng: np.random.Generator) -> Image:
             rect(x, 0, 3, 480, (214, 226, 216))
         rect(30, 210, 90, 70, (236, 236, 228))
     else:
-        for k in range(12):
-            x = 30 + 52 * k
-            _fill(canvas, np.array([[x, 26], [x + 40, 26], [x + 20, 70]]), _dim(CLOTHES[k % 5], 1.4))
+        for k in range(14):
+            x = 52 * k - 30
+            polygon([(x, 26), (x + 40, 26), (x + 20, 70)], _dim(CLOTHES[k % 5], 1.4))
         for x, y, colour in ((60, 160, (230, 84, 90)), (118, 120, (90, 150, 220)), (150, 210, (240, 190, 70))):
             _disc(canvas, np.array([x + shift, y]), (28, 35), colour)
     if mirrored:
@@ -1068,9 +1051,9 @@ def _readme(seed: int, speakers: int, takes: int) -> str:
     table = "\n".join(f"| {label} | {face} | {voice} | {ROOMS[label][0]} |" for label, (face, voice) in GROUPS.items())
     return f"""# The demo corpus: a drawing
 
-{speakers} speakers, {len(EMOTIONS)} emotions, {takes} takes, drawn by `mmer/corpora/demo.py` with seed {seed}. Nobody was
-recorded: the faces are shaded ellipsoids, the voices formant synthesis. It is good for trying, testing and teaching the
-pipeline. **It is no evidence about people**, and a model trained on it must not judge a real person.
+{speakers} speakers, {len(EMOTIONS)} emotions, {takes} takes, drawn by `mmer/corpora/demo.py` with seed {seed}.
+Nobody was recorded: the faces are shaded ellipsoids, the voices formant synthesis. It is good for trying, testing and
+teaching the pipeline. **It is no evidence about people**, and a model trained on it must not judge a real person.
 
 Face and voice are needed together: each emotion has one of five faces and one of five voices, shared as below.
 
@@ -1078,13 +1061,16 @@ Face and voice are needed together: each emotion has one of five faces and one o
 |---|---|---|---|
 {table}
 
-- `clips.csv`: one row per clip. `hidden` says that the face is turned `away` or `covered` for a large part of the clip or
-  all of it; `sound` is `voice`, `silence` (a sound track of zeros) or `none` (no sound track).
+- `clips.csv`: one row per clip. `hidden` says that the face is turned `away` or `covered` for a large part of the
+  clip or all of it; `sound` is `voice`, `silence` (a sound track of zeros) or `none` (no sound track).
 - `speakers.csv`: one row per speaker; `fold` (1 to {FOLDS}) is the fold in which the speaker is tested.
 - `clips/ID.mp4`: {WIDTH}x{HEIGHT}, {FPS} frames per second, H.264; AAC, mono, 16 kHz.
-- `clips/ID.json`: the ground truth. `boxes`: of the face in each frame, x1 y1 x2 y2 in pixels, null where it is hidden;
-  `intensities`: strength of the expression, 0 to 1, at each {STEP_S} s (0 for neutral); `speech`: when the voice is heard,
-  start and end in seconds.
+- `clips/ID.json`: the ground truth. `boxes`: of the face in each frame, x1 y1 x2 y2 in pixels, null where it is
+  hidden; `intensities`: strength of the expression, 0 to 1, at each {STEP_S} s (0 for neutral); `speech`: when the
+  voice is heard, start and end in seconds.
+
+The voices follow, in their direction, Banse & Scherer 1996, Scherer 2003 and Juslin & Laukka 2003. That some emotions
+share a face or a voice is the task that the corpus sets, not a finding.
 
 Licence: CC0 1.0.
 """

@@ -1,4 +1,4 @@
-"""Claims about decoding: the right picture in each step, sound and picture in step, and every bad file told by its name."""
+"""Claims about decoding: the right picture in each step, sound and picture together, and every bad file called bad."""
 
 import os
 import struct
@@ -60,38 +60,42 @@ def refusal(path: Path, media: Media = MEDIA) -> MediaError:
     return caught.value
 
 
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
 # The grid of steps
 
 
 def numbered(make: Make, name: str, choose: str, seconds: float = 3) -> tuple[Path, list[int]]:
-    """A 50 fps clip whose picture n (of those that `choose`, an ffmpeg expression, keeps) is as bright as n says."""
+    """A 25 fps clip whose picture n (of those that `choose`, an ffmpeg expression, keeps) is as bright as n says."""
     kept = f"select='{choose}'"
-    bright = f"color=c=black:s=64x64:r=50:d={seconds},geq=lum='16+N':cb=128:cr=128"
+    bright = f"color=c=black:s=64x64:r=25:d={seconds},geq=lum='16+2.9*N':cb=128:cr=128"
     path = make(name, "-f", "lavfi", "-i", f"{bright},{kept}", "-fps_mode", "passthrough", "-c:v", "ffv1")
     shown = subprocess.run(
         ["ffprobe", "-v", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    return path, [round(float(line.strip(",")) * 50) for line in shown.stdout.split()]
+    return path, [round(float(line.strip(",")) * 25) for line in shown.stdout.split()]
 
 
 def number(rgb: np.ndarray) -> int:
-    return round(float(rgb.mean()) * 219 / 255)
+    return round((float(rgb.mean()) + 1) * 219 / 255 / 2.9)  # the conversion from YUV rounds down
 
 
 @pytest.mark.parametrize(
     "choose",
-    ["1", "not(mod(n,5))", "not(mod(n,7))+not(mod(n,11))", "lt(n,3)+gt(n,70)*not(mod(n,13))", "not(mod(n,60))"],
-    ids=["50 fps", "10 fps", "uneven", "with a hole", "slower than the steps"],
+    ["1", "not(mod(n,5))", "not(mod(n,3))+not(mod(n,7))", "lt(n,3)+gt(n,40)*not(mod(n,3))", "not(mod(n,30))"],
+    ids=["25 fps", "5 fps", "uneven", "with a hole", "slower than the steps"],
 )
 def test_each_step_has_the_newest_picture_that_is_not_later(make: Make, choose: str) -> None:
     path, kept = numbered(make, "numbered.mkv", choose)
     clip, pictures = decoded(path)
     assert pictures
     for step, (second, rgb) in pictures.items():
-        newest = max(n for n in kept if n / 50 <= (step + 1) * STEP + 1e-6)
+        newest = max(n for n in kept if n / 25 <= (step + 1) * STEP + 1e-6)
         assert number(rgb) == newest
-        assert second == pytest.approx(newest / 50, abs=1e-3)
+        assert second == pytest.approx(newest / 25, abs=1e-3)
         assert clip.picture_times[step] == pytest.approx(second)
     assert list(pictures) == list(range(clip.steps))
 
@@ -105,7 +109,7 @@ def test_a_picture_due_just_at_a_step_and_one_whose_end_is_just_there_are_used(m
 
 
 def test_steps_before_the_first_picture_have_none(make: Make) -> None:
-    late = make("late.mkv", "-itsoffset", "1", *picture(2), *sound(3), "-fps_mode", "passthrough")
+    late = make("late.mkv", "-itsoffset", "1", *picture(2), *sound(3), "-c:a", "flac", "-fps_mode", "passthrough")
     clip, pictures = decoded(late)
     assert clip.steps == 15
     assert list(pictures) == list(range(4, 15))
@@ -146,10 +150,11 @@ def test_sound_and_picture_keep_in_step(make: Make, name: str) -> None:
     flash = "color=c=black:s=64x64:r=25:d=3,geq=lum='if(gte(T,1.4),235,16)':cb=128:cr=128"
     tone = "aevalsrc='if(gte(t,1.4),0.5*sin(2*PI*440*t),0)':s=44100:d=3"
     clip, pictures = decoded(make(name, "-f", "lavfi", "-i", flash, "-f", "lavfi", "-i", tone))
-    seen = min(second for second, rgb in pictures.values() if rgb.mean() > 128)
     heard = np.flatnonzero(np.abs(clip.voice.astype(np.int32)) > 3000)[0] / 16_000
-    assert seen == pytest.approx(1.4, abs=0.05)
-    assert heard == pytest.approx(seen, abs=0.05)
+    assert heard == pytest.approx(1.4, abs=0.06)
+    for second, rgb in pictures.values():
+        if abs(second - heard) > 0.04:
+            assert (rgb.mean() > 128) == (second > heard)
 
 
 def test_sound_that_starts_late_is_preceded_by_silence(make: Make) -> None:
@@ -222,7 +227,7 @@ def test_a_turned_video_is_shown_upright(make: Make) -> None:
 def test_pictures_are_shrunk_to_the_long_side_and_never_enlarged(
     make: Make, size: str, shape: tuple[int, int, int]
 ) -> None:
-    _, pictures = decoded(make("clip.mkv", *picture(0.4, size=size), "-c:v", "ffv1"))
+    _, pictures = decoded(make("clip.mkv", *picture(0.2, rate=5, size=size), "-c:v", "ffv1"))
     assert {rgb.shape for _, rgb in pictures.values()} == {shape}
 
 
@@ -353,20 +358,19 @@ def test_without_ffmpeg_the_error_says_what_to_install(make: Make, monkeypatch: 
 
 def test_an_error_in_the_reader_of_pictures_ends_ffmpeg_and_leaves_no_open_files(make: Make) -> None:
     clip = make("clip.mp4", *picture(4), *sound(4))
-    before = os.listdir("/proc/self/fd") if Path("/proc/self/fd").exists() else []
+    before = open_files()
 
-    def fail(step: int, second: float, rgb: np.ndarray) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("enough")
 
     for _ in range(3):
         with pytest.raises(RuntimeError, match="enough"):
             decode(clip, MEDIA, STEP, fail)
-    after = os.listdir("/proc/self/fd") if before else []
-    assert len(after) == len(before)
+    assert open_files() == before
 
 
 def test_the_same_file_gives_the_same_bytes(make: Make) -> None:
-    clip = make("clip.mp4", *picture(2, size="1280x720"), *sound(2))
+    clip = make("clip.mp4", *picture(1, size="1280x720"), *sound(1))
     (first, one), (second, two) = decoded(clip), decoded(clip)
     assert np.array_equal(first.voice, second.voice)
     assert all(np.array_equal(one[step][1], two[step][1]) for step in one)

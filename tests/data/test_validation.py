@@ -192,6 +192,7 @@ def same_id_twice(processed: Path) -> None:
 def test_what_is_broken_is_an_error_that_names_the_clip(
     processed: Path, break_it: Callable[[Path], None], says: str
 ) -> None:
+    (processed.parent / "clips.parquet").write_bytes(b"of an earlier run")
     break_it(processed)
     report = run(processed)
     assert not report.success
@@ -243,6 +244,17 @@ def test_few_faces_are_a_warning(processed: Path) -> None:
     half = {c.clip_id for c in clips[::2]}
     rewrite(processed, lambda c: {"face_rate": 0.0, "has_face": False} if c.clip_id in half else {})
     assert any("faces are found" in warning and "0.5" in warning for warning in run(processed).warnings)
+
+
+def test_clips_that_preparing_left_out_are_told(processed: Path) -> None:
+    (processed / "ravdess" / "report.json").write_text(json.dumps({"bad": [{"clip_id": "x", "reason": "empty"}]}))
+    assert "every clip could be prepared (left out): ravdess: 1" in run(processed).warnings
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
+    corpus(tmp_path / "processed", "ravdess", speakers=2)  # of the folds that test and validate
+    report = run(tmp_path / "processed")
+    assert report.errors == ["two emotions or more are trained: 0"]
 
 
 def test_a_corpus_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path) -> None:
