@@ -190,7 +190,7 @@ class _Grid:
             .filter("metadata", "add", key="mmer", value="1")
             .filter("metadata", "print", key="mmer", file=times, direct=1)
             .filter("fps", fps=f"1/{self._step_s!r}", round="up", start_time=0)
-            .filter("scale", width, height, flags="area+accurate_rnd")
+            .filter("scale", width, height, flags="area+accurate_rnd+full_chroma_int")  # without, 2 of 255 too dark
         )
         return chosen.output(pictures, format="rawvideo", pix_fmt="rgb24", fps_mode="passthrough")
 

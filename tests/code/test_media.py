@@ -80,7 +80,7 @@ def numbered(make: Make, name: str, choose: str, seconds: float = 3) -> tuple[Pa
 
 
 def number(rgb: np.ndarray) -> int:
-    return round((float(rgb.mean()) + 1) * 219 / 255 / 2.9)  # the conversion from YUV rounds down
+    return round(float(rgb.mean()) * 219 / 255 / 2.9)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +235,13 @@ def test_pixels_that_are_not_square_are_made_so(make: Make) -> None:
     wide = make("wide.mp4", *picture(0.4, size="320x240"), "-vf", "setsar=3/2")
     assert probe(wide, MEDIA).width == 480
     assert decoded(wide)[1][0][1].shape == (240, 480, 3)
+
+
+def test_white_stays_white_and_grey_stays_grey(make: Make) -> None:
+    for level, shown in ((16, 0), (126, 128), (235, 255)):
+        grey = f"color=c=black:s=800x600:r=5:d=0.2,format=yuv420p,geq=lum={level}:cb=128:cr=128"
+        _, pictures = decoded(make(f"{level}.mkv", "-f", "lavfi", "-i", grey, "-c:v", "ffv1"))
+        assert np.abs(pictures[0][1].astype(int) - shown).max() <= 1
 
 
 @pytest.mark.parametrize("name", ["image.jpg", "image.png", "image.with.no.extension"])

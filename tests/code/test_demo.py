@@ -1,0 +1,158 @@
+"""The demo corpus: drawn the same each time, true to its ground truth, small, and read back as clips."""
+
+import json
+from pathlib import Path
+
+import ffmpeg
+import numpy as np
+import pytest
+
+from mmer.corpora import demo
+from mmer.labels import EMOTIONS
+from mmer.samples import SAMPLE_RATE, voice_present, voice_windows
+
+SPEAKERS = 2
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two speakers, one take: fourteen clips, of which two hide the face and two are silent."""
+    out = tmp_path_factory.mktemp("demo") / "corpus"
+    demo.draw_corpus(out, speakers=SPEAKERS, takes=1, workers=2)
+    return out
+
+
+def truths(corpus: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(corpus.glob("clips/*.json"))]
+
+
+def sound_of(path: Path) -> np.ndarray:
+    """int16 [N] at 16 kHz; empty where there is no sound track."""
+    if not any(s["codec_type"] == "audio" for s in ffmpeg.probe(str(path))["streams"]):
+        return np.zeros(0, np.int16)
+    raw, _ = ffmpeg.input(str(path)).output("pipe:", f="s16le", ac=1, ar=SAMPLE_RATE).run(quiet=True)
+    return np.frombuffer(raw, np.int16)
+
+
+def test_the_same_seed_draws_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
+    demo.draw_corpus(tmp_path / "again", speakers=1, takes=1, workers=1)
+    clips = sorted((tmp_path / "again" / "clips").iterdir())
+    assert len(clips) == 2 * len(EMOTIONS)
+    for path in clips:
+        assert path.read_bytes() == (corpus / "clips" / path.name).read_bytes(), path.name
+
+
+def test_another_seed_draws_other_people() -> None:
+    assert demo.make_speaker(0, 0) != demo.make_speaker(1, 0)
+    assert len({demo.make_speaker(0, n) for n in range(26)}) == 26
+
+
+def test_face_and_voice_together_tell_the_emotion_and_neither_does_alone() -> None:
+    assert tuple(demo.GROUPS) == EMOTIONS
+    assert len(set(demo.GROUPS.values())) == len(EMOTIONS)
+    faces, voices = zip(*demo.GROUPS.values(), strict=True)
+    assert len(set(faces)) == len(set(voices)) == 5
+    assert set(faces) == set(demo.FACES)
+    assert set(voices) == set(demo.VOICES)
+
+
+def test_the_whole_corpus_is_planned_as_described() -> None:
+    scenes = demo.plan_clips(0, 26, 2)
+    assert len(scenes) == len({s.clip_id for s in scenes}) == 364
+    hidden = [s for s in scenes if s.hidden != "none"]
+    silent = [s for s in scenes if s.sound != "voice"]
+    assert len(hidden) == len(silent) == 26
+    assert {s.hidden for s in hidden} == {"away", "covered"}
+    assert {s.sound for s in silent} == {"silence", "none"}
+    assert not {s.clip_id for s in hidden} & {s.clip_id for s in silent}
+    folds: dict[int, set[tuple[str, str]]] = {}
+    for scene in scenes:
+        folds.setdefault(scene.who.fold, set()).add((scene.who.speaker, scene.who.sex))
+    assert set(folds) == {1, 2, 3, 4, 5}
+    for people in folds.values():
+        women = sum(sex == "female" for _, sex in people)
+        assert 5 <= len(people) <= 6
+        assert 2 <= women <= 3
+
+
+def test_ground_truth_fits_the_clip(corpus: Path) -> None:
+    for truth in truths(corpus):
+        probe = ffmpeg.probe(str(corpus / "clips" / f"{truth['clip_id']}.mp4"), count_frames=None)
+        video = next(s for s in probe["streams"] if s["codec_type"] == "video")
+        assert (video["width"], video["height"], video["codec_name"]) == (320, 240, "h264")
+        assert int(video["nb_read_frames"]) == len(truth["boxes"]) == round(truth["duration_s"] * truth["fps"])
+        assert 2 <= truth["duration_s"] <= 3
+        for x1, y1, x2, y2 in filter(None, truth["boxes"]):
+            assert 0 <= x1 < x2 <= 320
+            assert 0 <= y1 < y2 <= 240
+            assert 80 <= y2 - y1 <= 140
+        if truth["hidden"] == "none":
+            assert all(truth["boxes"])
+        else:
+            assert truth["boxes"].count(None) >= 0.5 * len(truth["boxes"])
+        last = 0.0
+        for start, end in truth["speech"]:
+            assert last <= start < end <= truth["duration_s"]
+            last = end
+        assert bool(truth["speech"]) == (truth["sound"] == "voice")
+
+
+def test_expressions_rise_hold_and_fall(corpus: Path) -> None:
+    for truth in truths(corpus):
+        course = truth["intensities"]
+        assert len(course) == round(truth["duration_s"] / truth["step_s"])
+        if truth["label"] == "neutral":
+            assert set(course) == {0}
+        else:
+            assert course[0] < max(course) > course[-1]
+            assert max(course) == pytest.approx(demo.STRENGTH[truth["intensity"]], abs=0.01)
+
+
+def test_voices_are_heard_when_the_ground_truth_says_so(corpus: Path) -> None:
+    kinds = set()
+    for truth in truths(corpus):
+        voice = sound_of(corpus / "clips" / f"{truth['clip_id']}.mp4")
+        windows = voice_windows(voice, len(truth["intensities"]), 0.2, 0.6)
+        present = voice_present(windows, -50)
+        kinds.add(truth["sound"])
+        if truth["sound"] == "voice":
+            assert present.mean() > 0.7, truth["clip_id"]
+            level = np.abs(voice.astype(float))
+            spoken = np.zeros(len(voice), bool)
+            for start, end in truth["speech"]:
+                spoken[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] = True
+            assert level[spoken].mean() > 3 * level[~spoken].mean(), truth["clip_id"]
+        else:
+            assert not present.any(), truth["clip_id"]
+            assert bool(len(voice)) == (truth["sound"] == "silence")
+    assert "voice" in kinds
+    assert len(kinds) > 1
+
+
+def test_the_whole_corpus_stays_below_twelve_megabytes(corpus: Path) -> None:
+    per_speaker_and_take = sum(p.stat().st_size for p in corpus.glob("clips/*")) / SPEAKERS
+    assert per_speaker_and_take * 26 * 2 < 12e6
+
+
+def test_the_reader_lists_what_is_there(corpus: Path, tmp_path: Path) -> None:
+    clips = demo.CORPUS.list_clips(corpus)
+    assert len(clips) == SPEAKERS * len(EMOTIONS)
+    assert {c.label for c in clips} == set(EMOTIONS)
+    assert {c.speaker for c in clips} == {"s01", "s02"}
+    assert all((corpus / c.path).is_file() and c.has_face and c.fold for c in clips)
+    assert {c.clip_id: c.has_voice for c in clips} == {t["clip_id"]: t["sound"] == "voice" for t in truths(corpus)}
+    (tmp_path / "clips.csv").write_text((corpus / "clips.csv").read_text())
+    assert demo.CORPUS.list_clips(tmp_path) == []
+    assert demo.CORPUS.list_clips(tmp_path / "nowhere") == []
+
+
+def test_it_says_that_it_is_a_drawing(corpus: Path) -> None:
+    assert demo.CORPUS.drawing
+    assert "no evidence about people" in (corpus / "README.md").read_text()
+
+
+def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(FileExistsError, match="not an empty folder"):
+        demo.draw_corpus(tmp_path, speakers=1, takes=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
