@@ -127,12 +127,13 @@ def decode(
     if shown.is_image:
         on_picture(0, 0.0, _read_image(path, media.frame_side))
         return Decoded(1, np.empty(0, np.int16), np.zeros(1, np.float32), step_s)
+    heard_from = voice_path or path
     heard = shown if voice_path is None else probe(voice_path, media)
     if voice_path is not None and not heard.has_sound:
         raise MediaError("no_stream", voice_path, "holds no sound")
 
     grid = _Grid(path, media, step_s, _shrunk(shown.width, shown.height, media.frame_side), on_picture)
-    sound = _Sound(heard_from := voice_path or path, media)
+    sound = _Sound(heard_from, media)
     with _Process(path) as process:
         outputs = []
         source = _input(path, media)

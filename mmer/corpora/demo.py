@@ -295,6 +295,7 @@ def plan_clips(seed: int, speakers: int, takes: int) -> list[Scene]:
     scenes = []
     for number in range(speakers):
         who = make_speaker(seed, number)
+        kind = (number + number // 2) % 2
         hidden_take, silent_take = np.random.default_rng([seed, number, 1]).integers(takes, size=2)
         for e, label in enumerate(EMOTIONS):
             levels = np.random.default_rng([seed, number, 2, e]).permutation(list(STRENGTH))
@@ -310,8 +311,8 @@ def plan_clips(seed: int, speakers: int, takes: int) -> list[Scene]:
                         who=who,
                         label=label,
                         intensity="normal" if label == "neutral" else levels[take % 3].item(),
-                        hidden=("away", "covered")[number // 2 % 2] if hides else "none",
-                        sound=("silence", "none")[number // 2 % 2] if silent else "voice",
+                        hidden=("away", "covered")[kind] if hides else "none",
+                        sound=("silence", "none")[kind] if silent else "voice",
                         room=ROOMS[label if own else EMOTIONS[rng.integers(7)]][0],
                         seconds=round(STEP_S * int(rng.integers(10, 16)), 1),
                         seed=source,
@@ -557,7 +558,8 @@ class Head:
         return x, y, z, x * self.cos_yaw - w * self.sin_yaw, v, x * self.sin_yaw + w * self.cos_yaw
 
     def _narrow(self, y: Array) -> Array:
-        return 1 - self.who.jaw * np.square(np.clip(y, 0, 1))
+        share: Array = 1 - self.who.jaw * np.square(np.clip(y, 0, 1))
+        return share
 
     def _stretch(self, y: Array) -> Array:
         return 1 + 0.07 * self.pose.drop * np.clip(y, 0, 1)

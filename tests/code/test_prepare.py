@@ -165,7 +165,7 @@ def test_a_damaged_file_of_frames_is_reported(raw: Path, tmp_path: Path, params:
 
 def test_too_many_bad_clips_fail_the_corpus_with_the_reasons(raw: Path, tmp_path: Path, one: Params) -> None:
     spoil(raw)
-    with pytest.raises(PrepareError, match="3 of 6 clips of ravdess are bad.*max_bad_fraction allows 2%") as error:
+    with pytest.raises(PrepareError, match=r"3 of 6 clips of ravdess are bad.*max_bad_fraction allows 2%") as error:
         extract_corpus("ravdess", raw, tmp_path / "interim", one)
     assert "01-06-01-01-01-03: 01-01-06-01-01-01-03.mp4: is empty" in str(error.value)
     assert not (tmp_path / "interim" / MANIFEST).exists()
