@@ -6,7 +6,11 @@ Importing this package is cheap and never imports torch; the two names a user ne
     print(Recognizer.load("models").predict("clip.mp4").label)
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# From 1.29 on, onnxruntime sends usage data to Microsoft unless this is set before it is first imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Prediction", "Recognizer", "__version__"]

@@ -13,12 +13,14 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mmer.errors import MmerError
+
 Share = Annotated[float, Field(ge=0, le=1)]
 #: Corpora whose raw files are pinned by a `.dvc` file instead of being fetched by the download stage.
 PINNED = ("demo",)
 
 
-class ConfigError(ValueError):
+class ConfigError(MmerError, ValueError):
     """params.yaml cannot be used; the message names the key, the cause and the nearest right one."""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from mmer import __version__, corpora
 from mmer.clips import Clip
 from mmer.config import Faces, Media
+from mmer.errors import MmerError
 from mmer.labels import EMOTIONS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 OPSET = 17
 
 
-class ExportError(RuntimeError):
+class ExportError(MmerError):
     """The graph does not say what the network says."""
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer.config import Media
+from mmer.errors import MmerError
 from mmer.samples import SAMPLE_RATE, step_count
 
 Picture = npt.NDArray[np.uint8]
@@ -43,7 +44,7 @@ _USUAL = re.compile(
 )
 
 
-class MediaError(ValueError):
+class MediaError(MmerError, ValueError):
     """A file that cannot be used; says which, why, and of what kind the trouble is."""
 
     def __init__(self, code: Code, path: Path, reason: str) -> None:

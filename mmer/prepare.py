@@ -22,13 +22,14 @@ import numpy as np
 from mmer import corpora, media, samples
 from mmer.clips import MANIFEST, Clip, read_manifest, write_manifest
 from mmer.config import Faces, Params, Prepare
+from mmer.errors import MmerError
 from mmer.faces import Detector, Tracker
 
 REPORT = "report.json"
 JPEG_QUALITY = 95
 
 
-class PrepareError(RuntimeError):
+class PrepareError(MmerError):
     """A corpus cannot be prepared; the message says why and what to do."""
 
 

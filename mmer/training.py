@@ -19,6 +19,7 @@ from mmer import metrics
 from mmer.augment import augment, hide
 from mmer.clips import Clip
 from mmer.config import Input, Model, Params, Train
+from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.samples import Sample, load_sample, voice_windows
@@ -34,7 +35,7 @@ Epoch = dict[str, float]
 WORK = Path(".mmer")
 
 
-class TrainingError(RuntimeError):
+class TrainingError(MmerError):
     """The data cannot be trained on; the message says why."""
 
 

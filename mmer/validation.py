@@ -20,6 +20,7 @@ import numpy as np
 from mmer import corpora
 from mmer.clips import MANIFEST, Clip, SplitName, assign_splits, read_manifest, write_manifest
 from mmer.config import Params
+from mmer.errors import MmerError
 from mmer.labels import EMOTIONS
 from mmer.samples import SAMPLE_RATE, load_sample
 
@@ -32,6 +33,10 @@ SHOWN = 3
 SAMPLE_COLUMNS = ("faces", "scenes", "voice", "present", "voice_over_s", "voice_lost", "face_off", "voice_off")
 """Empty, and not judged, where a sample cannot be read."""
 Row = dict[str, Any]
+
+
+class ValidationError(MmerError):
+    """There is nothing to check; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def validate(params: Params, processed: Path, manifest: Path, report: Path, docs
         docs: folder for Great Expectations' HTML pages, replaced; None for none.
 
     Raises:
-        FileNotFoundError: a corpus is not prepared.
+        ValidationError: a corpus is not prepared.
     """
     import pandas as pd
 
@@ -134,7 +139,7 @@ def validate(params: Params, processed: Path, manifest: Path, report: Path, docs
     for name in params.corpora:
         path = processed / name / MANIFEST
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: prepare it with `dvc repro crop@{name}`")
+            raise ValidationError(f"{path} is missing: prepare it with `dvc repro crop@{name}`")
         frames.append(pd.read_parquet(path))
     manifest.unlink(missing_ok=True)  # that of another time must not outlive an error
     found, checks = Report(), _Checks(rules(params))

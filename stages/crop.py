@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mmer.config import ConfigError, load_params
-from mmer.prepare import PrepareError, crop_corpus
+from mmer.config import load_params
+from mmer.prepare import crop_corpus
+from stages import run_stage
 
 
 def main() -> None:
@@ -13,11 +14,8 @@ def main() -> None:
     parser.add_argument("name", help="the corpus, as in params.yaml")
     name = parser.parse_args().name
     interim, processed = Path("data/interim") / name, Path("data/processed") / name
-    try:
-        crop_corpus(name, interim, processed, Path("models/detector"), load_params())
-    except (ConfigError, PrepareError) as error:
-        raise SystemExit(f"crop: {error}") from None
+    crop_corpus(name, interim, processed, Path("models/detector"), load_params())
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -2,29 +2,27 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from mmer import corpora
 from mmer.config import ConfigError, load_params
-from mmer.corpora.fetch import FetchError, fetch
+from mmer.corpora.fetch import fetch
+from stages import run_stage
 
 
 def main() -> None:
+    """Fetch it, or what is still missing of it."""
     parser = argparse.ArgumentParser(prog="python -m stages.download", description=__doc__)
     parser.add_argument("name", help="corpus, one of download.corpora in params.yaml")
     name = parser.parse_args().name
     mirror = os.environ.get("MMER_MIRROR")
-    try:
-        allowed = load_params().download.corpora
-        if name not in allowed:
-            sys.exit(
-                f"{name!r} is not in download.corpora of params.yaml ({', '.join(allowed) or 'empty'}): add it there"
-            )
-        fetch(corpora.get(name), Path("data/raw") / name, Path(mirror) / name if mirror else None)
-    except (ConfigError, FetchError) as error:
-        sys.exit(str(error))
+    allowed = load_params().download.corpora
+    if name not in allowed:
+        raise ConfigError(
+            f"{name!r} is not in download.corpora of params.yaml ({', '.join(allowed) or 'empty'}): add it there"
+        )
+    fetch(corpora.get(name), Path("data/raw") / name, Path(mirror) / name if mirror else None)
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

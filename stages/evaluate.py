@@ -11,7 +11,8 @@ from mmer.clips import read_manifest, speakers_on_two_sides
 from mmer.config import load_params
 from mmer.evaluation import evaluate, subsets, summary, write_report
 from mmer.labels import ModalityName
-from mmer.training import load_network, predict
+from mmer.training import TrainingError, load_network, predict
+from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
 WEIGHTS, OUT = Path("models/network.safetensors"), Path("reports/evaluate")
@@ -22,7 +23,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m stages.evaluate", description=__doc__).parse_args()
     params, clips, network = load_params(), read_manifest(MANIFEST), load_network(WEIGHTS)
     if mixed := speakers_on_two_sides(clips):
-        raise SystemExit(f"{MANIFEST}: in more than one split, so nothing can be said of unseen speakers: {mixed}")
+        raise TrainingError(f"{MANIFEST}: in more than one split, so nothing can be said of unseen speakers: {mixed}")
     test = [c for c in clips if c.split == "test"]
 
     probabilities = {
@@ -41,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mmer.config import ConfigError, load_params
-from mmer.prepare import PrepareError, extract_corpus
+from mmer.config import load_params
+from mmer.prepare import extract_corpus
+from stages import run_stage
 
 
 def main() -> None:
@@ -12,11 +13,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.extract", description=main.__doc__)
     parser.add_argument("name", help="the corpus, as in params.yaml")
     name = parser.parse_args().name
-    try:
-        extract_corpus(name, Path("data/raw") / name, Path("data/interim") / name, load_params())
-    except (ConfigError, PrepareError) as error:
-        raise SystemExit(f"extract: {error}") from None
+    extract_corpus(name, Path("data/raw") / name, Path("data/interim") / name, load_params())
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

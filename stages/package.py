@@ -2,14 +2,14 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from mmer import tracking
 from mmer.clips import read_manifest
 from mmer.config import load_params
-from mmer.export import compare, export
+from mmer.export import ExportError, compare, export
 from mmer.training import load_network
+from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
 WEIGHTS, DETECTOR, GRAPH = Path("models/network.safetensors"), Path("models/detector"), Path("models/mmer.onnx")
@@ -44,7 +44,7 @@ def main() -> None:
     REPORT.write_text(json.dumps(report, indent=2) + "\n")
     if parity.max_difference > params.package.max_difference:
         GRAPH.unlink()
-        sys.exit(
+        raise ExportError(
             f"the graph's probabilities differ from the network's by {parity.max_difference:.2g}, more than "
             f"package.max_difference = {params.package.max_difference:g}: it is not packaged"
         )
@@ -59,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -9,6 +9,7 @@ from mmer import tracking
 from mmer.clips import read_manifest
 from mmer.config import load_params
 from mmer.training import checkpoint_of, data_key, fit, save_network
+from stages import run_stage
 
 MANIFEST, PROCESSED, BEST = Path("data/clips.parquet"), Path("data/processed"), Path("reports/tune/best.json")
 WEIGHTS, HISTORY = Path("models/network.safetensors"), Path("reports/train/history.csv")
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

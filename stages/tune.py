@@ -9,6 +9,7 @@ from mmer import search, tracking
 from mmer.clips import read_manifest
 from mmer.config import Train, load_params
 from mmer.training import Epoch, data_key
+from stages import run_stage
 
 MANIFEST, PROCESSED, OUT = Path("data/clips.parquet"), Path("data/processed"), Path("reports/tune")
 
@@ -36,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmer.config import ConfigError, load_params
+from mmer.config import load_params
 from mmer.validation import validate
+from stages import run_stage
 
 PROCESSED, MANIFEST = Path("data/processed"), Path("data/clips.parquet")
 REPORT, DOCS = Path("reports/validation.json"), Path("reports/data_docs")
@@ -14,14 +15,11 @@ REPORT, DOCS = Path("reports/validation.json"), Path("reports/data_docs")
 def main() -> None:
     """Print what was found; fail on an error, go on with warnings."""
     argparse.ArgumentParser(prog="python -m stages.validate", description=__doc__).parse_args()
-    try:
-        report = validate(load_params(), PROCESSED, MANIFEST, REPORT, DOCS)
-    except (ConfigError, FileNotFoundError) as error:
-        sys.exit(str(error))
+    report = validate(load_params(), PROCESSED, MANIFEST, REPORT, DOCS)
     print(f"{report}\nThe report is {REPORT}; as pages, {DOCS}/index.html")
     if not report.success:
         sys.exit(1)
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

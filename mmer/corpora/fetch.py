@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mmer.corpora import Corpus, Source, completeness
+from mmer.errors import MmerError
 
 if TYPE_CHECKING:
     import requests
@@ -34,7 +35,7 @@ MAX_UNPACKED = 64 << 30
 """Limits of one archive: members, and bytes that they may unpack to."""
 
 
-class FetchError(RuntimeError):
+class FetchError(MmerError):
     """A corpus could not be fetched; the message says which file, why, and what to do."""
 
 

@@ -258,7 +258,7 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_corpus_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="dvc repro crop@ravdess"):
+    with pytest.raises(ValidationError, match="dvc repro crop@ravdess"):
         run(tmp_path / "processed")
 
 

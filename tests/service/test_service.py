@@ -65,7 +65,7 @@ def test_a_clip_gets_what_the_recogniser_says(
     ("content", "expected"),
     [
         (b"Dear all, this is a letter.", (415, "not_media")),
-        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", (415, "refused")),
+        (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/hostname\n#EXT-X-ENDLIST\n", (415, "refused")),
         (b"", (422, "empty")),
     ],
 )

@@ -1,0 +1,119 @@
+"""Claims about the pipeline as a whole: in a fresh clone it runs to its end, once, and again only where it must."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mmer.config import Params
+from tests.conftest import ROOT
+
+STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package"]
+
+
+def test_the_pipeline_has_the_stages_and_names_real_files_and_parameters(params: Params) -> None:
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert list(pipeline) == STAGES
+    shown = params.model_dump(by_alias=True)
+    for name, stage in pipeline.items():
+        stage = stage.get("do", stage)
+        for path in stage["deps"]:
+            if path.startswith(("mmer", "stages")) and "${" not in path:
+                assert (ROOT / path).exists(), f"{name} depends on {path}"
+        for dotted in stage.get("params", []):
+            value: Any = shown
+            for key in dotted.split("."):
+                assert key in value, f"{name} reads {dotted}, which params.yaml has not"
+                value = value[key]
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "summary"])
+def test_every_stage_explains_itself(stage: str) -> None:
+    command = [sys.executable, "-m", f"stages.{stage}", "--help"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f"stages.{stage}" in told
+    assert len(told) > 80
+
+
+def test_a_typo_in_the_parameters_stops_a_stage_with_the_right_name(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text().replace("  lr: 0.002", "  learning_rat: 0.002")
+    (tmp_path / "params.yaml").write_text(text)
+    command = [sys.executable, "-m", "stages.extract", "demo"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "unknown key 'train.learning_rat'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def clone(to: Path) -> None:
+    """What somebody gets who clones the project as it stands in this folder, committed or not."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, files):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
+        subprocess.run(["git", *command], cwd=to, check=True)
+
+
+def dvc(home: Path, *arguments: str) -> str:
+    """Run dvc with this environment's Python; what it printed."""
+    folder = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(home)}
+    done = subprocess.run(["dvc", *arguments], cwd=home, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def changed(home: Path) -> set[str]:
+    """Stages that `dvc repro` would certainly run, by their own code, parameters and raw data."""
+    status = json.loads(dvc(home, "status", "--json"))
+    return {stage for stage, reasons in status.items() if any("changed deps" in r for r in reasons)}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert re.search(old, text), f"{path} has no {old}"
+    path.write_text(re.sub(old, new, text, count=1))
+
+
+@pytest.mark.slow
+def test_a_fresh_clone_runs_to_its_end_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    home = tmp_path / "clone"
+    home.mkdir()
+    clone(home)
+    edit(home / "params.yaml", r"  epochs: \d+\n  batch_size", "  epochs: 1\n  batch_size")
+    edit(home / "params.yaml", r"  trials: \d+\n  epochs: \d+", "  trials: 2\n  epochs: 1")
+    dvc(home, "pull", "--quiet", "data.dvc")
+    dvc(home, "repro")
+
+    metrics = json.loads((home / "reports/evaluate/metrics.json").read_text())
+    assert metrics["uar_low"] <= metrics["uar"] <= metrics["uar_high"]
+    assert json.loads((home / "reports/package.json").read_text())["parity"]["agreement"] == 1
+    for made in ("models/mmer.onnx", "models/detector/onet.onnx", "mlflow.db", "reports/evaluate/figures"):
+        assert (home / made).exists(), made
+    assert "uar" in dvc(home, "metrics", "show")
+
+    assert "up to date" in dvc(home, "repro")
+    lock = (home / "dvc.lock").read_text()
+    assert changed(home) == set()
+    edit(home / "params.yaml", r"  lr: [\d.]+", "  lr: 0.003")
+    assert changed(home) == {"tune", "train"}
+    edit(home / "params.yaml", r"  lr: [\d.]+", "  lr: 0.002")
+    edit(home / "mmer/corpora/demo.py", r"Corpus\(", "Corpus(  ")
+    assert changed(home) == {"extract@demo"}
+    edit(home / "mmer/corpora/demo.py", r"Corpus\(  ", "Corpus(")
+    edit(home / "params.yaml", r"  margin: [\d.]+", "  margin: 0.2")
+    assert changed(home) == {"crop@demo", "package"}
+    edit(home / "params.yaml", r"  margin: [\d.]+", "  margin: 0.1")
+    assert "up to date" in dvc(home, "repro")
+    assert (home / "dvc.lock").read_text() == lock

@@ -1,0 +1,70 @@
+"""A real model of a part of the demo corpus: the real stages' functions with the real parameters, shrunk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mmer.clips import Clip, read_manifest
+from mmer.config import Params, load_params
+from mmer.corpora import get
+from mmer.export import export
+from mmer.prepare import crop_corpus, extract_corpus
+from mmer.training import fit, save_network
+from mmer.validation import validate
+from stages.detector import export_detector
+from tests.conftest import ROOT
+
+SPEAKERS = 15
+"""Three in each fold: three are tested, three validate, nine train."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model and what it was made from."""
+
+    folder: Path
+    """mmer.onnx, detector/ and network.safetensors."""
+    params: Params
+    clips: list[Clip]
+    raw: Path
+    processed: Path
+
+    def test_clips(self) -> list[Clip]:
+        return [c for c in self.clips if c.split == "test"]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Extract, crop, validate, train and export on one take of some speakers, in about a minute."""
+    home = tmp_path_factory.mktemp("trained")
+    demo = ROOT / "data" / "raw" / "demo"
+    if not demo.is_dir():
+        pytest.fail("data/raw/demo is missing: `dvc pull data.dvc` brings it (make test does)")
+    raw, interim, processed, folder = (home / n for n in ("raw", "interim", "processed", "models"))
+    some = [c for c in get("demo").list_clips(demo) if c.clip_id.endswith("-1")]
+    people = sorted({c.speaker for c in some})[:SPEAKERS]
+    (raw / "clips").mkdir(parents=True)
+    (raw / "clips.csv").symlink_to(demo / "clips.csv")
+    for clip in some:
+        if clip.speaker in people:
+            (raw / clip.path).symlink_to(demo / clip.path)
+
+    params = load_params(ROOT / "params.yaml", {"train.epochs": 10, "train.batch_size": 8})
+    export_detector(folder / "detector")
+    extract_corpus("demo", raw, interim / "demo", params)
+    crop_corpus("demo", interim / "demo", processed / "demo", folder / "detector", params)
+    found = validate(params, processed, home / "clips.parquet", home / "validation.json")
+    assert found.success, (home / "validation.json").read_text()
+    clips = read_manifest(home / "clips.parquet")
+    network = fit(params, params.train, clips, processed, seed=0).network
+    save_network(network, folder / "network.safetensors", corpora=params.corpora)
+    export(
+        network,
+        folder / "mmer.onnx",
+        media=params.media,
+        faces=params.faces,
+        trained_on=params.corpora,
+        revision="test",
+    )
+    return Trained(folder, params, clips, raw, processed)

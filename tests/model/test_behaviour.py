@@ -1,0 +1,139 @@
+"""Claims about a trained model: it learnt from each modality, and what must not matter does not."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mmer import metrics
+from mmer.clips import Clip
+from mmer.export import compare
+from mmer.labels import EMOTIONS
+from mmer.recognizer import Prediction, Recognizer
+from mmer.training import load_network, predict
+from tests.model.conftest import Trained
+
+
+@pytest.fixture(scope="module")
+def recognizer(trained: Trained) -> Recognizer:
+    return Recognizer.load(trained.folder)
+
+
+@pytest.fixture(scope="module")
+def plain(trained: Trained, recognizer: Recognizer) -> dict[str, Prediction]:
+    """What the model says of clips of unseen speakers, untouched."""
+    return {c.clip_id: recognizer.predict(trained.raw / c.path) for c in clear(trained)}
+
+
+def clear(trained: Trained) -> list[Clip]:
+    """Clips of unseen speakers with a face and a voice."""
+    return [c for c in trained.test_clips() if c.hidden == "none" and c.voice_rate > 0]
+
+
+def uar(trained: Trained, modalities: str) -> float:
+    clips, network = trained.test_clips(), load_network(trained.folder / "network.safetensors")
+    chances = predict(network, clips, trained.processed, modalities=modalities.split("+"))  # type: ignore[arg-type]
+    truth = np.array([c.target for c in clips])
+    return float(metrics.uar(metrics.confusion(truth, chances.argmax(1))))
+
+
+def changed(trained: Trained, clip: Clip, out: Path, *filters: str) -> Path:
+    """The clip after ffmpeg changed it."""
+    path = out / f"{clip.clip_id}.mp4"
+    command = ["ffmpeg", "-v", "error", "-y", "-i", str(trained.raw / clip.path), *filters, str(path)]
+    subprocess.run(command, check=True)
+    return path
+
+
+def agreement(trained: Trained, recognizer: Recognizer, plain: dict[str, Prediction], out: Path, *how: str) -> float:
+    """Share of the clips whose label stays when they are changed."""
+    same = [recognizer.predict(changed(trained, c, out, *how)).label == plain[c.clip_id].label for c in clear(trained)]
+    return float(np.mean(same))
+
+
+def test_it_is_far_better_than_chance_on_unseen_speakers(trained: Trained) -> None:
+    assert uar(trained, "face+scene+voice") > 0.45, "chance is 0.14"
+
+
+def test_each_of_face_and_voice_tells_something_alone_and_together_more(trained: Trained) -> None:
+    face, voice, both = (uar(trained, m) for m in ("face", "voice", "face+voice"))
+    assert min(face, voice) > 0.25, "chance is 0.14"
+    assert both > max(face, voice) - 0.05
+
+
+def test_the_graph_says_what_the_network_says(trained: Trained) -> None:
+    network = load_network(trained.folder / "network.safetensors")
+    parity = compare(network, trained.folder / "mmer.onnx", trained.test_clips(), trained.processed)
+    assert parity.agreement == 1
+    assert parity.max_difference < 1e-4
+
+
+def test_the_recogniser_sees_what_training_saw(trained: Trained, plain: dict[str, Prediction]) -> None:
+    """From the file to the label, serving does what preparing and training did (JPEG between them apart)."""
+    clips, network = clear(trained), load_network(trained.folder / "network.safetensors")
+    chances = predict(network, clips, trained.processed)
+    differences = [np.abs(plain[c.clip_id].probabilities - p).max() for c, p in zip(clips, chances, strict=True)]
+    assert np.median(differences) < 0.02
+    labels = [plain[c.clip_id].label == EMOTIONS[p.argmax()] for c, p in zip(clips, chances, strict=True)]
+    assert np.mean(labels) > 0.9
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ["-vf", "hflip"],
+        ["-vf", "eq=brightness=0.06"],
+        ["-vf", "crop=304:228,scale=320:240"],
+        ["-af", "volume=3dB"],
+        ["-b:a", "64k", "-crf", "30"],
+    ],
+    ids=["mirror", "brightness", "shift", "loudness", "compression"],
+)
+def test_what_must_not_matter_hardly_does(
+    trained: Trained, recognizer: Recognizer, plain: dict[str, Prediction], tmp_path: Path, how: list[str]
+) -> None:
+    assert agreement(trained, recognizer, plain, tmp_path, *how) >= 0.7
+
+
+def test_a_clip_without_sound_or_without_picture_is_still_answered(
+    trained: Trained, recognizer: Recognizer, tmp_path: Path
+) -> None:
+    clip = clear(trained)[0]
+    silent = recognizer.predict(changed(trained, clip, tmp_path, "-an"))
+    assert "voice" in silent.missing
+    assert silent.label in EMOTIONS
+    path = tmp_path / "voice.wav"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(trained.raw / clip.path), "-vn", str(path)], check=True)
+    heard = recognizer.predict(path)
+    assert heard.missing == ["face", "scene"]
+    assert heard.label in EMOTIONS
+
+
+def test_the_past_of_a_stream_hardly_changes_the_answer(trained: Trained) -> None:
+    """The same clip after a minute of other clips: the recurrent state does not drift."""
+    clips, graph = clear(trained), Recognizer.load(trained.folder)
+    from mmer.samples import load_sample, voice_windows
+
+    given = trained.params.input
+
+    def run(clip: Clip, state: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        s = load_sample(trained.processed / clip.sample)
+        feeds = {
+            "faces": s.faces[None],
+            "scenes": s.scenes[None],
+            "voice": voice_windows(s.voice, len(s.present), given.step_s, given.voice_window_s)[None],
+            "present": s.present[None].astype(np.float32),
+            "state": state,
+        }
+        logits, after = graph.graph.run(["logits", "state_out"], feeds)
+        return logits[0].mean(0), after
+
+    zeros = np.zeros((1, graph.state_size), np.float32)
+    state = zeros
+    for clip in (clips * 3)[:30]:
+        state = run(clip, state)[1]
+    fresh = np.array([run(c, zeros)[0].argmax() for c in clips])
+    later = np.array([run(c, state)[0].argmax() for c in clips])
+    assert np.mean(fresh == later) >= 0.7
