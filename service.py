@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mmer.media import MediaError
-from mmer.recognizer import Recognizer
+from mmer.recognizer import ModelError, Recognizer
 
 WEB = Path(__file__).parent / "web"
 MAX_BODY = int(float(os.environ.get("MMER_MAX_UPLOAD_MB", "64")) * 2**20)
@@ -133,6 +133,14 @@ def _refuse(ctx: bentoml.Context, code: str, message: str) -> dict[str, Any]:
 @bentoml.service(name="mmer", threads=2, traffic={"timeout": 180})
 class EmotionService:
     """Emotion from face, surroundings and voice."""
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    def check_model() -> None:
+        """Before any worker starts: BentoML would start a worker that lacks its model again and again."""
+        try:
+            Recognizer.load()
+        except ModelError as error:
+            raise SystemExit(f"mmer: {error}") from None
 
     def __init__(self) -> None:
         self.recognizer = Recognizer.load()

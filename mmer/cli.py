@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmer import __version__
+from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES
 
 if TYPE_CHECKING:
@@ -73,12 +74,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from mmer.media import MediaError
-    from mmer.recognizer import ModelError, Recognizer
+    from mmer.recognizer import Recognizer
 
     try:
         recognizer = Recognizer.load(args.model)
-    except ModelError as error:
+    except MmerError as error:
         return _complain(error)
     if recognizer.info.drawings:
         print(f"mmer: {DRAWN}", file=sys.stderr)
@@ -88,7 +88,7 @@ def _predict(args: argparse.Namespace) -> int:
     for number, path in enumerate(paths, 1):
         try:
             prediction = recognizer.predict(path, keep_crops=args.plot is not None)
-        except (MediaError, OSError) as error:
+        except (MmerError, OSError) as error:
             failed = _complain(error)
             continue
         print(json.dumps(prediction.to_json()) if args.json else _table(prediction), flush=True)
@@ -111,11 +111,11 @@ def _plot(prediction: Prediction, out: Path) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from mmer.recognizer import ModelError, Recognizer
+    from mmer.recognizer import Recognizer
 
     try:
         info = Recognizer.load(args.model).info
-    except ModelError as error:
+    except MmerError as error:
         return _complain(error)
     given = info.input
     rows = {
@@ -137,7 +137,10 @@ def _info(args: argparse.Namespace) -> int:
 def _demo_corpus(args: argparse.Namespace) -> int:
     from mmer.corpora.demo import draw_corpus
 
-    draw_corpus(args.out, seed=args.seed)
+    try:
+        draw_corpus(args.out, seed=args.seed)
+    except (FileExistsError, RuntimeError) as error:
+        return _complain(error)
     print(f"{args.out}: drawn people, for trying the pipeline; no evidence about real ones")
     return 0
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mmer import faces, media, samples
 from mmer.config import Faces, Input, Media
+from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 
 CHUNK = 32
@@ -40,7 +41,7 @@ Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
-class ModelError(RuntimeError):
+class ModelError(MmerError):
     """There is no model, or what is there cannot be used; the message says which file, what is wrong, what to do."""
 
 
@@ -133,7 +134,10 @@ class Recognizer:
 
     def __init__(self, graph: onnxruntime.InferenceSession, detector: faces.Detector, info: ModelInfo) -> None:
         self.graph, self.detector, self.info = graph, detector, info
-        self.state_size = int({i.name: i for i in graph.get_inputs()}["state"].shape[1])
+        ports = {port.name: port for port in graph.get_inputs()}
+        self.inputs = frozenset(ports)
+        """A graph of a model that was not trained on a modality may lack that input."""
+        self.state_size = int(ports["state"].shape[1])
 
     @classmethod
     def load(cls, path: Path | str | None = None, *, threads: int = 1) -> Recognizer:
@@ -333,7 +337,7 @@ class _Walk:
 
     def __init__(self, recognizer: Recognizer) -> None:
         info = recognizer.info
-        self._graph, self._info = recognizer.graph, info
+        self._graph, self._inputs, self._info = recognizer.graph, recognizer.inputs, info
         self._tracker = faces.Tracker(recognizer.detector, info.faces, info.input)
         self._trained = np.array([name in info.modalities for name in MODALITIES])
         self._state = np.zeros((1, recognizer.state_size), np.float32)
@@ -368,16 +372,15 @@ class _Walk:
         windows = self.voice.windows(self.done, count)
         present[:, 2] = samples.voice_present(windows, self._info.media.silence_dbfs)
         present &= self._trained
-        logits, self._state = self._graph.run(
-            ["logits", "state_out"],
-            {
-                "faces": face,
-                "scenes": scene,
-                "voice": windows[None],
-                "present": present[None].astype(np.float32),
-                "state": self._state,
-            },
-        )
+        arrays = {
+            "faces": face,
+            "scenes": scene,
+            "voice": windows[None],
+            "present": present[None].astype(np.float32),
+            "state": self._state,
+        }
+        feeds = {name: array for name, array in arrays.items() if name in self._inputs}
+        logits, self._state = self._graph.run(["logits", "state_out"], feeds)
         chances = _softmax(logits[0])
         power = np.mean(np.square(windows[:, -round(given.step_s * samples.SAMPLE_RATE) :]), axis=1)
         levels = 10 * np.log10(np.maximum(power, 1e-10))
@@ -434,8 +437,12 @@ def _read_info(graph: onnxruntime.InferenceSession, path: Path) -> ModelInfo:
         "state": ("tensor(float)", (None, ...)),
     }
     ports = {port.name: port for port in graph.get_inputs()}
+    of = {"face": "faces", "scene": "scenes", "voice": "voice"}
+    unused = {of[name] for name in MODALITIES if name not in info.modalities}
     for name, (kind, shape) in wanted.items():
         port = ports.get(name)
+        if port is None and name in unused:
+            continue
         if port is None or port.type != kind or not _fits(port.shape, shape):
             found = "is missing" if port is None else f"is {port.type} {port.shape}"
             raise ModelError(f"{path} is no graph of this project: its input {name!r} {found}. {HOW_TO_GET}")

@@ -1088,7 +1088,13 @@ def _list_clips(raw: Path) -> list[Clip]:
     return [
         Clip.model_validate(
             {key: row[key] for key in ("clip_id", "speaker", "sex", "label", "intensity", "hidden", "path")}
-            | {"corpus": "demo", "fold": int(row["fold"]), "has_face": True, "has_scene": True, "has_voice": row["sound"] == "voice"}
+            | {
+                "corpus": "demo",
+                "fold": int(row["fold"]),
+                "has_face": True,
+                "has_scene": True,
+                "has_voice": row["sound"] == "voice",
+            }
         )
         for row in rows
     ]

@@ -11,7 +11,8 @@ import onnx
 import pytest
 
 from mmer import media
-from mmer.labels import EMOTIONS, MODALITIES
+from mmer.config import Faces, Input, Media, Model
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.media import MediaError
 from mmer.recognizer import AHEAD_S, CHUNK, ModelError, Prediction, Recognizer, Step, Stream
 from tests.graphs import drawn_clips, write_graph, write_model
@@ -81,6 +82,25 @@ def assert_same(one: list[Step], other: list[Step]) -> None:
 def test_a_clip_streamed_gives_what_the_clip_gives_whole(recognizer: Recognizer, emotion: str) -> None:
     path = drawn_clips()[emotion]
     assert_same(streamed(recognizer, path), recognizer.predict(path).steps)
+
+
+@pytest.mark.parametrize("modalities", [MODALITIES, ("voice",)])
+def test_so_does_the_real_network_even_where_its_graph_lacks_the_inputs_it_was_not_trained_on(
+    model: Path, tmp_path: Path, modalities: tuple[ModalityName, ...]
+) -> None:
+    import torch
+
+    from mmer.export import export
+    from mmer.model.network import EmotionNet
+
+    torch.manual_seed(0)
+    network = EmotionNet(Input(), Model(), modalities).eval()
+    (tmp_path / "detector").symlink_to(model / "detector")
+    export(network, tmp_path / "mmer.onnx", media=Media(), faces=Faces(), trained_on=["demo"], revision="none")
+    recognizer = Recognizer.load(tmp_path)
+    whole = recognizer.predict(drawn_clips()["happy"])
+    assert whole.missing == [name for name in MODALITIES if name not in modalities]
+    assert_same(streamed(recognizer, drawn_clips()["happy"]), whole.steps)
 
 
 def test_state_is_carried_over_chunks_as_over_single_steps(recognizer: Recognizer, long_clip: Path) -> None:

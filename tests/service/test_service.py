@@ -201,5 +201,8 @@ def test_no_process_of_the_service_holds_torch(client: httpx.Client, service: Se
 
 
 def test_without_a_model_it_does_not_start_and_says_why(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="make repro"), serve(tmp_path / "nowhere", tmp_path):
+    with (
+        pytest.raises(RuntimeError, match=r"ready:\nmmer: .*nowhere.*make repro"),
+        serve(tmp_path / "nowhere", tmp_path),
+    ):
         pass
