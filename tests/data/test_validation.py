@@ -15,7 +15,7 @@ from mmer.clips import Clip, read_manifest, write_manifest
 from mmer.config import Params, load_params
 from mmer.labels import EMOTIONS
 from mmer.samples import Sample, save_sample
-from mmer.validation import Report, validate
+from mmer.validation import Report, ValidationError, validate
 
 STEPS = 4
 ROOT = Path(__file__).parents[2]
