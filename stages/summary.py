@@ -36,7 +36,7 @@ def main() -> None:
     print("Next")
     for command, why in (
         ("mmer predict --model models CLIP", "the emotion in a video, recording or picture"),
-        ("make serve MODEL=models", "the page with camera and microphone, and the HTTP API"),
+        ("make serve MODEL=models", "a page to drop a clip on, and POST /predict"),
         ("make ui", "MLflow: runs, trials, the registry"),
         ("dvc plots show", "the figures of the reports in one page"),
     ):
