@@ -111,11 +111,12 @@ def compare(network: EmotionNet, path: Path, clips: Sequence[Clip], processed: P
     from mmer.training import clip_probabilities, predict
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    wanted = [i.name for i in session.get_inputs()]  # one that was not trained on is no input of the graph
 
     def forward(batch: Batch) -> torch.Tensor:
-        feeds = {n: getattr(batch, n).numpy() for n in ("faces", "scenes", "voice", "present")}
-        feeds["state"] = network.start(len(batch.target)).numpy()
-        return torch.from_numpy(session.run(["logits"], feeds)[0])
+        given = {n: getattr(batch, n).numpy() for n in ("faces", "scenes", "voice", "present")}
+        given["state"] = network.start(len(batch.target)).numpy()
+        return torch.from_numpy(session.run(["logits"], {n: given[n] for n in wanted})[0])
 
     theirs = clip_probabilities(forward, clips, processed, network.input)
     ours = predict(network, clips, processed)
