@@ -34,7 +34,7 @@ venv() {
         local free
         free=$(df --output=avail -k . | tail -n 1)
         [ "$free" -ge $((gigabytes * 1000000)) ] ||
-            die "$dir needs $gigabytes GB here and $((free / 1000000)) GB are free (torch's build for PyPI brings CUDA along)"
+            die "$dir needs $gigabytes GB here and $((free / 1000000)) GB are free (torch's default build brings CUDA along)"
         echo "set-up: making $dir with $("$python" --version); it takes some minutes and up to $gigabytes GB"
         rm -rf "$dir"
         "$python" -m venv "$dir" || die "$python has no venv module (Debian: apt-get install python3-venv)"
