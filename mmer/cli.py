@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         code: int = args.run(args)
+    except MmerError as error:
+        return _complain(error)
     except BrokenPipeError:  # `mmer predict … | head`
         sys.stderr.close()
         return 1
@@ -76,10 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 def _predict(args: argparse.Namespace) -> int:
     from mmer.recognizer import Recognizer
 
-    try:
-        recognizer = Recognizer.load(args.model)
-    except MmerError as error:
-        return _complain(error)
+    recognizer = Recognizer.load(args.model)
     if recognizer.info.drawings:
         print(f"mmer: {DRAWN}", file=sys.stderr)
     paths, failed = list(_clips(args.paths)), 0
@@ -113,10 +112,7 @@ def _plot(prediction: Prediction, out: Path) -> int:
 def _info(args: argparse.Namespace) -> int:
     from mmer.recognizer import Recognizer
 
-    try:
-        info = Recognizer.load(args.model).info
-    except MmerError as error:
-        return _complain(error)
+    info = Recognizer.load(args.model).info
     given = info.input
     rows = {
         "version": f"{info.version} (git {info.git})",
