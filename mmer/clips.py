@@ -17,7 +17,8 @@ from mmer.labels import EMOTIONS
 if TYPE_CHECKING:
     from mmer.config import Split
 
-SplitName = Literal["train", "val", "test"]
+SplitName = Literal["train", "val", "test", "unused"]
+"""`unused`: listed and prepared, but on no side (a copy of a test image among the training images)."""
 MANIFEST = "clips.parquet"
 
 
@@ -35,7 +36,11 @@ class Clip(BaseModel):
     label: str
     """The intended emotion, one of `EMOTIONS`."""
     votes: tuple[float, ...] | None = None
-    """Where people voted: their distribution over `EMOTIONS`, summing to 1."""
+    """Where people who saw and heard the clip voted: their distribution over `EMOTIONS`, summing to 1."""
+    votes_face: tuple[float, ...] | None = None
+    """The same of those who only saw it."""
+    votes_voice: tuple[float, ...] | None = None
+    """The same of those who only heard it."""
     intensity: Literal["low", "normal", "high", "unknown"] = "unknown"
     split: SplitName | None = None
     """An official split, or the one `assign_splits` gave; None until then."""
@@ -43,10 +48,16 @@ class Clip(BaseModel):
     """The cross-validation fold, from 1, in which this speaker is tested."""
     path: str
     """The clip's file, relative to the corpus's raw folder."""
+    start_s: float = 0.0
+    """Where the clip begins in its file."""
+    end_s: float | None = None
+    """Where it ends; None: with the file."""
     voice_path: str | None = None
     """Where the voice lies in a file of its own beside a silent video."""
     sha256: str = ""
-    """Of the file at `path`."""
+    """Of the file at `path` (of the part from `start_s` to `end_s`, both are hashed along)."""
+    copies: int = 0
+    """Exact copies of the file elsewhere in the corpus."""
     duration_s: float = 0.0
     has_face: bool = False
     """Whether a face was found in at least one step (before cropping: whether there is a picture)."""
@@ -78,8 +89,9 @@ class Clip(BaseModel):
 
     @model_validator(mode="after")
     def _votes_are_a_distribution(self) -> Clip:
-        if self.votes is not None and (len(self.votes) != len(EMOTIONS) or abs(sum(self.votes) - 1) > 1e-6):
-            raise ValueError(f"votes of {self.clip_id} must be {len(EMOTIONS)} shares that sum to 1")
+        for votes in (self.votes, self.votes_face, self.votes_voice):
+            if votes is not None and (len(votes) != len(EMOTIONS) or abs(sum(votes) - 1) > 1e-6):
+                raise ValueError(f"votes of {self.clip_id} must be {len(EMOTIONS)} shares that sum to 1")
         return self
 
     @property

@@ -35,6 +35,8 @@ class Split(Block):
 
     test_fold: int = Field(1, ge=1)
     val_fold: int = Field(2, ge=1)
+    test_corpora: tuple[str, ...] = ()
+    """Cross-corpus: these are tested whole, and nothing of them is trained; of the others nothing is tested."""
 
     @model_validator(mode="after")
     def _apart(self) -> Split:
@@ -87,6 +89,8 @@ class Download(Block):
     """Which corpora are fetched."""
 
     corpora: tuple[str, ...] = ()
+    parallel: int = Field(4, ge=1, le=16)
+    """Files fetched at once."""
 
 
 class Prepare(Block):
@@ -216,6 +220,8 @@ class Params(Block):
     """All of params.yaml."""
 
     seed: int = Field(0, ge=0)
+    licences: tuple[str, ...] = ()
+    """Licences with conditions that you accept, by the name that a corpus's reader gives (docs/corpora.md)."""
     corpora: tuple[str, ...] = Field(("demo",), min_length=1)
     split: Split = Split()
     input: Input = Input()

@@ -48,6 +48,11 @@ class Corpus:
     """
     expected: Mapping[str, int] = field(default_factory=dict)
     """Known counts of the official whole: `clips`, `speakers`, `pictures` (clips that have a picture)."""
+    accept: str | None = None
+    """What `licences` in params.yaml must name before this corpus is fetched or read; None where nothing need be
+    accepted (the licence forbids nothing that a reader of params.yaml would not expect)."""
+    conditions: str = ""
+    """In words, what that licence forbids or asks for: non-commercial use, a signed form."""
     drawing: bool = False
     """Made by a program: good for trying and testing, no evidence about people."""
 
