@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from mmer.samples import Sample
 
+PAIRED_STEPS = 4
+"""Enough to learn how a face and a voice are weighed; each costs a pass through the face network."""
+
 
 def augment(sample: Sample, strength: float, rng: np.random.Generator) -> Sample:
     """A varied copy: mirrored or not, moved, turned, lit and coloured otherwise, occluded; voice louder or noisier.
@@ -26,15 +29,27 @@ def augment(sample: Sample, strength: float, rng: np.random.Generator) -> Sample
     mirror = bool(rng.random() < 0.5)
     light = 1 + strength * rng.uniform(-0.4, 0.4), strength * rng.uniform(-40, 40)
     tint = 1 + strength * rng.uniform(-0.15, 0.15, 3)
-    faces = _picture(sample.faces, mirror, light, tint, strength, rng)
-    if rng.random() < 0.3 * strength:
-        faces = _cover(faces, rng)
-    return replace(
-        sample,
-        faces=faces,
-        scenes=_picture(sample.scenes, mirror, light, tint, strength, rng),
-        voice=_sound(sample.voice, strength, rng),
-    )
+    faces, scenes, voice = sample.faces, sample.scenes, sample.voice
+    if sample.present[:, 0].any():
+        faces = _picture(faces, mirror, light, tint, strength, rng)
+        if rng.random() < 0.3 * strength:
+            faces = _cover(faces, rng)
+    if sample.present[:, 1].any():
+        scenes = _picture(scenes, mirror, light, tint, strength, rng)
+    if sample.present[:, 2].any():
+        voice = _sound(voice, strength, rng)
+    return replace(sample, faces=faces, scenes=scenes, voice=voice)
+
+
+def pair(voice: Sample, face: Sample, rng: np.random.Generator) -> Sample:
+    """An artificial clip: the voice of one, and in up to `PAIRED_STEPS` steps in a row the first face of another."""
+    steps = len(voice.present)
+    shown = int(rng.integers(1, min(PAIRED_STEPS, steps) + 1))
+    begin = int(rng.integers(steps - shown + 1))
+    faces, present = voice.faces.copy(), voice.present.copy()
+    faces[begin : begin + shown] = face.faces[0]
+    present[begin : begin + shown, 0] = True
+    return replace(voice, faces=faces, present=present)
 
 
 def hide(present: npt.NDArray[np.bool_], chance: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:

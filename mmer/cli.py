@@ -118,7 +118,8 @@ def _info(args: argparse.Namespace) -> int:
         "version": f"{info.version} (git {info.git})",
         "emotions": " ".join(info.labels),
         "modalities": " ".join(info.modalities) + _untrained(info),
-        "trained on": ", ".join(info.corpora),
+        "status": info.status,
+        "trained on": ", ".join(info.corpora) + _made_up(info),
         "licence": info.licence,
         "step": f"{given.step_s:g} s, voice window {given.voice_window_s:g} s",
         "pictures": f"face {given.face_size} px, scene {given.scene_size} px",
@@ -191,6 +192,13 @@ def _bar(share: float) -> str:
 def _untrained(info: ModelInfo) -> str:
     names = [name for name in MODALITIES if name not in info.modalities]
     return f" (not trained: {', '.join(names)})" if names else ""
+
+
+def _made_up(info: ModelInfo) -> str:
+    """What in the training was not a clip of a person."""
+    parts = ["some are drawings"] if info.partly_drawn and not info.drawings else []
+    parts += ["faces and voices of different people were paired"] if info.pairing != "none" else []
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _complain(problem: object) -> int:

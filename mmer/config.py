@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -120,6 +120,8 @@ class FaceNet(Block):
 
     width: float = Field(0.25, gt=0, le=1)
     embedding: int = Field(128, ge=8)
+    grey: bool = False
+    """Look at lightness alone: for a model whose training faces are grey (FER2013), but which meets colour."""
 
 
 class SceneNet(Block):
@@ -130,14 +132,16 @@ class SceneNet(Block):
 
 
 class VoiceNet(Block):
-    """The 1D CNN on the waveform."""
+    """The 1D CNN on the voice window."""
 
+    front: Literal["waveform", "logmel"] = "waveform"
+    """What its blocks see: a filter bank learnt on the waveform, or the fixed one of log-mel energies."""
     channels: int = Field(24, ge=4)
     embedding: int = Field(128, ge=8)
 
 
 class Temporal(Block):
-    """The LSTM over steps."""
+    """The LSTM over steps (one for each modality where `fusion` is late)."""
 
     hidden: int = Field(96, ge=8)
 
@@ -149,6 +153,17 @@ class Model(Block):
     scene: SceneNet = SceneNet()
     voice: VoiceNet = VoiceNet()
     temporal: Temporal = Temporal()
+    fusion: Literal["concat", "late"] = "concat"
+    """Where the modalities meet: before one LSTM, or (late) as calibrated log-probabilities after one LSTM each, for
+    training data in which faces and voices are not of the same clips."""
+
+
+class Balance(Block):
+    """How often a clip is drawn in an epoch: 0 leaves a corpus (an emotion) as frequent as its clips make it, 1 draws
+    all corpora (in each corpus, all emotions) equally often."""
+
+    corpora: Share = 0.5
+    emotions: Share = 1.0
 
 
 class Train(Block):
@@ -167,6 +182,17 @@ class Train(Block):
     """Weight of each branch's own loss."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
+    balance: Balance = Balance()
+    targets: Literal["intended", "votes", "both"] = "intended"
+    """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""
+    pairing: Literal["none", "label"] = "none"
+    """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of such
+    a training says so."""
+    hold: int = Field(8, ge=1)
+    """A still picture is looked at for up to so many steps."""
+    face_weights: str | None = None
+    """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it starts
+    from nothing and says so."""
 
 
 class Range(Block):
@@ -210,8 +236,10 @@ class Evaluate(Block):
 
 
 class Package(Block):
-    """What a graph must keep of the network it was exported from."""
+    """What a graph must keep of the network it was exported from, and what it is called."""
 
+    status: Literal["experiment", "candidate", "release"] = "experiment"
+    """Told by the model wherever it is used."""
     max_difference: float = Field(1e-3, gt=0)
     """Largest difference of a probability, over all test clips."""
 

@@ -18,6 +18,7 @@ from mmer.labels import EMOTIONS
 
 if TYPE_CHECKING:
     from mmer.model.network import EmotionNet
+    from mmer.training import Origin
 
 OPSET = 17
 
@@ -38,15 +39,23 @@ class Parity:
 
 
 def export(
-    network: EmotionNet, path: Path, *, media: Media, faces: Faces, trained_on: Sequence[str], revision: str
+    network: EmotionNet,
+    path: Path,
+    *,
+    media: Media,
+    faces: Faces,
+    origin: Origin,
+    revision: str,
+    status: str = "experiment",
 ) -> None:
     """Write `mmer.onnx`: uint8 pictures and float32 voice in, logits and state out; B and T are free.
 
     Args:
         media: how clips are decoded and silence is told; a recogniser must do as preparation did.
         faces: likewise, how faces are found and cropped.
-        trained_on: names of the corpora.
+        origin: of the weights.
         revision: git's, of the code that trained.
+        status: experiment, candidate or release.
     """
     import onnx
     import torch
@@ -83,7 +92,7 @@ def export(
         opset_version=OPSET,
         dynamo=False,  # the other exporter fixes the example's T in the output's shape
     )
-    readers = [corpora.get(name) for name in trained_on]
+    readers = [corpora.get(name) for name in origin.corpora]
     about = {
         "labels": EMOTIONS,
         "input": network.input.model_dump(),
@@ -92,8 +101,10 @@ def export(
         "modalities": network.modalities,
         "version": __version__,
         "git": revision,
-        "corpora": list(trained_on),
+        "status": status,
+        **origin.model_dump(),
         "drawings": all(reader.drawing for reader in readers),
+        "partly_drawn": any(reader.drawing for reader in readers),
         "licence": "; ".join(f"{reader.title}: {reader.licence}" for reader in readers),
     }
     graph = onnx.load(path)

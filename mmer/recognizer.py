@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -58,9 +58,16 @@ class ModelInfo(BaseModel):
     """Those it was trained on; the others are never shown to it."""
     version: str
     git: str
+    status: Literal["experiment", "candidate", "release"]
     corpora: tuple[str, ...]
     drawings: bool
     """Trained on drawn people only: no evidence about real ones."""
+    partly_drawn: bool
+    """Trained on drawn people among others."""
+    pairing: str
+    """`label`: also trained on artificial clips, the voice of one person with the face of another."""
+    face_weights: str | None
+    """Face-recognition weights that the face network started from."""
     licence: str
 
     def to_json(self) -> dict[str, Any]:

@@ -6,7 +6,10 @@ that was killed goes on and ends with the same weights.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 
 from mmer import metrics
-from mmer.augment import augment, hide
+from mmer.augment import augment, hide, pair
 from mmer.clips import Clip
-from mmer.config import Input, Model, Params, Train
+from mmer.config import Balance, Input, Model, Params, Train
 from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
@@ -33,10 +37,23 @@ if TYPE_CHECKING:
 Epoch = dict[str, float]
 #: Where checkpoints and studies lie: outside the stages' outputs, which DVC deletes before a run.
 WORK = Path(".mmer")
+PAIRED = 0.5
+"""Chance that a voice gets a face where `train.pairing` is on."""
 
 
 class TrainingError(MmerError):
     """The data cannot be trained on; the message says why."""
+
+
+class Origin(BaseModel):
+    """Where a network's weights come from; lies in their file and in the graph."""
+
+    corpora: tuple[str, ...]
+    """Trained on."""
+    pairing: str = "none"
+    """Whether voices and faces of different people were joined into artificial clips."""
+    face_weights: str | None = None
+    """The face-recognition weights that the face network started from: name and sha256."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +62,9 @@ class Fit:
 
     network: EmotionNet
     """With the weights of its best epoch."""
+    origin: Origin
     history: list[Epoch]
-    """One row per epoch: epoch, train_loss, val_loss, val_uar."""
+    """One row per epoch: epoch, train_loss, val_loss, val_uar; of several corpora also each one's val_uar."""
     best: Epoch
     """The row of the best epoch: highest UAR on the validation speakers, then lowest loss."""
 
@@ -87,12 +105,16 @@ def fit(
     fabric = Fabric(accelerator="auto", devices=1)
     torch.manual_seed(seed)
     network = EmotionNet(params.input, params.model, held_modalities(learn), train.dropout)
+    origin = Origin(
+        corpora=tuple(sorted({c.corpus for c in learn})),
+        pairing=train.pairing,
+        face_weights=start_face(network, train.face_weights) if train.face_weights else None,
+    )
     optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
     updates = -(-len(learn) // train.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, train.epochs * updates, pct_start=0.2)
     module, optimizer = fabric.setup(network, optimizer)
     module.mark_forward_method("decide")
-    weights = class_weights(learn).to(fabric.device)
 
     history: list[Epoch] = []
     best: dict[str, Any] = {"row": None, "weights": {}}
@@ -110,10 +132,11 @@ def fit(
         module.train()
         losses = []
         before: Tensor | None = None
-        with tqdm(total=len(learn), desc=f"{title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
-            for batch in batches(learn, processed, params.input, train, seed=(seed, epoch)):
+        drawn = draw(learn, train.balance, np.random.default_rng((seed, epoch)))
+        with tqdm(total=len(drawn), desc=f"{title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
+            for batch in batches(learn, drawn, processed, params.input, train, seed=(seed, epoch)):
                 batch = _to(batch, fabric.device)
-                loss, before = _loss(module, batch, before, weights, train)
+                loss, before = _loss(module, batch, before, train)
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 fabric.clip_gradients(module, optimizer, max_norm=5.0)
@@ -137,40 +160,106 @@ def fit(
             part.replace(checkpoint)
         on_epoch(row)
     network.load_state_dict(best["weights"])
-    return Fit(network.cpu().eval(), history, best["row"])
+    calibrate(network, held_out, processed)
+    return Fit(network.cpu().eval(), origin, history, best["row"])
 
 
-def _loss(module: Any, batch: Batch, before: Tensor | None, weights: Tensor, train: Train) -> tuple[Tensor, Tensor]:
+def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train) -> tuple[Tensor, Tensor]:
     """The loss of a batch, and the states its clips ended in.
 
     Besides each clip from silence, its recurrent part is run once more from a state in which an earlier batch ended:
     in a live stream every moment has a past, and the answer must not depend on whose it was. The state is handed on
-    from batch to batch, so that the past grows as long as an epoch at the cost of one LSTM pass.
+    from batch to batch, so that the past grows as long as an epoch at the cost of one LSTM pass. There a still picture
+    is also held for a random number of steps: in a stream a face stays.
     """
     import torch
     from torch.nn.functional import cross_entropy
 
     from mmer.model.network import clip_logits
 
-    def against(logits: Tensor, valid: Tensor) -> Tensor:
-        pooled = clip_logits(logits, batch.present, valid)
+    def against(logits: Tensor, present: Tensor, valid: Tensor) -> Tensor:
+        pooled = clip_logits(logits, present, valid)
         known = valid.sum(1) > 0
         losses = cross_entropy(
-            pooled[known], batch.target[known], weights, reduction="none", label_smoothing=train.label_smoothing
+            pooled[known], batch.target[known], reduction="none", label_smoothing=train.label_smoothing
         )
         return losses.sum() / len(batch.target)
 
     size = len(batch.target)
-    begin = module.start(size).to(weights.device)
+    begin = module.start(size).to(batch.target.device)
     output: Output = module(batch.faces, batch.scenes, batch.voice, batch.present, begin)
     past = output.state.detach() if before is None else before
     past = past[torch.randint(len(past), (size,), device=past.device)]
-    later, ended = module.decide(output.joined, past)
-    loss = (against(output.logits, batch.valid) + against(later, batch.valid)) / 2
+    joined, valid = _held(output.joined, batch.valid, train.hold)
+    later = module.decide(joined, past)
+    seen = joined[..., -len(MODALITIES) :]
+    loss = (against(output.logits, batch.present, batch.valid) + against(later.logits, seen, valid)) / 2
     for name, logits in output.branches.items():
         here = batch.valid * batch.present[..., MODALITIES.index(name)]
-        loss = loss + train.auxiliary * against(logits, here) / len(output.branches)
-    return loss, ended.detach()
+        loss = loss + train.auxiliary * against(logits, batch.present, here) / len(output.branches)
+    return loss, later.state.detach()
+
+
+def _held(joined: Tensor, valid: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    """Clips of one step, where the padding of the batch has room for it, last up to `longest` steps."""
+    import torch
+
+    still = valid.sum(1) == 1
+    room = min(longest, valid.shape[1])
+    steps = torch.where(still, torch.randint(1, room + 1, still.shape, device=valid.device), valid.sum(1))
+    longer = (torch.arange(valid.shape[1], device=valid.device) < steps.unsqueeze(1)).to(valid.dtype)
+    return torch.where(still[:, None, None], joined[:, :1] * longer.unsqueeze(-1), joined), longer
+
+
+def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> None:
+    """Fit the temperature of each modality of a network with late fusion on validation clips (Guo et al. 2017): the one
+    under which the clips that hold this modality are likeliest when the network is given nothing else. A network with
+    early fusion has none, and is left as it is.
+    """
+    from scipy.optimize import minimize_scalar
+
+    from mmer.model.temporal import LateFusion
+
+    if not isinstance(network.fusion, LateFusion):
+        return
+    network.fusion.temperature.fill_(1.0)
+    for name in network.modalities:
+        having = [c for c in clips if getattr(c, f"has_{name}")]
+        if not having:
+            continue
+        chances = np.log(np.clip(predict(network, having, processed, modalities=[name]), 1e-7, 1))
+        truth = np.array([c.target for c in having])
+
+        def loss(log_temperature: float, chances: Any = chances, truth: Any = truth) -> float:
+            scaled = chances / np.exp(log_temperature)
+            return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).mean())
+
+        best = minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded")
+        network.fusion.temperature[MODALITIES.index(name)] = float(np.exp(best.x))
+
+
+def start_face(network: EmotionNet, name: str) -> str | None:
+    """Start the face network from the weights `name` below MMER_MIRROR, if they are there; returns their name and
+    sha256, None where the network has no face or starts from nothing.
+    """
+    from mmer.model.mobilefacenet import MobileFaceNet
+    from mmer.model.pretrained import start_from
+
+    if "face" not in network.modalities:
+        return None
+    path, face = face_weights(name), network.branch["face"]
+    assert isinstance(face, MobileFaceNet)
+    if path is None:
+        print(f"train.face_weights: there is no {name} below MMER_MIRROR; the face network starts from nothing")
+        return None
+    start_from(face, path)
+    return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def face_weights(name: str) -> Path | None:
+    """Where the weights lie that a face network may start from; None where they are not."""
+    path = Path(os.environ.get("MMER_MIRROR", "")) / name
+    return path if path.is_file() else None
 
 
 def held_modalities(clips: Sequence[Clip]) -> tuple[ModalityName, ...]:
@@ -183,31 +272,76 @@ def held_modalities(clips: Sequence[Clip]) -> tuple[ModalityName, ...]:
     return tuple(m for m in MODALITIES if held[m])
 
 
-def class_weights(clips: Sequence[Clip]) -> torch.Tensor:
-    """Weights [7] that give each emotion that occurs the same share of the loss; their mean over clips is 1."""
-    import torch
+def draw(clips: Sequence[Clip], balance: Balance, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Which clips one epoch sees, shuffled: as many as there are, give or take the rounding.
 
-    counts = np.bincount([c.target for c in clips], minlength=len(EMOTIONS))
-    weights = np.where(counts > 0, len(clips) / np.maximum(counts, 1) / max(1, (counts > 0).sum()), 0)
-    return torch.tensor(weights, dtype=torch.float32)
+    A clip is drawn `rate` times: its whole part for certain, the rest by chance. Rates follow `balance`; where all are
+    1 each clip comes exactly once.
+    """
+    rates = _evened([c.corpus for c in clips], [""] * len(clips), balance.corpora)
+    rates *= _evened([c.label for c in clips], [c.corpus for c in clips], balance.emotions)
+    rates *= len(clips) / rates.sum()
+    times = np.floor(rates + 1e-9)
+    times += rng.random(len(clips)) < rates - times
+    return rng.permutation(np.repeat(np.arange(len(clips)), times.astype(int)))
+
+
+def _evened(kinds: Sequence[str], groups: Sequence[str], strength: float) -> npt.NDArray[np.float64]:
+    """For each clip the factor that makes kinds equally frequent inside their group (1), or leaves them be (0)."""
+    pairs = list(zip(groups, kinds, strict=True))
+    size, whole = Counter(pairs), Counter(groups)
+    kinds_of = Counter(group for group, _ in size)
+    even = [whole[group] / kinds_of[group] / size[group, kind] for group, kind in pairs]
+    factors: npt.NDArray[np.float64] = np.power(even, strength)
+    return factors
 
 
 def batches(
-    clips: Sequence[Clip], processed: Path, input: Input, train: Train, *, seed: tuple[int, int]
+    clips: Sequence[Clip],
+    drawn: npt.NDArray[np.intp],
+    processed: Path,
+    input: Input,
+    train: Train,
+    *,
+    seed: tuple[int, int],
 ) -> Iterator[Batch]:
-    """One epoch of training: shuffled, augmented, with modality dropout; all of it decided by the seed."""
-    order = np.random.default_rng(seed).permutation(len(clips))
-    for start in range(0, len(order), train.batch_size):
-        chosen = order[start : start + train.batch_size]
+    """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
+    faces = _faces_alone(clips) if train.pairing == "label" else {}
+    for start in range(0, len(drawn), train.batch_size):
+        chosen = drawn[start : start + train.batch_size]
         samples = []
-        for index in chosen:
-            rng = np.random.default_rng((*seed, int(index)))
-            sample = augment(load_sample(processed / clips[index].sample), train.augment, rng)
+        for place, index in enumerate(chosen, start):
+            rng = np.random.default_rng((*seed, place))
+            clip = clips[index]
+            sample = augment(load_sample(processed / clip.sample), train.augment, rng)
+            if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
+                face = faces[clip.label][rng.integers(len(faces[clip.label]))]
+                sample = pair(sample, augment(load_sample(processed / face.sample), train.augment, rng), rng)
             samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
-        yield collate(samples, [clips[i].target for i in chosen], input)
+        yield collate(samples, [target(clips[i], train.targets) for i in chosen], input)
 
 
-def collate(samples: Sequence[Sample], targets: Sequence[int], input: Input) -> Batch:
+def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    """For each emotion the clips that show a face and hold no voice."""
+    found: dict[str, list[Clip]] = {}
+    for clip in clips:
+        if clip.has_face and not clip.has_voice:
+            found.setdefault(clip.label, []).append(clip)
+    return found
+
+
+def target(clip: Clip, kind: str) -> npt.NDArray[np.float32]:
+    """What is learnt of a clip, float32 [7]: the intended emotion; or (`votes`, `both`) where people voted, their
+    distribution or its mean with the intended emotion.
+    """
+    intended: npt.NDArray[np.float32] = np.eye(len(EMOTIONS), dtype=np.float32)[clip.target]
+    if kind == "intended" or clip.votes is None:
+        return intended
+    votes = np.array(clip.votes, np.float32)
+    return votes if kind == "votes" else np.float32(0.5) * (intended + votes)
+
+
+def collate(samples: Sequence[Sample], targets: Sequence[npt.NDArray[np.float32]], input: Input) -> Batch:
     """Pad samples to one length and stack them."""
     import torch
 
@@ -230,7 +364,7 @@ def collate(samples: Sequence[Sample], targets: Sequence[int], input: Input) -> 
         voice=stack(windows),
         present=stack([s.present.astype(np.float32) for s in samples]),
         valid=stack([np.ones(n, np.float32) for n in steps]),
-        target=torch.tensor(targets, dtype=torch.int64),
+        target=torch.from_numpy(np.stack(targets)),
     )
 
 
@@ -258,7 +392,7 @@ def clip_probabilities(
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             samples = [load_sample(processed / clips[i].sample) for i in chosen]
-            batch = collate(samples, [clips[i].target for i in chosen], input)
+            batch = collate(samples, [target(clips[i], "intended") for i in chosen], input)
             batch = replace(batch, present=batch.present * keep)
             logits = clip_logits(forward(batch), batch.present, batch.valid)
             out[chosen] = logits.softmax(-1).numpy()
@@ -286,16 +420,21 @@ def predict(
 
 
 def score(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> Epoch:
-    """val_loss (mean negative log-likelihood) and val_uar of these clips."""
+    """val_loss (mean negative log-likelihood) and val_uar of these clips, each the mean over the corpora: that of a
+    corpus of 200 voices weighs as much as that of one of 3,000 faces. Where there are several, each one's val_uar too.
+    """
     probabilities = predict(network, clips, processed)
-    truth = np.array([c.target for c in clips])
-    return {
-        "val_loss": metrics.negative_log_likelihood(probabilities, truth),
-        "val_uar": float(metrics.uar(metrics.confusion(truth, probabilities.argmax(1)))),
-    }
+    truth, corpus = np.array([c.target for c in clips]), np.array([c.corpus for c in clips])
+    losses, uars = {}, {}
+    for name in sorted(set(corpus.tolist())):
+        own = corpus == name
+        losses[name] = metrics.negative_log_likelihood(probabilities[own], truth[own])
+        uars[name] = float(metrics.uar(metrics.confusion(truth[own], probabilities[own].argmax(1))))
+    each = {f"val_uar_{name}": value for name, value in uars.items()} if len(uars) > 1 else {}
+    return {"val_loss": float(np.mean(list(losses.values()))), "val_uar": float(np.mean(list(uars.values()))), **each}
 
 
-def save_network(network: EmotionNet, path: Path, *, corpora: Sequence[str]) -> None:
+def save_network(network: EmotionNet, path: Path, origin: Origin) -> None:
     """Write weights and, in the file's metadata, all that is needed to build the network again."""
     from safetensors.torch import save_file
 
@@ -303,7 +442,7 @@ def save_network(network: EmotionNet, path: Path, *, corpora: Sequence[str]) -> 
         "input": network.input.model_dump_json(),
         "model": network.model.model_dump_json(),
         "modalities": json.dumps(network.modalities),
-        "corpora": json.dumps(list(corpora)),
+        "origin": origin.model_dump_json(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path, about)
@@ -324,12 +463,22 @@ def load_network(path: Path) -> EmotionNet:
     return network.eval()
 
 
+def read_origin(path: Path) -> Origin:
+    """Where the weights in a file that `save_network` wrote come from."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return Origin.model_validate_json(file.metadata()["origin"])
+
+
 def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: Path) -> str:
     """Key of everything that decides a training but its hyperparameters: data, sizes of the network, code."""
     here = Path(__file__).parent
     code = [here / "training.py", here / "augment.py", here / "samples.py", *sorted((here / "model").glob("*.py"))]
     samples = [processed / c.sample for c in clips if c.split in ("train", "val")]
-    return fingerprint([params.seed, params.input, params.model], [manifest, *code, *samples])
+    weights = face_weights(params.train.face_weights) if params.train.face_weights else None
+    files = [manifest, *code, *samples, *([weights] if weights else [])]
+    return fingerprint([params.seed, params.input, params.model], files)
 
 
 def checkpoint_of(key: str, train: Train, seed: int) -> Path:

@@ -8,7 +8,7 @@ from mmer import tracking
 from mmer.clips import read_manifest
 from mmer.config import load_params
 from mmer.export import ExportError, compare, export
-from mmer.training import load_network
+from mmer.training import load_network, read_origin
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -25,8 +25,9 @@ def main() -> None:
         GRAPH,
         media=params.media,
         faces=params.faces,
-        trained_on=params.corpora,
+        origin=read_origin(WEIGHTS),
         revision=tracking.revision(),
+        status=params.package.status,
     )
     test = [c for c in read_manifest(MANIFEST) if c.split == "test"]
     parity = compare(network, GRAPH, test, PROCESSED)

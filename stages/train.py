@@ -31,7 +31,7 @@ def main() -> None:
             run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
         done = fit(params, train, clips, PROCESSED, seed=params.seed, checkpoint=checkpoint, on_epoch=on_epoch)
-        save_network(done.network, WEIGHTS, corpora=params.corpora)
+        save_network(done.network, WEIGHTS, done.origin)
         HISTORY.parent.mkdir(parents=True, exist_ok=True)
         with HISTORY.open("w", newline="") as file:
             rows = csv.DictWriter(file, list(done.history[0]), lineterminator="\n")

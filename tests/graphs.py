@@ -40,7 +40,11 @@ def write_graph(folder: Path, **metadata: Any) -> Path:
         "version": "0.0.0",
         "git": "0000000",
         "corpora": ["demo"],
+        "status": "experiment",
         "drawings": True,
+        "partly_drawn": True,
+        "pairing": "none",
+        "face_weights": None,
         "licence": "CC0-1.0",
         **metadata,
     }

@@ -1,4 +1,8 @@
-"""MobileFaceNet (Chen et al. 2018, arXiv:1804.07573): a small face network with a global depthwise convolution."""
+"""MobileFaceNet (Chen et al. 2018, arXiv:1804.07573): a small face network with a global depthwise convolution.
+
+The depthwise convolution of the stem is followed by a pointwise one, which the paper's table leaves out and its
+implementations have.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ class MobileFaceNet(nn.Module):
             return max(8, round(channels * width / 8) * 8)
 
         stem = wide(64)
-        blocks: list[nn.Module] = [conv(3, stem, 3, 2), conv(stem, stem, 3, groups=stem)]
+        blocks: list[nn.Module] = [conv(3, stem, 3, 2), conv(stem, stem, 3, groups=stem), conv(stem, stem, 1)]
         channels = stem
         for expansion, base, repeats, stride in BOTTLENECKS:
             for i in range(repeats):
@@ -62,9 +66,11 @@ class MobileFaceNet(nn.Module):
                 channels = wide(base)
         last = wide(512)
         self.features = nn.Sequential(*blocks, conv(channels, last, 1))
-        side = size // 16
+        self.side = size // 16
         self.embed = nn.Sequential(
-            nn.Conv2d(last, last, side, groups=last, bias=False),  # global depthwise: each place has its own weight
+            nn.Conv2d(
+                last, last, self.side, groups=last, bias=False
+            ),  # global depthwise: each place has its own weight
             nn.BatchNorm2d(last),
             nn.Flatten(),
             nn.Linear(last, embedding, bias=False),

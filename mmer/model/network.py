@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mmer.config import Input, Model
-from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.labels import MODALITIES, ModalityName
 from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.scene import SceneCNN
-from mmer.model.temporal import RecurrentFusion
+from mmer.model.temporal import Decision, EarlyFusion, LateFusion
 from mmer.model.voice import VoiceCNN
 from mmer.samples import SAMPLE_RATE
 
@@ -33,7 +33,7 @@ class Batch:
     valid: Tensor
     """float32 [B, T]: 0 in the padding."""
     target: Tensor
-    """int64 [B]: index in EMOTIONS."""
+    """float32 [B, 7]: a distribution over EMOTIONS, all on one where a single emotion is meant."""
 
 
 class Output(NamedTuple):
@@ -44,14 +44,18 @@ class Output(NamedTuple):
     state: Tensor
     """[B, K], after the last step."""
     branches: dict[ModalityName, Tensor]
-    """Each branch's own logits [B, T, 7], from its embedding alone."""
+    """Each modality's own logits [B, T, 7], as if there were no other."""
     joined: Tensor
     """[B, T, D]: what the recurrent part saw."""
 
 
-def pixels(x: Tensor) -> Tensor:
-    """uint8 [N, H, W, 3] → float [N, 3, H, W] in -1..1."""
-    return x.permute(0, 3, 1, 2).float() / 127.5 - 1
+def pixels(x: Tensor, *, grey: bool = False) -> Tensor:
+    """uint8 [N, H, W, 3] → float [N, 3, H, W] in -1..1; where `grey`, the lightness three times."""
+    y = x.permute(0, 3, 1, 2).float()
+    if grey:
+        red, green, blue = y.unbind(1)
+        y = (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(1).expand(-1, 3, -1, -1)
+    return y / 127.5 - 1
 
 
 class EmotionNet(nn.Module):
@@ -74,15 +78,12 @@ class EmotionNet(nn.Module):
         makers: dict[ModalityName, Callable[[], nn.Module]] = {
             "face": lambda: MobileFaceNet(input.face_size, model.face.width, model.face.embedding),
             "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
-            "voice": lambda: VoiceCNN(model.voice.channels, model.voice.embedding),
+            "voice": lambda: VoiceCNN(model.voice.front, model.voice.channels, model.voice.embedding),
         }
         self.embeddings = {m: getattr(model, m).embedding for m in self.modalities}
         self.branch = nn.ModuleDict({m: makers[m]() for m in self.modalities})
-        self.branch_head = nn.ModuleDict({m: nn.Linear(self.embeddings[m], len(EMOTIONS)) for m in self.modalities})
-        width = sum(self.embeddings.values()) + len(MODALITIES)
-        self.temporal = RecurrentFusion(width, model.temporal.hidden)
-        self.drop = nn.Dropout(dropout)
-        self.head = nn.Linear(model.temporal.hidden, len(EMOTIONS))
+        fuse = LateFusion if model.fusion == "late" else EarlyFusion
+        self.fusion = fuse(self.embeddings, model.temporal.hidden, dropout)
         # Without it a branch's scale at the start would decide who is heard (batch-normalised face, raw scene).
         self.norm = nn.ModuleDict({m: nn.LayerNorm(self.embeddings[m]) for m in self.modalities})
         self.trained: Tensor
@@ -97,7 +98,7 @@ class EmotionNet(nn.Module):
     @property
     def state_size(self) -> int:
         """K."""
-        return self.temporal.state_size
+        return self.fusion.state_size
 
     def start(self, batch: int) -> Tensor:
         """The state before the first step: zeros [batch, K]."""
@@ -108,20 +109,17 @@ class EmotionNet(nn.Module):
         present = present * self.trained
         streams: dict[ModalityName, Tensor] = {"face": faces, "scene": scenes, "voice": voice}
         parts: list[Tensor] = []
-        branches: dict[ModalityName, Tensor] = {}
         for name in self.modalities:
             here = present[..., MODALITIES.index(name)]
-            embedding = self._embed(name, streams[name], here)
-            branches[name] = self.branch_head[name](self.drop(embedding))
-            parts.append(embedding * here.unsqueeze(-1))
+            parts.append(self._embed(name, streams[name], here) * here.unsqueeze(-1))
         joined = torch.cat([*parts, present], dim=-1)
-        logits, state = self.decide(joined, state)
+        logits, branches, state = self.decide(joined, state)
         return Output(logits, state, branches, joined)
 
-    def decide(self, joined: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """The recurrent part alone: [B, T, D], [B, K] → logits [B, T, 7], [B, K]."""
-        hidden, state = self.temporal(self.drop(joined), state)
-        return self.head(self.drop(hidden)), state
+    def decide(self, joined: Tensor, state: Tensor) -> Decision:
+        """The recurrent part alone, on `joined` [B, T, D] from the state [B, K]."""
+        decision: Decision = self.fusion(joined, state)
+        return decision
 
     def _embed(self, name: ModalityName, x: Tensor, here: Tensor) -> Tensor:
         """Embedding [B, T, E] of one modality: computed where it is present, zero elsewhere.
@@ -139,7 +137,10 @@ class EmotionNet(nn.Module):
         return out.view(batch, steps, -1)
 
     def _run(self, name: ModalityName, flat: Tensor) -> Tensor:
-        x = flat if name == "voice" else pixels(flat).contiguous(memory_format=torch.channels_last)
+        x = flat
+        if name != "voice":
+            grey = name == "face" and self.model.face.grey
+            x = pixels(flat, grey=grey).contiguous(memory_format=torch.channels_last)
         y: Tensor = self.norm[name](self.branch[name](x))
         return y
 

@@ -7,15 +7,16 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mmer import training
 from mmer.clips import Clip, read_manifest
-from mmer.config import Params, load_params
+from mmer.config import Balance, Params, load_params
 from mmer.labels import MODALITIES
-from mmer.training import TrainingError, class_weights, fit, held_modalities, load_network, predict, save_network
+from mmer.training import TrainingError, draw, fit, held_modalities, load_network, predict, read_origin, save_network
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
 
@@ -58,7 +59,8 @@ def test_it_learns_what_is_easy(small: Params, corpus: Path) -> None:
 def test_a_network_comes_back_from_its_file(small: Params, corpus: Path, tmp_path: Path) -> None:
     clips = read_manifest(corpus / "clips.parquet")
     done = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0)
-    save_network(done.network, tmp_path / "network.safetensors", corpora=["demo"])
+    save_network(done.network, tmp_path / "network.safetensors", done.origin)
+    assert read_origin(tmp_path / "network.safetensors") == done.origin
     again = load_network(tmp_path / "network.safetensors")
     np.testing.assert_array_equal(predict(again, clips, corpus), predict(done.network, clips, corpus))
     assert again.modalities == MODALITIES
@@ -80,14 +82,32 @@ def test_only_what_the_data_holds_is_trained(corpus: Path) -> None:
     assert held_modalities(clips) == MODALITIES
 
 
-def test_rare_emotions_weigh_more_and_absent_ones_nothing() -> None:
-    def of(label: str) -> Clip:
-        return Clip(clip_id="c", corpus="demo", speaker="s", label=label, path="c.mp4")
+def plain(corpus: str, label: str, **more: Any) -> Clip:
+    return Clip(clip_id="c", corpus=corpus, speaker="s", label=label, path="c.mp4", **more)
 
-    weights = class_weights([of("happy")] * 3 + [of("sad")])
-    assert weights[1] * 3 == weights[2]
-    assert weights.count_nonzero() == 2
-    assert (weights[1] * 3 + weights[2]) / 4 == 1
+
+def test_without_balance_each_clip_is_drawn_once() -> None:
+    clips = [plain("demo", "happy")] * 30 + [plain("ravdess", "sad")] * 3
+    drawn = draw(clips, Balance(corpora=0, emotions=0), np.random.default_rng(0))
+    assert sorted(drawn) == list(range(33))
+    assert list(drawn) != list(range(33)), "in another order"
+
+
+def test_with_balance_corpora_and_the_emotions_in_each_are_drawn_equally_often() -> None:
+    clips = [plain("demo", "happy")] * 300 + [plain("demo", "sad")] * 60 + [plain("ravdess", "sad")] * 40
+    drawn = draw(clips, Balance(corpora=1, emotions=1), np.random.default_rng(0))
+    times = [sum(a <= i < b for i in drawn) for a, b in ((0, 300), (300, 360), (360, 400))]
+    np.testing.assert_allclose(times, [100, 100, 200], atol=25)
+    assert np.bincount(drawn, minlength=400)[360:].min() >= 4, "a rate of 5 is five times, give or take the rounding"
+
+
+def test_votes_can_be_learnt() -> None:
+    votes = (0.5, 0, 0.5, 0, 0, 0, 0)
+    clip = plain("crema_d", "neutral", votes=votes)
+    assert training.target(clip, "intended").tolist() == [1, 0, 0, 0, 0, 0, 0]
+    assert training.target(clip, "votes").tolist() == list(votes)
+    assert training.target(clip, "both").tolist() == [0.75, 0, 0.25, 0, 0, 0, 0]
+    assert training.target(plain("ravdess", "sad"), "votes").tolist() == [0, 0, 1, 0, 0, 0, 0]
 
 
 def test_an_empty_split_is_an_error_that_says_where_to_look(small: Params, corpus: Path) -> None:

@@ -57,14 +57,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     found = validate(params, processed, home / "clips.parquet", home / "validation.json")
     assert found.success, (home / "validation.json").read_text()
     clips = read_manifest(home / "clips.parquet")
-    network = fit(params, params.train, clips, processed, seed=0).network
-    save_network(network, folder / "network.safetensors", corpora=params.corpora)
+    done = fit(params, params.train, clips, processed, seed=0)
+    save_network(done.network, folder / "network.safetensors", done.origin)
     export(
-        network,
+        done.network,
         folder / "mmer.onnx",
         media=params.media,
         faces=params.faces,
-        trained_on=params.corpora,
+        origin=done.origin,
         revision="test",
     )
     return Trained(folder, params, clips, raw, processed)

@@ -1,18 +1,28 @@
 """Claims about the network itself, whatever its weights: streaming equals whole, absent means absent."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from mmer.config import Params
 from mmer.labels import EMOTIONS, MODALITIES
-from mmer.model.network import EmotionNet, clip_logits
+from mmer.model.mobilefacenet import MobileFaceNet
+from mmer.model.network import EmotionNet, clip_logits, pixels
+from mmer.model.pretrained import WeightsError, start_from
+from mmer.model.temporal import LateFusion
+from mmer.model.voice import MEL_BANDS, MelBank
 
 
-@pytest.fixture(scope="module")
-def network(params: Params) -> EmotionNet:
+@pytest.fixture(scope="module", params=["concat, waveform", "late, logmel, grey"])
+def network(params: Params, request: pytest.FixtureRequest) -> EmotionNet:
     torch.manual_seed(0)
-    net = EmotionNet(params.input, params.model)
+    model = params.model
+    if request.param.startswith("late"):
+        voice, face = model.voice.model_copy(update={"front": "logmel"}), model.face.model_copy(update={"grey": True})
+        model = model.model_copy(update={"fusion": "late", "voice": voice, "face": face})
+    net = EmotionNet(params.input, model)
     for norm in (m for m in net.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)):
         norm.running_mean.normal_(0, 0.1)  # as if trained: a fresh one would hide a forgotten eval()
         norm.running_var.uniform_(0.5, 2)
@@ -97,3 +107,56 @@ def test_every_parameter_learns(network: EmotionNet) -> None:
     assert not [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert out.logits.shape == (2, 7, len(EMOTIONS))
     network.zero_grad()
+
+
+@torch.no_grad()
+def test_late_fusion_adds_what_is_present_and_calibrated(params: Params) -> None:
+    torch.manual_seed(0)
+    network = EmotionNet(params.input, params.model.model_copy(update={"fusion": "late"})).eval()
+    assert isinstance(network.fusion, LateFusion)
+    network.fusion.temperature[:] = torch.tensor([2.0, 0.5, 1.0])
+    inputs = clip(network)
+    inputs[3][:, :, 1] = 0
+    out = network(*inputs, network.start(2))
+    face, voice = out.branches["face"] / 2, out.branches["voice"]
+    torch.testing.assert_close(out.logits, face.log_softmax(-1) + voice.log_softmax(-1))
+
+
+def test_grey_is_lightness_three_times() -> None:
+    x = torch.tensor([[[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [90, 90, 90]]]], dtype=torch.uint8)
+    y = pixels(x, grey=True)
+    torch.testing.assert_close(y[0, 0].flatten(), torch.tensor([76.245, 149.685, 29.07, 90.0]) / 127.5 - 1)
+    assert torch.equal(y[:, 0], y[:, 1])
+    assert torch.equal(y[:, 0], y[:, 2])
+
+
+def test_the_mel_bank_is_that_of_torchaudio() -> None:
+    from torchaudio.transforms import MelSpectrogram
+
+    theirs = MelSpectrogram(
+        16_000, 400, hop_length=160, f_min=50.0, f_max=8000.0, n_mels=MEL_BANDS, center=False, mel_scale="slaney"
+    )
+    x = torch.randn(3, 9600) * 0.1
+    torch.testing.assert_close(MelBank(MEL_BANDS)(x), theirs(x), rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_face_recognition_weights_are_taken_over_whole(mirror: Path) -> None:
+    """At their own size what our network makes of a picture is what theirs made of it, but for the clip of ReLU6."""
+    face = MobileFaceNet(112, 1.0, 128).eval()
+    start_from(face, mirror / "mobilefacenet" / "mobilefacenet.pt")
+    given = torch.load(mirror / "mobilefacenet" / "mobilefacenet.pt", map_location="cpu", weights_only=True)
+    p = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+    mean, deviation = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).view(2, 1, 3, 1, 1)
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        parts = (given[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        return torch.nn.functional.batch_norm(x, *parts)
+
+    theirs = norm(torch.nn.functional.conv2d((p - mean) / deviation, given["conv1.0.weight"], None, 2, 1), "conv1.1")
+    inner = face.features[0](p * 2 - 1)[..., 1:-1, 1:-1]  # at the edge our padding is another grey than theirs
+    torch.testing.assert_close(inner, theirs.relu()[..., 1:-1, 1:-1], atol=1e-3, rtol=1e-3)
+    small = MobileFaceNet(64, 1.0, 128)
+    start_from(small, mirror / "mobilefacenet" / "mobilefacenet.pt")
+    with pytest.raises(WeightsError, match="width 1"):
+        start_from(MobileFaceNet(64, 0.5, 128), mirror / "mobilefacenet" / "mobilefacenet.pt")
