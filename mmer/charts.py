@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,26 @@ def draw(report: dict[str, Any], folder: Path) -> None:
     for name, chart in charts.items():
         # Without this matplotlib writes its version into the file.
         chart(report).savefig(folder / f"{name}.png", metadata={"Software": None})
+
+
+def draw_speakers(report: dict[str, Any], path: Path) -> None:
+    """Write one figure: the UAR of each speaker as a point, worst to best, and the folds' mean with its interval.
+
+    Args:
+        report: what `mmer.folds.report` returns.
+    """
+    rows = sorted(report["speakers"], key=lambda row: (row["uar"], row["corpus"], row["speaker"]))
+    several = len(report["corpora"]) > 1
+    figure, axes = _canvas(7.2, 1.9 + 0.2 * len(rows), f"UAR by speaker, {report['n_folds']} folds", report)
+    axes.axvspan(report["uar_low"], report["uar_high"], color=ORANGE, alpha=0.12, lw=0, zorder=0)
+    axes.axvline(report["uar"], color=ORANGE, lw=1, zorder=1)
+    axes.scatter([row["uar"] for row in rows], range(len(rows)), 26, color=BLUE, zorder=3, clip_on=False)
+    names = [f"{row['corpus']} {row['speaker']}" if several else row["speaker"] for row in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=7.5)
+    axes.set(xlim=(0, 1), ylim=(-0.7, len(rows) - 0.3), xlabel="UAR of the speaker's clips")
+    axes.set_title("orange: mean over the folds and its 95% interval", loc="left", fontsize=9, color=INK, pad=10)
+    axes.grid(axis="x", color=FAINT, lw=0.6, zorder=0)
+    figure.savefig(path, metadata={"Software": None})
 
 
 def _confusion(report: dict[str, Any]) -> Figure:
@@ -64,9 +85,16 @@ def _subsets(report: dict[str, Any]) -> Figure:
     ]
     figure, axes = _canvas(7.2, 1.6 + 0.42 * len(rows), "UAR by modality", report)
     for y, (_, scores, colour) in enumerate(rows):
-        axes.barh(y, scores["uar"], 0.62, color=colour, zorder=2)
+        if scores["uar"] is not None:
+            axes.barh(y, scores["uar"], 0.62, color=colour, zorder=2)
         _interval(axes, y, scores)
-    axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    # Where people judged exactly these clips, given the same.
+    judged = [(y, report["votes"].get(name)) for y, name in enumerate(names)]
+    people = [(y, told["raters"]["uar"]) for y, told in judged if told and told["n"] == rows[y][1]["n"]]
+    if people:
+        axes.plot(*zip(*((uar, y) for y, uar in people), strict=True), "D", ms=6, color=INK, mec="white", zorder=5)
+        axes.set_title("diamond: one person, given the same", loc="left", fontsize=9, color=INK, pad=10)
+    axes.set_yticks(range(len(rows)), [f"{name}  (n={scores['n']})" for name, scores, _ in rows])
     axes.invert_yaxis()
     _score_axis(axes, report)
     return figure
@@ -76,6 +104,8 @@ def _slices(report: dict[str, Any]) -> Figure:
     """UAR of each slice as a point with its interval, by what divides the clips; the line is all clips."""
     whole = {key: report[key] for key in ("uar", "uar_low", "uar_high")} | {"n": report["n_clips"]}
     groups = {"all clips": {"": whole}} | report["slices"]
+    if len(report["by_corpus"]) > 1:
+        groups["corpus"] = report["by_corpus"]
     height = sum(len(slices) + 0.5 for slices in groups.values())
     figure, axes = _canvas(7.2, 1.6 + 0.32 * height, "UAR by slice", report)
     axes.axvline(report["uar"], color=ORANGE, lw=1, alpha=0.6, zorder=1)
@@ -84,11 +114,9 @@ def _slices(report: dict[str, Any]) -> Figure:
         for value, scores in slices.items():
             places.append(y)
             labels.append(f"{group}{value and ': '}{value}  (n={scores['n']})")
-            if scores["uar"] is None:
-                axes.text(0.01, y, "too few for a score", va="center", fontsize=8, color=GREY)
-            else:
+            if scores["uar"] is not None:
                 axes.plot(scores["uar"], y, "o", ms=6, color=BLUE if value else ORANGE, zorder=4)
-                _interval(axes, y, scores)
+            _interval(axes, y, scores)
             y += 1
         y += 0.5
     axes.set_yticks(places, labels)
@@ -121,16 +149,15 @@ def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> 
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    told = "; ".join(part for part in (report["tested"], report.get("note")) if part)
+    foot = textwrap.wrap(told, round(width * 15))
     # Inches kept free at the foot for the note and at the head for the title.
-    layout = ConstrainedLayoutEngine(rect=(0.01, 0.3 / height, 0.98, 1 - 0.75 / height))
+    free = 0.16 + 0.14 * len(foot)
+    layout = ConstrainedLayoutEngine(rect=(0.01, free / height, 0.98, 1 - (free + 0.45) / height))
     figure = Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
     axes = figure.subplots()
-    who = f"{report['n_speakers']} unseen speakers" if report["n_speakers"] else "unknown speakers"
-    what = f"{report['n_clips']} clips of {who}"
-    if report["drawings"]:
-        what += f"; {report['note']}"
     figure.text(0.02, 1 - 0.36 / height, title, fontsize=13, fontweight="bold", color=INK)
-    figure.text(0.02, 0.1 / height, what, fontsize=8, color=GREY)
+    figure.text(0.02, 0.1 / height, "\n".join(foot), fontsize=8, color=GREY)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(length=0, labelcolor=INK)
@@ -139,6 +166,9 @@ def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> 
 
 def _interval(axes: Axes, y: float, scores: dict[str, Any]) -> None:
     """The interval as a thin line, and the numbers at its right."""
+    if scores["uar"] is None:
+        axes.text(0.01, y, "too few for a score", va="center", fontsize=8, color=GREY)
+        return
     low, high = scores["uar_low"], scores["uar_high"]
     told = f"{scores['uar']:.2f}"
     if low is not None:

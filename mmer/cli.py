@@ -1,4 +1,4 @@
-"""The command line: `mmer predict clip.mp4`, `mmer info`, `mmer demo-corpus out`."""
+"""The command line: `mmer predict clip.mp4`, `mmer info`, `mmer demo-corpus out`, `mmer folds`."""
 
 from __future__ import annotations
 
@@ -72,6 +72,15 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, metavar="N", help="the same seed draws the same corpus (default: 0)"
     )
     demo.set_defaults(run=_demo_corpus)
+
+    folds = commands.add_parser("folds", help="cross-validate by speaker, over the folds of prepared corpora")
+    folds.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="YAML", help="default: params.yaml")
+    folds.add_argument("--corpora", nargs="+", metavar="NAME", help="instead of those of params.yaml")
+    folds.add_argument("--modalities", nargs="+", choices=MODALITIES, metavar="NAME", help=" ".join(MODALITIES))
+    folds.add_argument("--epochs", type=int, metavar="N", help="instead of train.epochs")
+    folds.add_argument("--jobs", type=int, metavar="N", help="folds trained at once, each in one thread; -1: all cores")
+    folds.add_argument("--out", type=Path, default=Path("reports/folds"), metavar="DIR", help="default: reports/folds")
+    folds.set_defaults(run=_folds)
     return parser
 
 
@@ -139,6 +148,21 @@ def _demo_corpus(args: argparse.Namespace) -> int:
     except (FileExistsError, RuntimeError) as error:
         return _complain(error)
     print(f"{args.out}: drawn people, for trying the pipeline; no evidence about real ones")
+    return 0
+
+
+def _folds(args: argparse.Namespace) -> int:
+    from mmer.config import load_params
+
+    given = {"folds.modalities": args.modalities, "train.epochs": args.epochs, "folds.jobs": args.jobs}
+    params = load_params(args.params, {key: value for key, value in given.items() if value is not None})
+    if args.corpora:  # only what is prepared counts here, not how it is fetched and split
+        params = params.model_copy(update={"corpora": tuple(args.corpora)})
+    try:
+        from mmer.folds import cross_validate, in_words
+    except ModuleNotFoundError as error:
+        return _complain(f"training needs {error.name}: install requirements.txt")
+    print(in_words(cross_validate(params, Path("data/processed"), args.out)))
     return 0
 
 

@@ -6,7 +6,7 @@ audio-visual, a video-only and an audio-only file of each) are one clip, never t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SplitName = Literal["train", "val", "test", "unused"]
 """`unused`: listed and prepared, but on no side (a copy of a test image among the training images)."""
 MANIFEST = "clips.parquet"
+HELD_BACK = "kept for this corpus's own test, while another corpus is tested"
 
 
 class Clip(BaseModel):
@@ -57,7 +58,10 @@ class Clip(BaseModel):
     sha256: str = ""
     """Of the file at `path` (of the part from `start_s` to `end_s`, both are hashed along)."""
     copies: int = 0
-    """Exact copies of the file elsewhere in the corpus."""
+    """How many other clips of the corpus's training part, as its owner published it, are this file byte for byte, those
+    that are `unused` now included: a test clip with some would have been seen in training on the published split."""
+    unused_because: str = ""
+    """Why a reader gave a clip as `unused`, the same words for the same cause, so that reports can count them."""
     duration_s: float = 0.0
     has_face: bool = False
     """Whether a face was found in at least one step (before cropping: whether there is a picture)."""
@@ -105,6 +109,11 @@ class Clip(BaseModel):
         return f"{self.corpus}/{self.speaker}"
 
     @property
+    def knows_speaker(self) -> bool:
+        """Whether the corpus says whose this is: where it does not, the clip's own id stands for its speaker."""
+        return self.speaker != self.clip_id
+
+    @property
     def sample(self) -> str:
         """Path of the prepared sample below `data/processed` (or `data/interim`)."""
         return f"{self.corpus}/{self.clip_id}.npz"
@@ -129,25 +138,40 @@ def read_manifest(path: Path) -> list[Clip]:
 
 
 def assign_splits(clips: Sequence[Clip], split: Split) -> list[Clip]:
-    """Give each clip without an official split the one of its speaker's fold.
+    """Put each clip on its side of the split.
 
-    Speakers of `split.test_fold` are tested, those of `split.val_fold` validate, all others train. A speaker has
-    one fold, so no speaker is ever on two sides. A clip without a fold trains.
+    An official split is kept. Else speakers of `split.test_fold` are tested, those of `split.val_fold` validate, all
+    others train: a speaker has one fold, so no speaker is ever on two sides. A clip without a fold trains.
+
+    Where `split.test_corpora` names corpora, all their clips are tested, and nothing else is: the clips that would be
+    tested otherwise are `unused`, so that the test speakers of a corpus are never trained on, whatever is asked. A clip
+    that its reader gave as `unused` stays so.
     """
 
-    def of(clip: Clip) -> SplitName:
-        if clip.split is not None:
-            return clip.split
-        if clip.fold == split.test_fold:
-            return "test"
-        return "val" if clip.fold == split.val_fold else "train"
+    def of(clip: Clip) -> dict[str, str]:
+        if clip.split == "unused":
+            return {}
+        if clip.corpus in split.test_corpora:
+            return {"split": "test"}
+        side = clip.split
+        if side is None:
+            side = "test" if clip.fold == split.test_fold else "val" if clip.fold == split.val_fold else "train"
+        if side == "test" and split.test_corpora:
+            return {"split": "unused", "unused_because": HELD_BACK}
+        return {"split": side}
 
-    return [c.model_copy(update={"split": of(c)}) for c in clips]
+    return [c.model_copy(update=of(c)) for c in clips]
+
+
+def sides(clips: Iterable[Clip], key: Callable[[Clip], str]) -> dict[str, set[str]]:
+    """The sides of the split that each group of clips is on; clips that are not used count nowhere."""
+    found: dict[str, set[str]] = {}
+    for clip in clips:
+        if clip.split != "unused":
+            found.setdefault(key(clip), set()).add(str(clip.split))
+    return found
 
 
 def speakers_on_two_sides(clips: Iterable[Clip]) -> list[str]:
     """Speakers that stand in more than one split: always a mistake. An empty list is what one wants."""
-    sides: dict[str, set[str | None]] = {}
-    for clip in clips:
-        sides.setdefault(clip.person, set()).add(clip.split)
-    return sorted(person for person, found in sides.items() if len(found) > 1)
+    return sorted(person for person, on in sides(clips, lambda c: c.person).items() if len(on) > 1)

@@ -14,10 +14,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mmer.errors import MmerError
+from mmer.labels import MODALITIES, ModalityName
 
 Share = Annotated[float, Field(ge=0, le=1)]
-#: Corpora whose raw files are pinned by a `.dvc` file instead of being fetched by the download stage.
-PINNED = ("demo",)
 
 
 class ConfigError(MmerError, ValueError):
@@ -36,7 +35,8 @@ class Split(Block):
     test_fold: int = Field(1, ge=1)
     val_fold: int = Field(2, ge=1)
     test_corpora: tuple[str, ...] = ()
-    """Cross-corpus: these are tested whole, and nothing of them is trained; of the others nothing is tested."""
+    """Cross-corpus: these are tested whole, and nothing of them is trained; of the others nothing is tested, and their
+    own test speakers are not trained on either."""
 
     @model_validator(mode="after")
     def _apart(self) -> Split:
@@ -235,6 +235,15 @@ class Evaluate(Block):
     """Resamples of the test speakers behind each 95% interval."""
 
 
+class Folds(Block):
+    """K-fold cross-validation by speaker."""
+
+    modalities: tuple[ModalityName, ...] = Field(MODALITIES, min_length=1)
+    """What the networks are given; of each clip the rest is taken away."""
+    jobs: Annotated[int, Field(ge=1)] | Literal[-1] = -1
+    """Folds trained at once, each by a process with one thread; -1 is one per core. The results do not depend on it."""
+
+
 class Package(Block):
     """What a graph must keep of the network it was exported from, and what it is called."""
 
@@ -262,6 +271,7 @@ class Params(Block):
     train: Train = Train()
     tune: Tune = Tune()
     evaluate: Evaluate = Evaluate()
+    folds: Folds = Folds()
     package: Package = Package()
 
     @model_validator(mode="after")
@@ -274,8 +284,13 @@ class Params(Block):
             except KeyError as error:
                 raise ValueError(error.args[0]) from None
         for name in self.corpora:
-            if name not in self.download.corpora and name not in PINNED:
+            if name not in self.download.corpora and not corpora.get(name).by_hand:
                 raise ValueError(f"corpora names {name!r}, which nothing fetches: add it to download.corpora too")
+        tested = set(self.split.test_corpora)
+        if unknown := sorted(tested - set(self.corpora)):
+            raise ValueError(f"split.test_corpora names {unknown[0]!r}, which corpora does not")
+        if tested == set(self.corpora):
+            raise ValueError("split.test_corpora names all corpora: none is left to train on")
         return self
 
 

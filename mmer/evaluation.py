@@ -1,4 +1,6 @@
-"""How well a network does on speakers it has not met: scores with intervals, each modality alone, slices."""
+"""How well a network does on speakers it has not met: scores with intervals, each modality alone, slices, and people
+beside it where people judged the same clips.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +22,27 @@ Probabilities = npt.NDArray[np.floating[Any]]
 Report = dict[str, Any]
 
 DRAWN = "drawn people: no evidence about people"
+PAIRED = "trained with faces and voices of different people, joined by emotion (train.pairing: label)"
 
 #: What may make a clip hard. Each maps a clip to the slice it lies in.
 SLICES: dict[str, Callable[[Clip], str]] = {
-    "corpus": lambda c: c.corpus,
     "sex": lambda c: c.sex,
     "intensity": lambda c: c.intensity,
     "hidden": lambda c: c.hidden,
     "face": lambda c: "found" if c.has_face else "none found",
     "picture": lambda c: "there" if c.has_face or c.has_scene else "missing",
     "voice": lambda c: "heard" if c.voice_rate > 0 else "silent",
+    "published training part": lambda c: "holds the same file" if c.copies else "does not",
 }
+#: Where people judged: what they were given, in this project's words, and the field of `Clip` with their votes.
+VOTES = {"voice": "votes_voice", "face": "votes_face", "face+voice": "votes"}
+
+
+class Draws(NamedTuple):
+    """The resamples behind each interval."""
+
+    resamples: int
+    seed: int
 
 
 def subsets(modalities: Sequence[str] = MODALITIES) -> list[str]:
@@ -39,101 +51,211 @@ def subsets(modalities: Sequence[str] = MODALITIES) -> list[str]:
     return ["+".join(chosen) for size in range(1, len(ordered) + 1) for chosen in combinations(ordered, size)]
 
 
-def evaluate(probabilities: Mapping[str, Probabilities], clips: Sequence[Clip], *, resamples: int, seed: int) -> Report:
+def evaluate(
+    probabilities: Mapping[str, Probabilities],
+    clips: Sequence[Clip],
+    *,
+    resamples: int,
+    seed: int,
+    pairing: str = "none",
+    cross_corpus: Sequence[str] = (),
+) -> Report:
     """Score a network on test clips.
 
     Args:
         probabilities: for each of `subsets(...)`, the clips' probabilities [n, 7] when only these modalities are given.
-            A clip that lacks them counts too, answered from nothing.
         clips: [n], all of the test split.
         resamples: of the speakers, behind each interval.
         seed: of the resampling.
+        pairing: what `train.pairing` was in the training of this network.
+        cross_corpus: corpora that are tested whole, and of which nothing was trained (`split.test_corpora`).
 
     Returns:
         What goes into JSON as it is: numbers rounded to 4 decimals, None where a score is not defined. Scores of the
-        whole model stand at the top (`uar`, `uar_low`, `uar_high`, ...), then `subsets`, `fusion_gain`, `per_class`,
-        `confusion`, `calibration`, `slices` and, where people voted, `votes`.
+        whole model on all clips stand at the top (`uar`, `uar_low`, `uar_high`, ...), then `by_corpus`, `subsets` (each
+        on the clips that hold one of its modalities or more), `fusion_gain`, `per_class`, `confusion`, `calibration`,
+        `slices` and, where people voted, `votes`.
 
     Raises:
         ValueError: there are no clips, a clip is not of the test split, or the probabilities do not fit the clips.
     """
-    names = _check(probabilities, clips)
+    names, draws = _check(probabilities, clips), Draws(resamples, seed)
     whole = probabilities[names[-1]]
     truth = np.array([c.target for c in clips])
-    people = [c.person for c in clips]
-    predicted = np.stack([probabilities[name].argmax(-1) for name in names])
-    counts = np.stack([metrics.confusion(truth, row) for row in predicted])
-    drawn = _drawn(clips)
-    # The same resamples serve every score, so that differences between subsets are paired.
-    resampled = metrics.bootstrap(truth, predicted, people, resamples, seed) if len(set(people)) > 1 else None
-
-    def scores(which: int, *score: metrics.Score) -> Report:
-        told: Report = {}
-        for one in score:
-            told |= _with_interval(
-                one.__name__, one(counts[which]), None if resampled is None else one(resampled[:, which])
-            )
-        return told
-
-    last = len(names) - 1
-    report = {
-        "protocol": _protocol(clips, resamples),
-        "drawings": drawn,
-        **({"note": DRAWN} if drawn else {}),
-        "corpora": sorted({c.corpus for c in clips}),
-        "n_clips": len(clips),
-        "n_speakers": _speakers(clips),
-        **scores(last, metrics.uar, metrics.war, metrics.macro_f1),
+    answers = np.stack([one_hot(probabilities[name]) for name in names])
+    counts = metrics.confusion(truth, whole.argmax(-1))
+    report: Report = {
+        "protocol": _protocol(clips, resamples, cross_corpus),
+        **about(clips, pairing),
+        **score(truth, answers[-1], clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
         "nll": metrics.negative_log_likelihood(whole, truth),
         "ece": metrics.expected_calibration_error(whole, truth),
-        "subsets": {name: scores(i, metrics.uar, metrics.war) for i, name in enumerate(names)},
-        "fusion_gain": _fusion_gain(names, counts, resampled),
-        "per_class": metrics.per_class(counts[-1]),
-        "confusion": {"labels": list(EMOTIONS), "rows": "truth", "counts": counts[-1].tolist()},
+        "by_corpus": by(lambda c: c.corpus, truth, answers[-1], clips, draws),
+        "subsets": _subsets(names, truth, answers, clips, draws),
+        "fusion_gain": _fusion_gain(names, truth, answers, clips, draws),
+        "per_class": metrics.per_class(counts),
+        "confusion": {"labels": list(EMOTIONS), "rows": "truth", "counts": counts.tolist()},
         "calibration": dict(
             zip(("confidence", "accuracy", "n"), (v.tolist() for v in metrics.reliability(whole, truth)), strict=True)
         ),
-        "slices": _slices(clips, truth, predicted[-1], resamples, seed),
+        # What does not divide the clips (all of one sex) is left out.
+        "slices": {
+            name: by(of, truth, answers[-1], clips, draws)
+            for name, of in SLICES.items()
+            if len({of(c) for c in clips}) > 1
+        },
+        "votes": _votes(probabilities, clips, draws),
     }
-    if any(c.votes for c in clips):
-        report["votes"] = _against_votes(clips, predicted[-1], resamples, seed)
-    rounded: Report = _plain(report)
-    return rounded
+    return {key: plain(value) for key, value in report.items()}
 
 
 def write_report(report: Report, probabilities: Mapping[str, Probabilities], clips: Sequence[Clip], out: Path) -> None:
     """Write what `evaluate` found: the same input gives the same bytes.
 
     `metrics.json` holds the few numbers that one compares between versions, `details.json` everything,
-    `predictions.csv` a row per clip, `subsets.csv` a row per set of modalities, `figures/` the pictures.
+    `predictions.csv` a row per clip, `subsets.csv` a row per set of modalities, `votes.csv` people and model side by
+    side (no rows where nobody voted), `figures/` the pictures.
     """
     out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / "metrics.json", summary(report))
-    _write_json(out / "details.json", report)
-    whole = probabilities[subsets_of(probabilities)[-1]]
-    _write_csv(
-        out / "predictions.csv",
-        ["clip_id", "corpus", "speaker", "label", "predicted", "confidence", *(f"p_{e}" for e in EMOTIONS)],
-        (
-            [c.clip_id, c.corpus, c.speaker, c.label, EMOTIONS[row.argmax()], *(f"{p:.4f}" for p in (row.max(), *row))]
-            for c, row in zip(clips, whole, strict=True)
-        ),
-    )
-    _write_csv(
+    write_json(out / "metrics.json", summary(report))
+    write_json(out / "details.json", report)
+    write_predictions(out / "predictions.csv", clips, probabilities[subsets_of(probabilities)[-1]])
+    write_csv(
         out / "subsets.csv",
-        ["modalities", "uar", "low", "high"],
-        ([name, s["uar"], s["uar_low"], s["uar_high"]] for name, s in report["subsets"].items()),
+        ["modalities", "n", "uar", "low", "high"],
+        ([name, s["n"], s["uar"], s["uar_low"], s["uar_high"]] for name, s in report["subsets"].items()),
+    )
+    columns = ["n", "uar", "uar_low", "uar_high", "war", "cross_entropy", "kl"]
+    write_csv(
+        out / "votes.csv",
+        ["given", "who", "against", *columns],
+        ([*names, *(scores.get(column) for column in columns)] for *names, scores in judged(report)),
     )
     charts.draw(report, out / "figures")
 
 
 def summary(report: Report) -> Report:
-    """The part of a report that is compared between versions: scalars, and the UAR of each set of modalities."""
-    scalars = {k: v for k, v in report.items() if isinstance(v, int | float)}
+    """The part of a report that is compared between versions: scalars, and the UAR by modality and by corpus."""
+    told: Report = {k: v for k, v in report.items() if isinstance(v, int | float)}
+    told |= {"tested": report["tested"], "pairing": report["pairing"]}
     gain = report["fusion_gain"]
     if gain is not None:
-        scalars |= {"fusion_gain": gain["gain"], "fusion_gain_low": gain["low"], "fusion_gain_high": gain["high"]}
-    return scalars | {"uar_by_modality": {name: s["uar"] for name, s in report["subsets"].items()}}
+        told |= {"fusion_gain": gain["gain"], "fusion_gain_low": gain["low"], "fusion_gain_high": gain["high"]}
+
+    def uars(of: Report) -> Report:
+        return {name: scores["uar"] for name, scores in of.items() if scores["uar"] is not None}
+
+    return told | {"uar_by_corpus": uars(report["by_corpus"]), "uar_by_modality": uars(report["subsets"])}
+
+
+def judged(report: Report) -> Iterable[tuple[str, str, str, Report]]:
+    """People and the model on the same clips: what was given, who answers, against which truth, and the scores (of the
+    votes as a distribution: `cross_entropy` and `kl`, else `uar` and `war`).
+    """
+    for given, told in report["votes"].items():
+        yield given, "one person", "intended", told["raters"]
+        yield given, "majority of people", "intended", told["majority"]
+        if model := told["model"]:
+            yield given, "model", "intended", model["intended"]
+            yield given, "model", "majority", model["majority"]
+            yield given, "model", "votes", model["votes"]
+
+
+def about(clips: Sequence[Clip], pairing: str) -> Report:
+    """What was scored, and what must be known before a score of it is believed."""
+    names = sorted({c.corpus for c in clips})
+    # A corpus without a reader here is taken for real people.
+    drawn = [name for name in names if name in corpora.names() and corpora.get(name).drawing]
+    notes = []
+    if drawn == names:
+        notes.append(DRAWN)
+    elif drawn:
+        notes.append(f"part of it ({', '.join(drawn)}) is {DRAWN}")
+    if pairing != "none":
+        notes.append(PAIRED)
+    return {
+        "drawings": drawn == names,
+        "drawn_corpora": drawn,
+        "pairing": pairing,
+        **({"note": "; ".join(notes)} if notes else {}),
+        "corpora": names,
+        "n_clips": len(clips),
+        "n_speakers": n_speakers(clips),
+        "tested": describe(clips),
+    }
+
+
+def describe(clips: Sequence[Clip]) -> str:
+    """Who the clips are of, in words: "60 clips of 4 unseen speakers", "3,589 images of unknown people"."""
+    parts = []
+    if known := [c for c in clips if c.knows_speaker]:
+        parts.append(f"{len(known):,} {noun(known)} of {n_speakers(known):,} unseen speakers")
+    if unknown := [c for c in clips if not c.knows_speaker]:
+        parts.append(f"{len(unknown):,} {noun(unknown)} of unknown people")
+    return " and ".join(parts)
+
+
+def noun(clips: Sequence[Clip]) -> str:
+    """`images` where each clip is a single picture, else `clips`."""
+    return "clips" if any(c.has_voice or c.steps > 1 for c in clips) else "images"
+
+
+def n_speakers(clips: Sequence[Clip]) -> int:
+    """Number of speakers that are known."""
+    return len({c.person for c in clips if c.knows_speaker})
+
+
+def resampled(clips: Sequence[Clip]) -> str:
+    """What an interval over these clips is resampled over: the speakers, or where none is known the clips."""
+    unknown = [c for c in clips if not c.knows_speaker]
+    if not unknown:
+        return "the speakers"
+    if len(unknown) == len(clips):
+        return f"the {noun(clips)}"
+    return f"the speakers (in {', '.join(sorted({c.corpus for c in unknown}))}: the {noun(unknown)})"
+
+
+def one_hot(probabilities: Probabilities) -> npt.NDArray[np.float64]:
+    """The answers behind probabilities [n, 7]: 1 at the likeliest emotion."""
+    answers: npt.NDArray[np.float64] = np.eye(len(EMOTIONS))[probabilities.argmax(-1)]
+    return answers
+
+
+def score(
+    truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], draws: Draws, *scores: metrics.Score
+) -> Report:
+    """Scores with their intervals: `uar`, `uar_low`, `uar_high`, ...
+
+    Args:
+        truth: [n].
+        answers: [n, 7], one-hot, or shares of votes.
+        clips: [n], whose speakers are resampled; with less than two there is no interval (None).
+    """
+    people = [c.person for c in clips]
+    found = metrics.soft_confusion(truth, answers)
+    again = metrics.bootstrap_shares(truth, answers, people, *draws) if len(set(people)) > 1 else None
+    told: Report = {}
+    for one in scores:
+        told |= _with_interval(one.__name__, one(found), None if again is None else one(again))
+    return told
+
+
+def by(
+    group: Callable[[Clip], str], truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], draws: Draws
+) -> dict[str, Report]:
+    """Scores of each group of clips; a count alone where there is too little for a score: one clip or one speaker."""
+    groups = np.array([group(c) for c in clips])
+    result: dict[str, Report] = {}
+    for name in sorted(set(groups.tolist())):
+        inside = np.flatnonzero(groups == name)
+        own = _at(clips, inside)
+        told: Report = {"n": len(own), "n_speakers": n_speakers(own), "n_classes": len(set(truth[inside].tolist()))}
+        if len({c.person for c in own}) > 1:
+            told |= score(truth[inside], answers[inside], own, draws, metrics.uar, metrics.war)
+        else:
+            told |= {f"{of}{end}": None for of in ("uar", "war") for end in ("", "_low", "_high")}
+        result[name] = told
+    return result
 
 
 def subsets_of(probabilities: Mapping[str, Any]) -> list[str]:
@@ -165,116 +287,169 @@ def _check(probabilities: Mapping[str, Probabilities], clips: Sequence[Clip]) ->
     return names
 
 
-def _protocol(clips: Sequence[Clip], resamples: int) -> str:
+def _protocol(clips: Sequence[Clip], resamples: int, cross_corpus: Sequence[str]) -> str:
     """How the scores came about, in words."""
     parts = []
     for corpus in sorted({c.corpus for c in clips}):
         own = [c for c in clips if c.corpus == corpus]
         folds = sorted({c.fold for c in own if c.fold is not None})
-        where = f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}" if folds else "the official test split"
-        speakers = _speakers(own)
+        if corpus in cross_corpus:
+            where = "the whole corpus, of which nothing is in training or validation (cross-corpus)"
+        else:
+            where = f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}" if folds else "the official test split"
+        what, speakers = noun(own), n_speakers(own)
         if speakers:
             who = f"{speakers} speakers, none of them in training or validation (speaker-independent)"
         else:
-            who = "speakers that the corpus does not know (each clip counts as one)"
-        parts.append(f"{corpus}: {len(own)} clips of {who}, {where}.")
-    return f"{' '.join(parts)} Against intended labels. Intervals: 95%, {resamples} resamples of the speakers."
+            who = f"people whom the corpus does not tell apart (each {what.removesuffix('s')} counts as one)"
+        parts.append(f"{corpus}: {len(own):,} {what} of {who}, {where}.")
+    if len(parts) > 1:
+        parts.append("Scores at the top are of all these clips pooled; by_corpus tells the corpora apart.")
+    parts.append(f"Against intended labels. Intervals: 95%, {resamples} resamples of {resampled(clips)}.")
+    return " ".join(parts)
 
 
-def _speakers(clips: Sequence[Clip]) -> int:
-    """Number of speakers that are known: where a corpus knows none, a clip's own id stands for its speaker."""
-    return len({c.person for c in clips if c.speaker != c.clip_id})
-
-
-def _drawn(clips: Sequence[Clip]) -> bool:
-    """Whether all clips are drawings. A corpus without a reader here is taken for real people."""
-    return all(name in corpora.names() and corpora.get(name).drawing for name in {c.corpus for c in clips})
-
-
-def _with_interval(name: str, value: Any, resampled: npt.NDArray[np.float64] | None) -> Report:
-    low, high = (None, None) if resampled is None else metrics.percentile_interval(resampled)
+def _with_interval(name: str, value: Any, again: npt.NDArray[np.float64] | None) -> Report:
+    low, high = (None, None) if again is None else metrics.percentile_interval(again)
     return {name: float(value), f"{name}_low": low, f"{name}_high": high}
 
 
+def _holding(clips: Sequence[Clip]) -> npt.NDArray[np.bool_]:
+    """Which modalities each clip holds, bool [n, 3]."""
+    return np.array([[c.has_face, c.has_scene, c.has_voice] for c in clips])
+
+
+def _columns(name: str) -> list[int]:
+    """The columns of `_holding` that a set of modalities means: `face+voice`."""
+    return [i for i, modality in enumerate(MODALITIES) if modality in name.split("+")]
+
+
+def _at(clips: Sequence[Clip], indices: metrics.Ints) -> list[Clip]:
+    return [clips[i] for i in indices.tolist()]
+
+
+def _subsets(
+    names: Sequence[str], truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], draws: Draws
+) -> dict[str, Report]:
+    """Scores of each set of modalities, on the clips that hold one of them or more: in a mixture of corpora, what the
+    face says is not asked of recordings that show none. Everything together is scored on all clips.
+    """
+    holding, result = _holding(clips), {}
+    for number, name in enumerate(names):
+        inside = holding[:, _columns(name)].any(1)
+        chosen = np.arange(len(clips)) if name == names[-1] else np.flatnonzero(inside)
+        own = _at(clips, chosen)
+        scores = score(truth[chosen], answers[number, chosen], own, draws, metrics.uar, metrics.war)
+        result[name] = {"n": len(own), **scores}
+    return result
+
+
 def _fusion_gain(
-    names: Sequence[str], counts: metrics.Counts, resampled: npt.NDArray[np.float64] | None
+    names: Sequence[str], truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], draws: Draws
 ) -> Report | None:
-    """UAR of everything together minus that of the best single modality; None for a model of one modality.
+    """UAR of everything together minus that of the best single modality, on the clips that hold two of the model's
+    modalities or more; None where there are none.
 
     Which single modality is best is decided anew in each resample, so that the luck of that choice is in the interval.
     """
-    single = sum("+" not in name for name in names)
-    if single < 2:
+    single = [name for name in names if "+" not in name]
+    both = np.flatnonzero(_holding(clips)[:, _columns(names[-1])].sum(1) > 1)
+    if not len(both):
         return None
 
     def gain(of: metrics.Counts) -> npt.NDArray[np.float64]:
         uar = metrics.uar(of)
-        difference: npt.NDArray[np.float64] = uar[..., -1] - uar[..., :single].max(-1)
+        difference: npt.NDArray[np.float64] = uar[..., -1] - uar[..., : len(single)].max(-1)
         return difference
 
-    told = _with_interval("gain", gain(counts), None if resampled is None else gain(resampled))
-    best = names[int(metrics.uar(counts[:single]).argmax())]
-    return {"gain": told["gain"], "low": told["gain_low"], "high": told["gain_high"], "best_single": best}
+    people, chosen = [c.person for c in _at(clips, both)], answers[:, both]
+    counts = np.stack([metrics.soft_confusion(truth[both], way) for way in chosen])
+    again = metrics.bootstrap_shares(truth[both], chosen, people, *draws) if len(set(people)) > 1 else None
+    told = _with_interval("gain", gain(counts), None if again is None else gain(again))
+    best = single[int(metrics.uar(counts[: len(single)]).argmax())]
+    return {
+        "gain": told["gain"],
+        "low": told["gain_low"],
+        "high": told["gain_high"],
+        "best_single": best,
+        "n": len(both),
+    }
 
 
-def _score(truth: metrics.Ints, predicted: metrics.Ints, people: Sequence[str], resamples: int, seed: int) -> Report:
-    """UAR over the classes that occur, with its interval; counts alone where there is too little for that."""
-    told: Report = {"n": len(truth), "n_classes": len(np.unique(truth))}
-    if len(truth) < 2 or len(set(people)) < 2:
-        return told | {"uar": None, "uar_low": None, "uar_high": None}
-    drawn = metrics.uar(metrics.bootstrap(truth, predicted, people, resamples, seed))
-    return told | _with_interval("uar", metrics.uar(metrics.confusion(truth, predicted)), drawn)
+def _votes(probabilities: Mapping[str, Probabilities], clips: Sequence[Clip], draws: Draws) -> dict[str, Report]:
+    """People beside the model, given the same: the voice, the face, or both. Empty where nobody voted.
 
+    `raters` is the recall of one person drawn at random from those who judged a clip (the mean share of votes for what
+    the actor meant), `majority` that of most of them (a tie counts as a draw among the tied). `model` is scored against
+    what the actor meant and against the majority (tied clips left out), and by the cross-entropy and the
+    Kullback-Leibler divergence from the votes to its probabilities, in nats. Clips of which the model does not have
+    what people had (no face was found) are left out and counted in `n_without`.
+    """
+    holding, result = _holding(clips), {}
+    for given, field in VOTES.items():
+        voted = np.array([getattr(c, field) is not None for c in clips])
+        had = holding[:, _columns(given)].all(1)
+        inside = np.flatnonzero(voted & had)
+        if not len(inside):
+            continue
+        own = _at(clips, inside)
+        truth, votes = np.array([c.target for c in own]), np.array([getattr(c, field) for c in own])
+        top = np.isclose(votes, votes.max(1, keepdims=True))
+        clear = np.flatnonzero(top.sum(1) == 1)
 
-def _slices(
-    clips: Sequence[Clip], truth: metrics.Ints, predicted: metrics.Ints, resamples: int, seed: int
-) -> dict[str, dict[str, Report]]:
-    """Scores of each slice. What does not divide the clips (all of one corpus) is left out."""
-    result: dict[str, dict[str, Report]] = {}
-    for name, of in SLICES.items():
-        values = np.array([of(c) for c in clips])
-        if len(set(values)) > 1:
-            result[name] = {}
-            for value in sorted(set(values)):
-                inside = values == value
-                people = [c.person for c, keep in zip(clips, inside, strict=True) if keep]
-                result[name][str(value)] = _score(truth[inside], predicted[inside], people, resamples, seed)
+        def scores(truth: metrics.Ints, answers: Probabilities, of: Sequence[Clip]) -> Report:
+            return {"n": len(of), **score(truth, answers, of, draws, metrics.uar, metrics.war)}
+
+        model: Report | None = None
+        if given in probabilities:
+            chances = probabilities[given][inside]
+            answers, soft = one_hot(chances), metrics.cross_entropy(chances, votes)
+            model = {
+                "intended": scores(truth, answers, own),
+                "majority": scores(votes.argmax(1)[clear], answers[clear], _at(own, clear)),
+                "votes": {"n": len(own), "cross_entropy": soft, "kl": soft - metrics.cross_entropy(votes, votes)},
+            }
+        result[given] = {
+            "n": len(own),
+            "n_without": int((voted & ~had).sum()),
+            "n_tied": len(own) - len(clear),
+            "raters": scores(truth, votes, own),
+            "majority": scores(truth, top / top.sum(1, keepdims=True), own),
+            "model": model,
+        }
     return result
 
 
-def _against_votes(clips: Sequence[Clip], predicted: metrics.Ints, resamples: int, seed: int) -> Report:
-    """Scores against what most voters saw or heard, instead of what the actor meant. Tied clips are left out."""
-    voted = [(i, np.asarray(c.votes)) for i, c in enumerate(clips) if c.votes]
-    clear = [(i, int(v.argmax())) for i, v in voted if np.count_nonzero(np.isclose(v, v.max())) == 1]
-    told: Report = {"against": "the majority of the votes, not the intended labels", "n_tied": len(voted) - len(clear)}
-    if not clear:
-        return told | {"n": 0}
-    inside = np.array([i for i, _ in clear])
-    truth = np.array([majority for _, majority in clear])
-    intended = np.array([clips[i].target for i in inside])
-    people = [clips[i].person for i in inside]
-    told |= _score(truth, predicted[inside], people, resamples, seed)
-    told["war"] = float(metrics.war(metrics.confusion(truth, predicted[inside])))
-    told["majority_is_intended"] = float((truth == intended).mean())
-    return told
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Rounded to 4 decimals and fit for JSON: what is not a number becomes None."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float):
         return round(value, 4) + 0.0 if np.isfinite(value) else None
     return value
 
 
-def _write_json(path: Path, value: Report) -> None:
+def write_predictions(path: Path, clips: Sequence[Clip], probabilities: Probabilities) -> None:
+    """A row per clip: whose it is, what was meant, what was said and how likely each emotion is."""
+    write_csv(
+        path,
+        ["clip_id", "corpus", "speaker", "label", "predicted", "confidence", *(f"p_{e}" for e in EMOTIONS)],
+        (
+            [c.clip_id, c.corpus, c.speaker, c.label, EMOTIONS[row.argmax()], *(f"{p:.4f}" for p in (row.max(), *row))]
+            for c, row in zip(clips, probabilities, strict=True)
+        ),
+    )
+
+
+def write_json(path: Path, value: Report) -> None:
+    """A report as JSON; the same report gives the same bytes."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table; what is None is empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

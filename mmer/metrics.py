@@ -30,6 +30,16 @@ def confusion(truth: Ints, predicted: Ints) -> npt.NDArray[np.int64]:
     return table.reshape(CLASSES, CLASSES).astype(np.int64)
 
 
+def soft_confusion(truth: Ints, shares: Floats) -> npt.NDArray[np.float64]:
+    """The same where an answer is spread over the emotions: truth [n] and shares [n, 7] to float64 [7, 7].
+
+    Shares are those of people's votes (then recall is the share of votes for the truth, averaged over its clips), or
+    one-hot rows.
+    """
+    table: npt.NDArray[np.float64] = np.eye(CLASSES)[truth].T @ shares
+    return table
+
+
 def recalls(counts: Counts) -> npt.NDArray[np.float64]:
     """Share of each class that was found, from [..., 7, 7] to [..., 7]; NaN where the class does not occur."""
     return _share(_hits(counts), counts.sum(-1))
@@ -81,6 +91,15 @@ def negative_log_likelihood(probabilities: Floats, truth: Ints) -> float:
     return float(-np.log(np.clip(chosen, 1e-7, 1)).mean())
 
 
+def cross_entropy(probabilities: Floats, shares: Floats) -> float:
+    """Mean of -sum(share * log p), in nats, of probabilities [n, 7] against shares of votes [n, 7].
+
+    What is least possible is not 0 but the entropy of the votes, `cross_entropy(shares, shares)`: the difference is
+    the Kullback-Leibler divergence from the votes to the answers. A probability counts as at least 1e-7.
+    """
+    return float(-(shares * np.log(np.clip(probabilities, 1e-7, 1))).sum(-1).mean())
+
+
 def reliability(
     probabilities: Floats, truth: Ints, bins: int = CALIBRATION_BINS
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
@@ -129,26 +148,34 @@ def bootstrap(
     Raises:
         ValueError: there are fewer than two speakers, so nothing is known about how speakers differ.
     """
+    return bootstrap_shares(truth, np.eye(CLASSES)[predicted], speakers, resamples, seed)
+
+
+def bootstrap_shares(
+    truth: Ints, shares: Floats, speakers: Sequence[str], resamples: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """`bootstrap` of answers that are spread over the emotions: shares [n, 7] or [m, n, 7] (see `soft_confusion`).
+
+    A row of zeros takes a clip out of that way of answering; where a resample leaves it no clip, its scores are NaN.
+    """
     names, owner = np.unique(np.asarray(speakers), return_inverse=True)
     if len(names) < 2:
         raise ValueError("an interval over speakers needs at least two of them")
-    ways = np.atleast_2d(predicted)
-    cells = CLASSES * CLASSES
-    # One row per speaker, so that a resample's matrix is a weighted sum of rows and all resamples are one product.
-    rows = np.concatenate(
-        [np.bincount(owner * cells + truth * CLASSES + way, minlength=len(names) * cells) for way in ways]
-    )
-    table = rows.reshape(len(ways), len(names), cells).transpose(1, 0, 2).reshape(len(names), -1).astype(np.float64)
+    ways = shares.reshape(-1, *shares.shape[-2:])
+    # One matrix per speaker, so that a resample's is a weighted sum of them and all resamples are one product.
+    table = np.zeros((len(names), len(ways), CLASSES, CLASSES))
+    for number, way in enumerate(ways):
+        np.add.at(table[:, number], (owner, truth), way)
+    flat = table.reshape(len(names), -1)
     rng = np.random.default_rng(seed)
-    result = np.empty((resamples, table.shape[1]))
+    result = np.empty((resamples, flat.shape[1]))
     chunk = max(1, 4_000_000 // len(names))  # bounds the memory where each of many images is its own speaker
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
         drawn = rng.integers(len(names), size=(size, len(names))) + np.arange(size)[:, None] * len(names)
         weights = np.bincount(drawn.ravel(), minlength=size * len(names)).reshape(size, -1)
-        result[start : start + size] = weights.astype(np.float64) @ table
-    shape = np.shape(predicted)[:-1]
-    return result.reshape(resamples, *shape, CLASSES, CLASSES)
+        result[start : start + size] = weights.astype(np.float64) @ flat
+    return result.reshape(resamples, *shares.shape[:-2], CLASSES, CLASSES)
 
 
 def percentile_interval(values: Floats) -> tuple[float, float]:

@@ -273,17 +273,17 @@ def held_modalities(clips: Sequence[Clip]) -> tuple[ModalityName, ...]:
 
 
 def draw(clips: Sequence[Clip], balance: Balance, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Which clips one epoch sees, shuffled: as many as there are, give or take the rounding.
+    """Which clips one epoch sees, shuffled: as many as there are.
 
-    A clip is drawn `rate` times: its whole part for certain, the rest by chance. Rates follow `balance`; where all are
-    1 each clip comes exactly once.
+    A clip is drawn as often as its rate says, rounded up or down by chance (systematic sampling). Rates follow
+    `balance`; where all are 1 each clip comes exactly once.
     """
     rates = _evened([c.corpus for c in clips], [""] * len(clips), balance.corpora)
     rates *= _evened([c.label for c in clips], [c.corpus for c in clips], balance.emotions)
-    rates *= len(clips) / rates.sum()
-    times = np.floor(rates + 1e-9)
-    times += rng.random(len(clips)) < rates - times
-    return rng.permutation(np.repeat(np.arange(len(clips)), times.astype(int)))
+    order = rng.permutation(len(clips))
+    ends = np.cumsum(rates[order])
+    places = (rng.random() + np.arange(len(clips))) * (ends[-1] / len(clips))
+    return rng.permutation(order[np.minimum(np.searchsorted(ends, places, side="right"), len(clips) - 1)])
 
 
 def _evened(kinds: Sequence[str], groups: Sequence[str], strength: float) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mmer import corpora
-from mmer.clips import MANIFEST, Clip, SplitName, assign_splits, read_manifest, write_manifest
+from mmer.clips import MANIFEST, Clip, SplitName, assign_splits, read_manifest, sides, write_manifest
 from mmer.config import Params
+from mmer.corpora.fetch import CHECKSUMS
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS
 from mmer.samples import SAMPLE_RATE, load_sample
@@ -55,6 +56,8 @@ class Report:
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Worth knowing, and nothing wrong."""
     expectations: int = 0
     corpora: dict[str, Row] = field(default_factory=dict)
 
@@ -64,7 +67,8 @@ class Report:
 
     def __str__(self) -> str:
         head = f"{self.expectations} expectations, {len(self.errors)} errors, {len(self.warnings)} warnings"
-        return "\n".join([head, *(f"ERROR {e}" for e in self.errors), *(f"warning {w}" for w in self.warnings)])
+        told = {"ERROR": self.errors, "warning": self.warnings, "note": self.notes}
+        return "\n".join([head, *(f"{kind} {line}" for kind, lines in told.items() for line in lines)])
 
 
 def rules(params: Params) -> dict[str, list[Rule]]:
@@ -89,9 +93,11 @@ def rules(params: Params) -> dict[str, list[Rule]]:
             Rule("faces are a share of steps", *between("face_rate", 0, 1)),
             Rule("voice is a share of steps", *between("voice_rate", 0, 1)),
             Rule("a file is known by its sha256", "ExpectColumnValuesToMatchRegex", sha256),
+            Rule("a file is what was fetched, by its sha256", *among("fetched", [""])),
             Rule("one file is not two speakers or two emotions", *between("owners", 1, 1)),
-            Rule("a speaker's file comes once (times)", *between("copies", 1, 1), "warning"),
-            Rule("a split is train, val or test, if it is given", *among("split", SPLITS)),
+            Rule("one image of an unknown person has one emotion (emotions)", *between("labels", 1, 1), "warning"),
+            Rule("a file comes once (times)", *between("copies", 1, 1), "warning"),
+            Rule("a split is train, val, test or unused, if it is given", *among("split", (*SPLITS, "unused"))),
         ],
         "samples": [  # T is the number of steps that the manifest tells
             Rule("a sample can be read", *among("problem", [""])),
@@ -105,6 +111,7 @@ def rules(params: Params) -> dict[str, list[Rule]]:
             Rule("the manifest's voice_rate is the sample's (difference)", *between("voice_off", 0, 0.001)),
         ],
         "speakers": [Rule("a speaker is on one side of the split", *among("sides", SPLITS))],
+        "files": [Rule("a file is on one side of the split", *among("sides", SPLITS))],
         "corpora": [
             Rule("a corpus is no larger than its owner's (too many)", *between("surplus", 0, 0)),
             Rule("a corpus is complete", *among("missing", [""]), "warning"),
@@ -120,7 +127,14 @@ def rules(params: Params) -> dict[str, list[Rule]]:
     }
 
 
-def validate(params: Params, processed: Path, manifest: Path, report: Path, docs: Path | None = None) -> Report:
+def validate(
+    params: Params,
+    processed: Path,
+    manifest: Path,
+    report: Path,
+    docs: Path | None = None,
+    raw: Path | None = None,
+) -> Report:
     """Check the prepared corpora, assign splits and write the one manifest of all.
 
     Args:
@@ -129,6 +143,7 @@ def validate(params: Params, processed: Path, manifest: Path, report: Path, docs
         manifest: written, with splits, unless an error was found.
         report: JSON, written in any case; the same data gives the same bytes.
         docs: folder for Great Expectations' HTML pages, replaced; None for none.
+        raw: `data/raw`; where it has `CORPUS/checksums.json`, the clips' files must be those that were fetched.
 
     Raises:
         ValidationError: a corpus is not prepared.
@@ -144,21 +159,28 @@ def validate(params: Params, processed: Path, manifest: Path, report: Path, docs
     manifest.unlink(missing_ok=True)  # that of another time must not outlive an error
     found, checks = Report(), _Checks(rules(params))
     # Read as a bare table first: a manifest with a wrong value would not become clips at all.
-    checks.run("clips", _clips_table(pd.concat(frames, ignore_index=True)), found)
+    recorded = {name: _recorded(raw / name if raw else None) for name in params.corpora}
+    checks.run("clips", _clips_table(pd.concat(frames, ignore_index=True), recorded), found)
     if found.success:
-        clips = [c for name in params.corpora for c in read_manifest(processed / name / MANIFEST)]
-        clips = assign_splits(clips, params.split)
+        listed = [c for name in params.corpora for c in read_manifest(processed / name / MANIFEST)]
+        clips = assign_splits(listed, params.split)
         samples = pd.DataFrame([_sample_row(c, processed, params) for c in _progress(clips)])
         checks.run("samples", samples, found)
-        checks.run("speakers", _speakers_table(clips), found)
-        found.corpora = {name: _corpus_row(name, clips, samples, processed) for name in params.corpora}
+        checks.run("speakers", _sides_table(sides(clips, lambda c: c.person)), found)
+        first = {c.sha256: f"{c.corpus}/{c.clip_id}" for c in reversed(clips)}
+        checks.run("files", _sides_table(sides(clips, lambda c: first[c.sha256])), found)
+        for name in params.corpora:
+            official, own = ([c for c in of if c.corpus == name] for of in (listed, clips))
+            found.corpora[name] = _corpus_row(name, official, own, samples[samples["corpus"] == name], processed)
+            left = found.corpora[name]["unused"].items()
+            found.notes += [f"{name}: {count:,} clips are not used: {why}" for why, count in left]
         table = pd.DataFrame([{"id": name} | row for name, row in found.corpora.items()])
-        checks.run("corpora", table.drop(columns=["classes", "splits"]), found)
+        checks.run("corpora", table.drop(columns=["classes", "splits", "unused"]), found)
         checks.run("emotions", _emotions_table(clips), found)
     if docs is not None:
         checks.write_docs(docs)
     content = {"success": found.success, "expectations": found.expectations, "errors": found.errors}
-    content |= {"warnings": found.warnings, "corpora": found.corpora}
+    content |= {"warnings": found.warnings, "notes": found.notes, "corpora": found.corpora}
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(content, indent=2) + "\n")
     if found.success:
@@ -232,14 +254,34 @@ def _progress(clips: list[Clip]) -> Iterable[Clip]:
     return tqdm(clips, desc="validate", unit="clip")
 
 
-def _clips_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The manifest's plain columns, and for each file how often it comes and for how many (speaker, emotion)."""
+def _recorded(raw: Path | None) -> dict[str, str]:
+    """The sha256 of each file of a corpus when it was fetched, as far as that was recorded."""
+    path = raw / CHECKSUMS if raw else None
+    if path is None or not path.is_file():
+        return {}
+    return {name: entry["sha256"] for name, entry in json.loads(path.read_text()).items()}
+
+
+def _clips_table(table: pd.DataFrame, recorded: dict[str, dict[str, str]]) -> pd.DataFrame:
+    """The manifest's plain columns, and of each clip's file: whether it is the one that was fetched, how many (speaker,
+    emotion) it is of, how many emotions where no speaker is known, and how often it comes. Of clips that are not used
+    only the first is asked.
+    """
     table["id"] = table["corpus"] + "/" + table["clip_id"]
-    table["owner"] = table["corpus"] + "/" + table["speaker"] + "/" + table["label"]
-    table["owners"] = table.groupby("sha256")["owner"].transform("nunique")
-    table["copies"] = table.groupby("sha256")["id"].transform("size").where(table["owners"] == 1, 1)
-    columns = ["id", "label", "split", "duration_s", "steps", "face_rate", "voice_rate", "sha256", "owners", "copies"]
-    return table[columns]
+    used, known = table["split"] != "unused", table["speaker"] != table["clip_id"]
+    table["owner"] = table["corpus"] + "/" + table["speaker"].where(known, "") + "/" + table["label"]
+    files = table[used].groupby("sha256")
+    owners = files["owner"].transform("nunique").reindex(table.index, fill_value=1)
+    table["owners"], table["labels"] = owners.where(known, 1), owners.where(~known, 1)
+    table["copies"] = files["id"].transform("size").reindex(table.index, fill_value=1).where(owners == 1, 1)
+    whole = table["end_s"].isna() & (table["start_s"] == 0)  # the hash of a part is not that of its file
+    files_now = zip(table["corpus"], table["path"], table["sha256"], whole, strict=True)
+    table["fetched"] = [
+        "another sha256 was recorded" if asked and recorded[corpus].get(path, now) != now else ""
+        for corpus, path, now, asked in files_now
+    ]
+    columns = ["id", "label", "split", "duration_s", "steps", "face_rate", "voice_rate", "sha256", "fetched"]
+    return table[[*columns, "owners", "labels", "copies"]]
 
 
 def _sample_row(clip: Clip, processed: Path, params: Params) -> Row:
@@ -258,26 +300,31 @@ def _sample_row(clip: Clip, processed: Path, params: Params) -> Row:
     if row["present"] != "bool [T, 3]" or sample.voice.ndim != 1:
         return row
     face, scene, voice = sample.present.T
-    picture, step, seconds = face | scene, params.input.step_s, len(sample.voice) / SAMPLE_RATE
+    step, seconds = params.input.step_s, len(sample.voice) / SAMPLE_RATE
     starts = (np.arange(clip.steps) + 1) * step - params.input.voice_window_s
-    return row | {
+    row |= {
         "voice_over_s": seconds - clip.steps * step,
         "voice_lost": int((voice & (starts >= seconds)).sum()),
-        "face_off": abs(clip.face_rate - face.sum() / max(1, picture.sum())),
         "voice_off": abs(clip.voice_rate - voice.mean()),
-        "pictures": int(picture.sum()),
         "with_face": int(face.sum()),
     }
+    if clip.has_scene:
+        pictures = int((face | scene).sum())
+        return row | {"pictures": pictures, "face_off": abs(clip.face_rate - face.sum() / max(1, pictures))}
+    # Without scenes the sample does not say in which steps there was a picture without a face; the manifest does.
+    if face.any() and clip.face_rate > 0:
+        pictures = round(int(face.sum()) / clip.face_rate)
+    else:
+        pictures = 0 if clip.has_voice else clip.steps
+    return row | {"pictures": pictures, "face_off": float(face.any() != (clip.face_rate > 0))}
 
 
-def _speakers_table(clips: list[Clip]) -> pd.DataFrame:
-    """One row per speaker: the sides of the split that he or she is on."""
+def _sides_table(found: dict[str, set[str]]) -> pd.DataFrame:
+    """One row per speaker or file: the sides of the split that it is on."""
     import pandas as pd
 
-    sides: dict[str, set[str]] = {}
-    for clip in clips:
-        sides.setdefault(clip.person, set()).add(str(clip.split))
-    return pd.DataFrame([{"id": person, "sides": " and ".join(sorted(on))} for person, on in sorted(sides.items())])
+    rows = [{"id": name, "sides": " and ".join(sorted(on))} for name, on in sorted(found.items())]
+    return pd.DataFrame(rows, columns=["id", "sides"])
 
 
 def _emotions_table(clips: list[Clip]) -> pd.DataFrame:
@@ -289,28 +336,61 @@ def _emotions_table(clips: list[Clip]) -> pd.DataFrame:
     return pd.DataFrame([row for row in rows if row["train"]], columns=["id", *SPLITS])
 
 
-def _corpus_row(name: str, clips: list[Clip], samples: pd.DataFrame, processed: Path) -> Row:
+def _corpus_row(name: str, official: list[Clip], clips: list[Clip], samples: pd.DataFrame, processed: Path) -> Row:
     """One corpus in numbers. face_rate is the share of steps with a face among those with a picture, None without any;
     `missing` is how much of the owner's whole is here, empty if all is; `surplus` counts what the whole does not have,
-    `bad` the clips that preparing left out.
+    `bad` the clips that preparing left out, `unused` those that are on no side, by reason.
+
+    Args:
+        official: its clips with the owner's split.
+        clips: the same with the split that is used.
+        samples: the rows of its samples.
     """
-    own, of = [c for c in clips if c.corpus == name], samples[samples["corpus"] == name]
-    corpus, speakers = corpora.get(name), {c.speaker for c in own}
-    labels, sides = Counter(c.label for c in own), Counter(c.split for c in own)
-    have = {"clips": len(own), "speakers": len(speakers), "pictures": int((of["pictures"] > 0).sum())}
-    over = {key: have[key] - whole for key, whole in corpus.expected.items()}
+    corpus, used = corpora.get(name), [c for c in clips if c.split != "unused"]
+    labels, on = Counter(c.label for c in used), Counter(c.split for c in clips)
+    have = {
+        "clips": len(clips),
+        "speakers": len({c.speaker for c in clips if c.knows_speaker}),
+        "pictures": int((samples["pictures"] > 0).sum()),
+        "emotions": len({c.label for c in clips}),
+    }
+    over = {key: have[key] - whole for key, whole in corpus.expected.items() if key in have}
+    splits = _of_splits(corpus.expected, official)
+    over |= {split: count - corpus.expected[split] for split, count in splits.items()}
+    missing = corpora.completeness(corpus, clips, have["pictures"])
+    missing += "".join(f"; {n:,} of {corpus.expected[s]:,} {s}" for s, n in splits.items() if over[s] < 0)
+    if over.get("emotions", 0) < 0:
+        missing += f"; {have['emotions']} of {corpus.expected['emotions']} emotions"
     prepared = processed / name / "report.json"
-    pictures, steps = int(of["pictures"].sum()), sum(c.steps for c in own)
+    pictures, steps = int(samples["pictures"].sum()), sum(c.steps for c in clips)
+    tested = {c.speaker for c in used if c.split == "test"}
+    judged = tested and all(c.knows_speaker for c in used)
     return {
         **have,
-        "hours": round(sum(c.duration_s for c in own) / 3600, 4),
-        "face_rate": round(int(of["with_face"].sum()) / pictures, 4) if pictures else None,
-        "voice_rate": round(sum(c.voice_rate * c.steps for c in own) / steps, 4),
+        "hours": round(sum(c.duration_s for c in clips) / 3600, 4),
+        "face_rate": round(int(samples["with_face"].sum()) / pictures, 4) if pictures else None,
+        "voice_rate": round(sum(c.voice_rate * c.steps for c in clips) / steps, 4),
         "classes": {e: labels[e] for e in EMOTIONS},
-        "class_ratio": round(max(labels.values()) / min(labels.values()), 4),
-        "splits": {s: sides[s] for s in SPLITS},
-        "test_speakers": len({c.speaker for c in own if c.split == "test"}),
-        "missing": corpora.completeness(corpus, own, have["pictures"]) if any(n < 0 for n in over.values()) else "",
+        "class_ratio": round(max(labels.values()) / min(labels.values()), 4) if labels else None,
+        "splits": {s: on[s] for s in (*SPLITS, "unused") if on[s] or s != "unused"},
+        "unused": dict(
+            sorted(Counter(c.unused_because or "no reason given" for c in clips if c.split == "unused").items())
+        ),
+        "test_speakers": len(tested) if judged else None,
+        "missing": missing if any(n < 0 for n in over.values()) else "",
         "surplus": max(0, 0, *over.values()),
         "bad": len(json.loads(prepared.read_text())["bad"]) if prepared.is_file() else 0,
     }
+
+
+def _of_splits(expected: Mapping[str, int], official: list[Clip]) -> dict[str, int]:
+    """How much is here of the owner's parts, as far as their sizes are known. A clip that its reader does not let be used
+    no longer says which part it was of: such clips fill up what lacks.
+    """
+    on = Counter(c.split for c in official)
+    spare, have = on["unused"], {}
+    for split in SPLITS:
+        if split in expected:
+            filled = min(spare, max(0, expected[split] - on[split]))
+            have[split], spare = on[split] + filled, spare - filled
+    return have

@@ -15,13 +15,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.download", description=__doc__)
     parser.add_argument("name", help="corpus, one of download.corpora in params.yaml")
     name = parser.parse_args().name
-    mirror = os.environ.get("MMER_MIRROR")
-    allowed = load_params().download.corpora
-    if name not in allowed:
+    params = load_params()
+    if name not in params.download.corpora:
         raise ConfigError(
-            f"{name!r} is not in download.corpora of params.yaml ({', '.join(allowed) or 'empty'}): add it there"
+            f"{name!r} is not in download.corpora of params.yaml ({', '.join(params.download.corpora) or 'empty'}): "
+            "add it there"
         )
-    fetch(corpora.get(name), Path("data/raw") / name, Path(mirror) / name if mirror else None)
+    fetch(
+        corpora.get(name),
+        Path("data/raw") / name,
+        mirror=os.environ.get("MMER_MIRROR"),
+        licences=params.licences,
+        parallel=params.download.parallel,
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from mmer.clips import read_manifest, speakers_on_two_sides
 from mmer.config import load_params
 from mmer.evaluation import evaluate, subsets, summary, write_report
 from mmer.labels import ModalityName
-from mmer.training import TrainingError, load_network, predict
+from mmer.training import TrainingError, load_network, predict, read_origin
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -30,7 +30,14 @@ def main() -> None:
         name: predict(network, test, PROCESSED, modalities=cast(list[ModalityName], name.split("+")))
         for name in tqdm(subsets(network.modalities), desc="evaluate", unit="subset")
     }
-    report = evaluate(probabilities, test, resamples=params.evaluate.bootstrap, seed=params.seed)
+    report = evaluate(
+        probabilities,
+        test,
+        resamples=params.evaluate.bootstrap,
+        seed=params.seed,
+        pairing=read_origin(WEIGHTS).pairing,
+        cross_corpus=params.split.test_corpora,
+    )
     write_report(report, probabilities, test, OUT)
 
     found = tracking.find("weights_sha256", tracking.sha256(WEIGHTS))
@@ -38,7 +45,8 @@ def main() -> None:
         run.metrics({"test": summary(report)})
         run.figure(OUT, "evaluate")
     print(report["protocol"])
-    print(f"UAR {report['uar']} (95% {report['uar_low']} to {report['uar_high']})")
+    for name, key in (("UAR", "uar"), ("accuracy", "war")):
+        print(f"{name} {report[key]} (95% {report[f'{key}_low']} to {report[f'{key}_high']})")
 
 
 if __name__ == "__main__":

@@ -52,9 +52,7 @@ def main() -> None:
     run = tracking.find("weights_sha256", tracking.sha256(WEIGHTS))
     if run is not None:
         score = json.loads(METRICS.read_text())
-        version = tracking.register(
-            GRAPH, DETECTOR, run, description=f"UAR {score['uar']} on {score['n_clips']} clips of unseen speakers"
-        )
+        version = tracking.register(GRAPH, DETECTOR, run, description=f"UAR {score['uar']} on {score['tested']}")
         print(f"registered as version {version}, alias champion")
     print(f"{GRAPH}: {size / 1e6:.2f} MB, {parameters:,} parameters")
 

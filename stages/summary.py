@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmer.clips import read_manifest
+from mmer.evaluation import judged, n_speakers
 
 MANIFEST = Path("data/clips.parquet")
 DETAILS, PACKAGE = Path("reports/evaluate/details.json"), Path("reports/package.json")
@@ -20,11 +21,21 @@ def main() -> None:
         _table("Data", ["clips", "speakers", "hours"], _data())
     if DETAILS.exists():
         details = json.loads(DETAILS.read_text())
+        header = ["n", "UAR", "95% interval", "accuracy", "95% interval"]
         rows = [[name.replace("+", " + "), *_scores(s)] for name, s in details["subsets"].items()]
-        _table("Speakers never seen", ["UAR", "95% interval", "accuracy"], rows)
+        _table("People never seen", header, rows)
+        if len(details["by_corpus"]) > 1:
+            _table("All of it, by corpus", header, [[name, *_scores(s)] for name, s in details["by_corpus"].items()])
+        if details["votes"]:
+            rows = [
+                [f"{given}: {who}, against {truth}", *_scores(s)]
+                for given, who, truth, s in judged(details)
+                if "uar" in s
+            ]
+            _table("People and model, given the same", header, rows)
         print(textwrap.fill(details["protocol"], 100, initial_indent="  ", subsequent_indent="  "))
-        if details["drawings"]:
-            print(f"  {details['note'][0].upper()}{details['note'][1:]}.")
+        if note := details.get("note"):
+            print(f"  {note[0].upper()}{note[1:]}.")
         print()
     if PACKAGE.exists():
         package = json.loads(PACKAGE.read_text())
@@ -44,20 +55,24 @@ def main() -> None:
 
 
 def _data() -> list[list[str]]:
-    """A row per split, and one for all."""
+    """A row per split, and one for all; where a corpus does not tell its speakers apart, they are not counted."""
     clips = read_manifest(MANIFEST)
     rows = []
-    for name in ("train", "val", "test", "all"):
+    for name in ("train", "val", "test", "unused", "all"):
         own = [c for c in clips if name in (c.split, "all")]
         hours = sum(c.duration_s for c in own) / 3600
-        rows.append([name, f"{len(own):,}", f"{len({c.person for c in own}):,}", f"{hours:.2f}"])
+        if own or name != "unused":
+            rows.append([name, f"{len(own):,}", f"{n_speakers(own):,}", f"{hours:.2f}"])
     return rows
 
 
 def _scores(scores: dict[str, Any]) -> list[str]:
-    known = scores["uar_low"] is not None
-    interval = f"{scores['uar_low']:.3f} to {scores['uar_high']:.3f}" if known else "one speaker"
-    return [f"{scores['uar']:.3f}", interval, f"{scores['war']:.3f}"]
+    cells = [f"{scores['n']:,}"]
+    for key in ("uar", "war"):
+        low, high = scores[f"{key}_low"], scores[f"{key}_high"]
+        cells += ["–" if scores[key] is None else f"{scores[key]:.3f}"]
+        cells += ["none" if low is None else f"{low:.3f} to {high:.3f}"]
+    return cells
 
 
 def _table(title: str, header: list[str], rows: list[list[str]]) -> None:

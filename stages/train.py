@@ -17,9 +17,11 @@ WEIGHTS, HISTORY = Path("models/network.safetensors"), Path("reports/train/histo
 
 def main() -> None:
     """Train, going on from a checkpoint of the same inputs if a run was cut; write the weights and the history."""
-    argparse.ArgumentParser(prog="python -m stages.train", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
+    parser.add_argument("--as-written", action="store_true", help="without a search: with params.yaml's train as it is")
+    searched = not parser.parse_args().as_written
     params, clips = load_params(), read_manifest(MANIFEST)
-    train = params.train.model_copy(update=json.loads(BEST.read_text())["train"])
+    train = params.train.model_copy(update=json.loads(BEST.read_text())["train"] if searched else {})
     key = data_key(params, MANIFEST, clips, PROCESSED)
     checkpoint = checkpoint_of(key, train, params.seed)
 

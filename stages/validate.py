@@ -8,14 +8,14 @@ from mmer.config import load_params
 from mmer.validation import validate
 from stages import run_stage
 
-PROCESSED, MANIFEST = Path("data/processed"), Path("data/clips.parquet")
+RAW, PROCESSED, MANIFEST = Path("data/raw"), Path("data/processed"), Path("data/clips.parquet")
 REPORT, DOCS = Path("reports/validation.json"), Path("reports/data_docs")
 
 
 def main() -> None:
     """Print what was found; fail on an error, go on with warnings."""
     argparse.ArgumentParser(prog="python -m stages.validate", description=__doc__).parse_args()
-    report = validate(load_params(), PROCESSED, MANIFEST, REPORT, DOCS)
+    report = validate(load_params(), PROCESSED, MANIFEST, REPORT, DOCS, RAW)
     print(f"{report}\nThe report is {REPORT}; as pages, {DOCS}/index.html")
     if not report.success:
         sys.exit(1)

@@ -7,22 +7,22 @@ levels; elsewhere the level is XX. In copies older than October 2022 one name is
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from mmer.clips import Clip
-from mmer.corpora import Corpus, Source, speaker_folds
+from mmer.corpora import Corpus, Sex, Source, read_rows, speaker_folds
 from mmer.labels import CREMA_D as EMOTION_CODES
 from mmer.labels import CREMA_D_VOTES, EMOTIONS
 
 NAME = re.compile(r"((\d{4})_[A-Z]{3}_(NEU|HAP|SAD|ANG|FEA|DIS)_)(XX?|LO|MD|HI)")
 INTENSITIES: dict[str, Literal["low", "normal", "high", "unknown"]] = {"LO": "low", "MD": "normal", "HI": "high"}
+SEXES: dict[str, Sex] = {"Female": "female", "Male": "male"}
 FOLDERS = {"VideoFlash": (".flv",), "AudioWAV": (".wav", ".flac"), "AudioMP3": (".mp3",)}
 """Where a clip may lie, best first. A mirror may hold FLAC where the owner publishes wav."""
 
+HEARD, SEEN, BOTH = "1", "2", "3"
 VOTES = "processedResults/tabulatedVotes.csv"
 PEOPLE = "VideoDemographics.csv"
 CHECKSUMS = "video_checksums.csv"
@@ -34,7 +34,9 @@ MEDIA_URL = f"https://media.githubusercontent.com/media/{REPOSITORY}/master/"
 def list_clips(raw: Path) -> list[Clip]:
     """One clip per recording: its video if that is there, else its sound.
 
-    Votes and sexes come from the owner's tables; without these, votes are None and the sex is unknown.
+    Votes (of those who saw and heard it, only saw it, only heard it) and sexes come from the owner's tables; without
+    these, votes are None and the sex is unknown. The table of people also tells age, race and ethnicity: nothing here
+    uses them, so they are not read.
     """
     files: dict[str, str] = {}
     for folder, endings in FOLDERS.items():
@@ -43,19 +45,20 @@ def list_clips(raw: Path) -> list[Clip]:
                 level = "XX" if found[4] == "X" else found[4]
                 files.setdefault(found[1] + level, path.relative_to(raw).as_posix())
     votes, folds = _votes(raw / VOTES), speaker_folds("crema_d")
-    sexes = {row["ActorID"]: row["Sex"].lower() for row in _rows(raw / PEOPLE)}
+    sexes = {row["ActorID"]: SEXES.get(row["Sex"], "unknown") for row in read_rows(raw / PEOPLE)}
     clips = []
     for name, path_in in sorted(files.items()):
         actor, _, emotion, level = name.split("_")
-        sex = sexes.get(actor)
         clips.append(
             Clip(
                 clip_id=name,
                 corpus="crema_d",
                 speaker=actor,
-                sex="male" if sex == "male" else "female" if sex == "female" else "unknown",
+                sex=sexes.get(actor, "unknown"),
                 label=EMOTION_CODES[emotion],
-                votes=votes.get(name),
+                votes=votes[BOTH].get(name),
+                votes_face=votes[SEEN].get(name),
+                votes_voice=votes[HEARD].get(name),
                 intensity=INTENSITIES.get(level, "unknown"),
                 fold=folds.get(actor),
                 path=path_in,
@@ -67,24 +70,16 @@ def list_clips(raw: Path) -> list[Clip]:
     return clips
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    """Rows of a table of the owner; none where it is missing."""
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from csv.DictReader(file)
-
-
-def _votes(path: Path) -> dict[str, tuple[float, ...]]:
-    """Per clip, the distribution over `EMOTIONS` of those who saw and heard it.
+def _votes(path: Path) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Per kind of judges (the first digit of a row's number) and clip, the distribution of the votes over `EMOTIONS`.
 
     Each clip has three rows: numbered from 100,001 heard only, from 200,001 seen only, from 300,001 seen and heard.
     """
-    found = {}
-    for row in _rows(path):
-        if row[""].startswith("3"):
-            counts = {emotion: int(row[code]) for code, emotion in CREMA_D_VOTES.items()}
-            if total := sum(counts.values()):
-                found[row["fileName"]] = tuple(counts.get(emotion, 0) / total for emotion in EMOTIONS)
+    found: dict[str, dict[str, tuple[float, ...]]] = {kind: {} for kind in (HEARD, SEEN, BOTH)}
+    for row in read_rows(path):
+        counts = {emotion: int(row[code]) for code, emotion in CREMA_D_VOTES.items()}
+        if (total := sum(counts.values())) and row[""][:1] in found:
+            found[row[""][:1]][row["fileName"]] = tuple(counts.get(emotion, 0) / total for emotion in EMOTIONS)
     return found
 
 
@@ -92,10 +87,10 @@ def sources(folder: Path | None) -> list[Source]:
     """The tables; and the videos once a list of them is in `folder`: of checksums if there is one, else of votes."""
     found = [Source(path, TABLE_URL + path) for path in (VOTES, PEOPLE)]
     if folder is not None and (folder / CHECKSUMS).is_file():
-        videos = {row["file"]: (row["sha256"], int(row["bytes"])) for row in _rows(folder / CHECKSUMS)}
+        videos = {row["file"]: (row["sha256"], int(row["bytes"])) for row in read_rows(folder / CHECKSUMS)}
         found += [Source(path, MEDIA_URL + path, sha256=sha256, size=size) for path, (sha256, size) in videos.items()]
     elif folder is not None:
-        videos_voted_on = sorted({f"VideoFlash/{row['fileName']}.flv" for row in _rows(folder / VOTES)})
+        videos_voted_on = sorted({f"VideoFlash/{row['fileName']}.flv" for row in read_rows(folder / VOTES)})
         found += [Source(path, MEDIA_URL + path) for path in videos_voted_on]
     return found
 
@@ -111,4 +106,6 @@ CORPUS = Corpus(
     list_clips=list_clips,
     sources=sources,
     expected={"clips": 7442, "speakers": 91, "pictures": 7442},
+    # The ODbL allows every use, also commercial: nothing need be accepted. What it asks for begins with publishing.
+    conditions="if you publish: name the database and its licence; a changed copy of the database stays under the ODbL",
 )

@@ -1,245 +1,442 @@
-"""Fetching a corpus: from a mirror's folder, or from its owner by verified, resumable downloads.
+"""Fetching a corpus: from its owner, or from a mirror, which is a folder or an address that holds corpora by name.
 
-A file has its final name only once it is whole and verified; what was fetched stays, so a cut download goes on.
+A file has its final name only once it is whole and checked; what was fetched stays, so a cut run goes on. Beside the
+files, `checksums.json` records what each was when it first came, and `mirror.json` how much of the whole is here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import stat
-import time
-import zipfile
-import zlib
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+from mmer.archives import ArchiveError, UnpackLimits, plain_path, unpack
 from mmer.corpora import Corpus, Source, completeness
+from mmer.download import CancelledError, Downloader, Limits, MissingError, Part, WrongBytesError, check
 from mmer.errors import MmerError
 
-if TYPE_CHECKING:
-    import requests
-
-CHUNK = 1 << 16
-"""Bytes; what a cut connection loses at most."""
-ATTEMPTS = 5
-TIMEOUT_S = (10, 60)
-"""To connect, and between two pieces of data."""
-WAIT_S = 1.0
-"""Before the second attempt; doubled before each further one."""
-MAX_MEMBERS = 100_000
-MAX_UNPACKED = 64 << 30
-"""Limits of one archive: members, and bytes that they may unpack to."""
+CHECKSUMS = "checksums.json"
+SUMMARY = "mirror.json"
+NAMED = 10
+"""Files that a message names; it counts the others."""
 
 
 class FetchError(MmerError):
     """A corpus could not be fetched; the message says which file, why, and what to do."""
 
 
-def fetch(corpus: Corpus, raw: Path, mirror: Path | None = None) -> None:
-    """Bring a corpus into its raw folder, and write beside it (`mirror.json`) how much of the whole is there.
+def require_licence(corpus: Corpus, licences: Sequence[str]) -> None:
+    """Print what a corpus is and under which conditions, and stop where these were not accepted.
+
+    Args:
+        corpus: what is about to be fetched or read.
+        licences: what params.yaml accepts.
+
+    Raises:
+        FetchError: its licence must be accepted and is not; the message is the line to add.
+    """
+    print(f"{corpus.title}: {corpus.licence}")
+    for line in (corpus.conditions, corpus.citation, corpus.homepage):
+        if line:
+            print(f"  {line}")
+    if corpus.accept is not None and corpus.accept not in licences:
+        raise FetchError(
+            f"{corpus.name}: its licence, {corpus.licence}, has conditions that you must accept first"
+            f"{': ' + corpus.conditions if corpus.conditions else ''}\nRead it ({corpus.homepage}); if you may use the "
+            f"corpus and will keep to it, put this line into params.yaml:\n\n"
+            f"licences: [{', '.join((*licences, corpus.accept))}]\n"
+        )
+
+
+def fetch(
+    corpus: Corpus,
+    raw: Path,
+    mirror: str | Path | None = None,
+    licences: Sequence[str] = (),
+    parallel: int = 4,
+    limits: Limits | None = None,
+    unpack_limits: UnpackLimits | None = None,
+) -> None:
+    """Bring a corpus into its raw folder, and write there how much of the whole is here.
 
     Args:
         corpus: what to fetch.
         raw: the folder to fill, in the owner's layout.
-        mirror: this corpus's folder in a mirror, in the owner's layout and perhaps incomplete: what is there is
-            copied. None, or no such folder: the owner's own servers.
+        mirror: a folder, or the beginning of an address, below which corpora lie under their names in their owners'
+            layouts, perhaps incomplete: what is there is taken. None, or a mirror without this corpus: the owner.
+        licences: those accepted (`licences` in params.yaml).
+        parallel: files at once.
+        limits: patience and bounds of downloads.
+        unpack_limits: bounds of archives.
 
     Raises:
-        FetchError: a file cannot be had, has the wrong bytes or is no safe archive; or no clip was found.
+        FetchError: its licence is not accepted, files cannot be had or are not what they should be (all others were
+            fetched), or no clip was found.
     """
     if corpus.sources is None:
         raise FetchError(f"{corpus.name} is not fetched from anywhere; put its files into {raw}")
-    print(f"{corpus.title}: {corpus.licence}\n  {corpus.citation}\n  {corpus.homepage}")
+    require_licence(corpus, licences)
     raw.mkdir(parents=True, exist_ok=True)
-    if mirror is not None and mirror.is_dir():
-        _copy(corpus, mirror, raw)
-    else:
-        mirror = None
-        _download_all(corpus, raw)
+    fetching = _Fetching(corpus, raw, parallel, limits or Limits(), unpack_limits or UnpackLimits())
+    root = os.fspath(mirror) if mirror else ""
+    try:
+        if root.startswith(("http://", "https://")):
+            base = f"{root.rstrip('/')}/{corpus.name}"
+            mirrored = fetching.download(base)
+            told = base
+        elif root:
+            if not Path(root).is_dir():
+                raise FetchError(f"the mirror {root} (MMER_MIRROR) is no folder; name one that exists, or none")
+            mirrored = (Path(root) / corpus.name).is_dir()
+            told = os.fspath(Path(root) / corpus.name)
+            if mirrored:
+                fetching.copy(Path(told))
+        else:
+            mirrored = False
+        if not mirrored:
+            if root:
+                print(f"{corpus.name}: the mirror has nothing of it ({told}); it is fetched from its owner instead")
+            fetching.download(None)
+    finally:
+        fetching.record.save()
+    _summarise(corpus, raw, fetching, "mirror" if mirrored else "owner")
+
+
+def _summarise(corpus: Corpus, raw: Path, fetching: _Fetching, origin: str) -> None:
+    """Write and print how much of the whole is here, and how much of that could be verified."""
     clips = corpus.list_clips(raw)
     pictures = sum(c.has_face for c in clips)
     told = completeness(corpus, clips, pictures)
-    have = {"clips": len(clips), "speakers": len({c.speaker for c in clips}), "pictures": pictures}
-    summary = {"corpus": corpus.name, "from": "mirror" if mirror else "owner", "have": have}
-    summary |= {"expected": dict(corpus.expected), "summary": told}
-    (raw / "mirror.json").write_text(json.dumps(summary, indent=2) + "\n")
+    entries = fetching.record.entries.values()
+    verified = sum(e["verified"] for e in entries)
+    summary = {
+        "corpus": corpus.name,
+        "from": origin,
+        "have": {"clips": len(clips), "speakers": len({c.speaker for c in clips}), "pictures": pictures},
+        "expected": dict(corpus.expected),
+        "summary": told,
+        "files": {"verified": verified, "unverified": len(entries) - verified, "missing": len(fetching.missing)},
+        "missing": sorted(fetching.missing)[:NAMED],
+    }
+    (raw / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
     print(f"{corpus.name}: {told}")
+    if fetching.missing:
+        print(f"  not in the mirror: {_named(sorted(fetching.missing))}")
+    print(
+        f"  {verified:,} files are what their owner states; {len(entries) - verified:,} are unverified (their owner "
+        f"states no checksum): {raw / CHECKSUMS} records what they were when they first came"
+    )
     if not clips:
-        raise FetchError(
-            f"{corpus.name}: no clip was found in {mirror or raw}; does it lie there as its owner publishes it?"
-        )
+        raise FetchError(f"{corpus.name}: no clip was found in {raw}; does it lie there as its owner publishes it?")
 
 
-def _copy(corpus: Corpus, mirror: Path, raw: Path) -> None:
-    """Copy a mirror's files. Copies, not links: DVC changes permissions, and the mirror is not ours."""
-    from tqdm import tqdm
+class _Record:
+    """`checksums.json`: what each file was when it first came. It holds no times: DVC hashes it with the files."""
 
-    sources = {s.path: s for s in corpus.sources(mirror)} if corpus.sources else {}
-    files = sorted(p for p in mirror.rglob("*") if p.is_file())
-    for path in tqdm(files, desc=f"copy {corpus.name}", unit="file"):
-        name = path.relative_to(mirror).as_posix()
-        source, target = sources.get(name, Source(name)), raw / name
-        if source.archive:
-            _verify(path, source)
-            unpack(path, target.parent)
-            continue
-        here, there = target.stat() if target.is_file() else None, path.stat()
-        if here is None or (here.st_size, here.st_mtime_ns) != (there.st_size, there.st_mtime_ns):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, _part(target))  # the bytes, not the permissions: a mirror is often read-only
-            os.utime(_part(target), ns=(there.st_atime_ns, there.st_mtime_ns))
-            _accept(target, source)
-
-
-def _download_all(corpus: Corpus, raw: Path) -> None:
-    """Download the owner's files: first those known at once, then those that these name."""
-    import requests
-    from tqdm import tqdm
-
-    if corpus.sources is None:
-        return
-    seen: set[str] = set()
-    with requests.Session() as session:
-        while new := [s for s in corpus.sources(raw) if s.path not in seen]:
-            seen.update(s.path for s in new)
-            with tqdm(desc=f"download {corpus.name}", unit="B", unit_scale=True) as bar:
-                for number, source in enumerate(new, 1):
-                    bar.set_postfix_str(f"file {number:,} of {len(new):,}")
-                    if not _inside(source.path):
-                        raise FetchError(f"{corpus.name}: the list of files names {source.path!r}, outside its folder")
-                    target, done = raw / source.path, raw / f"{source.path}.done"
-                    if done.exists() or (target.exists() and not source.archive):
-                        continue
-                    if not target.exists():
-                        download(source, target, session, bar.update)
-                    if source.archive:
-                        try:
-                            unpack(target, target.parent)
-                        except FetchError:
-                            target.unlink()
-                            raise
-                        done.touch()  # an archive is not kept, so this is what says that it was here
-                        target.unlink()
-
-
-def download(
-    source: Source, target: Path, session: requests.Session, progress: Callable[[int], object] = lambda _: None
-) -> None:
-    """Download one file; it appears under its name whole and verified, or not at all.
-
-    A cut download goes on where it stopped (also in a later run) if the result can be verified.
-
-    Raises:
-        FetchError: the owner refuses, cannot be reached in several attempts, or sends the wrong bytes.
-    """
-    import requests
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(target)
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(WAIT_S * 2 ** (attempt - 1))
+    def __init__(self, raw: Path) -> None:
+        self._path = raw / CHECKSUMS
         try:
-            _receive(source, part, session, progress)
-            break
-        except requests.RequestException as error:
-            answer = error.response.status_code if error.response is not None else None
-            if answer is not None and answer < 500 and answer not in (408, 429):
-                raise FetchError(f"{source.path}: {source.url} answers {answer}; see the owner's page") from None
-            problem = f"answers {answer}" if answer else f"cannot be reached ({type(error).__name__})"
-    else:
-        raise FetchError(
-            f"{source.path}: {source.url} {problem}, {ATTEMPTS} times. Run again when the network is back: what came "
-            "is kept. Or set MMER_MIRROR to a folder in which the corpus lies under its name, as its owner publishes it"
+            self.entries: dict[str, dict[str, Any]] = json.loads(self._path.read_text()) if self._path.exists() else {}
+        except ValueError:
+            raise FetchError(f"{self._path} is no JSON; delete it, and all files are looked at anew") from None
+
+    def add(self, source: Source, sha256: str, size: int, **more: object) -> None:
+        verified = source.sha256 is not None or source.md5 is not None
+        self.entries[source.path] = {"sha256": sha256, "size": size, "url": source.url, "verified": verified, **more}
+
+    def sha256(self, source: Source) -> str | None:
+        """What the file was when it first came."""
+        return self.entries[source.path]["sha256"] if source.path in self.entries else None
+
+    def knows(self, source: Source, size: int) -> bool:
+        """Whether a file of that size was looked at, against all that is known of it now."""
+        entry = self.entries.get(source.path)
+        return (
+            entry is not None
+            and entry["size"] == size
+            and source.size in (None, size)
+            and source.sha256 in (None, entry["sha256"])
+            and (entry["verified"] or source.md5 is None)
         )
-    _accept(target, source)
+
+    def save(self) -> None:
+        if self.entries:
+            new = self._path.with_name(f"{CHECKSUMS}.part")
+            new.write_text(json.dumps(self.entries, indent=1, sort_keys=True) + "\n")
+            new.replace(self._path)
 
 
-def _receive(source: Source, part: Path, session: requests.Session, progress: Callable[[int], object]) -> None:
-    """One attempt: add to the part what it lacks."""
-    if source.url is None:
-        raise FetchError(f"{source.path} has no address; get it from the owner's page")
-    verifiable = source.sha256 or source.md5 or source.archive
-    have = part.stat().st_size if verifiable and part.exists() else 0
-    if have and have == source.size:
-        return
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with session.get(source.url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
-        if answer.status_code == 416 and have:  # the part is no beginning of this file: from nothing
-            part.unlink()
-            return _receive(source, part, session, progress)
-        answer.raise_for_status()
-        goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        with part.open("ab" if goes_on else "wb") as file:
-            for piece in answer.iter_content(CHUNK):
-                file.write(piece)
-                progress(len(piece))
+class _Fetching:
+    """One corpus on its way into its raw folder."""
 
+    def __init__(self, corpus: Corpus, raw: Path, parallel: int, limits: Limits, unpack_limits: UnpackLimits) -> None:
+        self.record = _Record(raw)
+        self.missing: set[str] = set()
+        """Files that a mirror lacks."""
+        self._corpus, self._raw, self._parallel, self._limits = corpus, raw, parallel, limits
+        self._unpack_limits = unpack_limits
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip; nothing is written if any member would leave the folder, or all together would be too large.
+    def download(self, base: str | None) -> bool:
+        """Download all files: those known at once, then those that these name.
 
-    Raises:
-        FetchError: no zip, damaged (each member's CRC is checked), or one that a careful owner would not make.
-    """
-    from tqdm import tqdm
+        Args:
+            base: this corpus's address in a mirror; None is the owner.
 
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = [m for m in zipped.infolist() if not m.is_dir()]
-            for member in members:
-                if not _inside(member.filename) or stat.S_ISLNK(member.external_attr >> 16) or member.flag_bits & 1:
-                    raise FetchError(
-                        f"{archive.name}: refused, its member {member.filename!r} is not a plain file below it"
-                    )
-            size = sum(m.file_size for m in members)
-            if len(members) > MAX_MEMBERS or size > min(MAX_UNPACKED, shutil.disk_usage(folder).free):
+        Returns:
+            Whether anything of it is there.
+        """
+        if base:
+            print(f"{self._corpus.name}: from the mirror {base}")
+        failures: dict[str, str] = {}
+        seen: set[str] = set()
+        while new := [s for s in self._sources(self._raw) if s.path not in seen]:
+            if base:
+                new = [replace(s, url=f"{base}/{quote(s.path)}") for s in new]
+            first = not seen
+            seen.update(s.path for s in new)
+            wanted = [s for s in new if not self._done(s, self._raw / s.path)]
+            self._require_room(wanted)
+            with _Display(f"download {self._corpus.name}", wanted) as display:
+                downloader = Downloader(self._limits, display.add)
+                jobs = {s.path: self._job(s, downloader, is_mirror=base is not None) for s in wanted}
+                failures |= self._run(jobs, display, downloader)
+            if first and base and len(self.missing) == len(new):
+                self.missing.clear()
+                return False
+        self._stop_for(failures, len(seen))
+        return True
+
+    def copy(self, mirror: Path) -> None:
+        """Copy a mirror's files. Copies, not links: DVC changes permissions, and the mirror is not ours."""
+        print(f"{self._corpus.name}: from the mirror {mirror}")
+        sources = {s.path: s for s in self._sources(mirror)}
+        names = {p.relative_to(mirror).as_posix(): p for p in sorted(mirror.rglob("*")) if p.is_file()}
+        ours = (CHECKSUMS, SUMMARY)
+        files = {n: p for n, p in names.items() if n not in ours and not n.endswith((".part", ".part.tag"))}
+        # an archive may lie there unpacked: then it does not lack
+        self.missing = {n for n, s in sources.items() if n not in files and not s.archive}
+        wanted = {n: sources.get(n, Source(n)) for n in files}
+        wanted = {n: s for n, s in wanted.items() if not self._done(s, files[n])}
+        sized = [replace(s, size=s.size or files[n].stat().st_size) for n, s in wanted.items()]
+        self._require_room(sized)
+        with _Display(f"copy {self._corpus.name}", sized) as display:
+            caller = Downloader(self._limits)
+            jobs = {n: self._copy_job(s, files[n], display, caller) for n, s in wanted.items()}
+            failures = self._run(jobs, display, caller)
+        self._stop_for(failures, len(files))
+
+    def _sources(self, folder: Path) -> list[Source]:
+        sources = self._corpus.sources(folder) if self._corpus.sources else []
+        for source in sources:
+            if plain_path(source.path) is None:
+                raise FetchError(f"{self._corpus.name}: the list of files names {source.path!r}, outside its folder")
+        return sources
+
+    def _done(self, source: Source, path: Path) -> bool:
+        """Whether a file that lies at `path`, or is to come there, is in the raw folder already, or unpacked there."""
+        entry, target = self.record.entries.get(source.path, {}), self._raw / source.path
+        if source.archive:
+            return "unpacked" in entry and self.record.knows(source, _size(path, entry["size"]))
+        same = target.is_file() and (path == target or _stamp(path) == _stamp(target))
+        return same and self.record.knows(source, _size(target))
+
+    def _job(self, source: Source, downloader: Downloader, *, is_mirror: bool) -> Callable[[], None]:
+        def job() -> None:
+            try:
+                self._obtain(source, downloader)
+            except MissingError:
+                if not is_mirror:
+                    raise
+                self.missing.add(source.path)
+
+        return job
+
+    def _obtain(self, source: Source, downloader: Downloader) -> None:
+        """Bring one file into the raw folder, and unpack it if it is an archive."""
+        target = self._raw / source.path
+        own = target.is_file()
+        if own:  # put there by hand, or by a run that was killed
+            try:
+                sha256 = check(target, source, self.record.sha256(source) if source.url else None)
+            except WrongBytesError as error:
+                if source.url is None:
+                    raise WrongBytesError(f"{error}; replace {target}") from None
+                own = False
+        if not own:
+            if source.url is None:
                 raise FetchError(
-                    f"{archive.name}: refused, {len(members):,} members of {size:,} bytes are too much here"
+                    f"{source.path}: cannot be fetched by a program; get it from {self._corpus.homepage} and put it "
+                    f"into {target.parent}, or into a mirror (MMER_MIRROR) under {self._corpus.name}/"
                 )
-            for member in tqdm(members, desc=f"unpack {archive.name}", unit="file", leave=False):
-                target = folder / member.filename
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with zipped.open(member) as packed, _part(target).open("wb") as file:
-                    shutil.copyfileobj(packed, file, CHUNK)
-                _part(target).replace(target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise FetchError(f"{archive.name}: cannot be unpacked ({error}); run again to fetch it anew") from None
+            sha256 = downloader.download(source, target, self.record.sha256(source))
+        size = target.stat().st_size
+        if not source.archive:
+            self.record.add(source, sha256, size)
+            return
+        try:
+            self._unpack(source, target, sha256, downloader)
+        except ArchiveError as error:
+            if own:
+                raise ArchiveError(f"{error}. Replace or delete {target}, and run again") from None
+            target.unlink()
+            raise ArchiveError(f"{error}. It was not kept: run again to fetch it anew") from None
+        if not own:
+            target.unlink()
+
+    def _unpack(self, source: Source, archive: Path, sha256: str, downloader: Downloader) -> None:
+        entry = self.record.entries.get(source.path, {})
+        if "unpacked" in entry and entry["sha256"] == sha256:
+            return
+        folder = (self._raw / source.path).parent
+        count = unpack(archive, folder, self._unpack_limits, downloader.check_cancelled)
+        self.record.add(source, sha256, archive.stat().st_size, unpacked=count)
+
+    def _copy_job(self, source: Source, path: Path, display: _Display, caller: Downloader) -> Callable[[], None]:
+        def job() -> None:
+            caller.check_cancelled()
+            try:
+                if source.archive:
+                    self._unpack(source, path, check(path, source), caller)
+                else:
+                    self._copy(source, path)
+            except (WrongBytesError, ArchiveError) as error:
+                raise FetchError(f"{error}. The mirror's {path} is damaged: replace it there") from None
+            display.add(path.stat().st_size)
+
+        return job
+
+    def _copy(self, source: Source, path: Path) -> None:
+        part = Part(self._raw / source.path)
+        part.path.parent.mkdir(parents=True, exist_ok=True)
+        part.discard()
+        shutil.copyfile(path, part.path)  # the bytes, not the permissions: a mirror is often read-only
+        stat = path.stat()
+        os.utime(part.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        try:
+            sha256 = check(part.path, source)
+        except WrongBytesError:
+            part.discard()
+            raise
+        part.accept()
+        self.record.add(replace(source, url=None), sha256, stat.st_size)
+
+    def _require_room(self, sources: Sequence[Source]) -> None:
+        """Stop before the first byte where what is to come cannot fit, as far as sizes are known."""
+        coming = [(s.size or 0) - Part(self._raw / s.path).size for s in sources]
+        # what is in an archive is no smaller than the archive, and both are here until it is unpacked
+        packed = sorted((s.size or 0 for s in sources if s.archive), reverse=True)[: self._parallel]
+        need, free = sum(max(c, 0) for c in coming) + sum(packed), shutil.disk_usage(self._raw).free
+        if need > free:
+            raise FetchError(
+                f"{self._corpus.name}: {need / 1e9:,.1f} GB are needed in {self._raw}, {free / 1e9:,.1f} GB are free"
+            )
+
+    def _run(self, jobs: Mapping[str, Callable[[], None]], display: _Display, downloader: Downloader) -> dict[str, str]:
+        """Do all jobs, several at once; one that fails does not stop the others.
+
+        Returns:
+            What went wrong, by file.
+        """
+        failures = {}
+
+        def shown(name: str) -> None:
+            with display.in_hand(name):
+                jobs[name]()
+
+        with ThreadPoolExecutor(self._parallel) as pool:
+            running = {pool.submit(shown, name): name for name in jobs}
+            try:
+                for done in as_completed(running):
+                    try:
+                        done.result()
+                    except MmerError as error:
+                        failures[running[done]] = str(error)
+                    except CancelledError:
+                        raise
+                    except OSError as error:
+                        failures[running[done]] = f"{running[done]}: {error}"
+            except BaseException as error:
+                downloader.cancel()
+                pool.shutdown(wait=False, cancel_futures=True)
+                if isinstance(error, KeyboardInterrupt):
+                    print("\ninterrupted; what came is kept: run again to go on", file=sys.stderr)
+                raise
+        return failures
+
+    def _stop_for(self, failures: Mapping[str, str], of: int) -> None:
+        if failures:
+            lines = [f"  {failures[name]}\n" for name in sorted(failures)[:NAMED]]
+            if len(failures) > NAMED:
+                lines.append(f"  and {len(failures) - NAMED:,} more\n")
+            raise FetchError(
+                f"{self._corpus.name}: {len(failures):,} of {of:,} files could not be had\n{''.join(lines)}"
+                f"What came is kept in {self._raw}: run again to fetch the rest. Or set MMER_MIRROR to a folder or an "
+                "address in which the corpus lies under its name, as its owner publishes it"
+            )
 
 
-def _inside(name: str) -> bool:
-    """Whether a name from elsewhere stays inside the folder that it is joined to."""
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and not set(name) & set("\\:\0")
+class _Display:
+    """One progress bar for all files: bytes in all, files done, what is in hand."""
+
+    def __init__(self, title: str, sources: Sequence[Source]) -> None:
+        from tqdm import tqdm
+
+        sizes = [s.size for s in sources if s.size is not None]
+        total = sum(sizes) if len(sizes) == len(sources) else None
+        self._bar = tqdm(desc=title, total=total, unit="B", unit_scale=True, disable=not sources)
+        self._files, self._done = len(sources), 0
+        self._in_hand: list[str] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> _Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def add(self, count: int) -> None:
+        """Tell of bytes that came; fewer than none, where a file begins anew."""
+        with self._lock:
+            self._bar.update(count)
+
+    @contextmanager
+    def in_hand(self, name: str) -> Iterator[None]:
+        """Tell of a file that is worked on."""
+        self._tell(name, done=False)
+        try:
+            yield
+        finally:
+            self._tell(name, done=True)
+
+    def _tell(self, name: str, *, done: bool) -> None:
+        with self._lock:
+            if done:
+                self._in_hand.remove(name)
+                self._done += 1
+            else:
+                self._in_hand.append(name)
+            told = ", ".join(Path(n).name for n in self._in_hand[:2]) + (", …" if len(self._in_hand) > 2 else "")
+            self._bar.set_postfix_str(f"{self._done:,} of {self._files:,} files {told}", refresh=False)
 
 
-def _part(target: Path) -> Path:
-    return target.with_name(target.name + ".part")
+def _size(path: Path, absent: int = 0) -> int:
+    return path.stat().st_size if path.exists() else absent
 
 
-def _accept(target: Path, source: Source) -> None:
-    """Give a part its final name if its bytes are right; else delete it."""
-    part = _part(target)
-    try:
-        _verify(part, source)
-    except FetchError:
-        part.unlink()
-        raise
-    part.replace(target)
+def _stamp(path: Path) -> tuple[int, int]:
+    """By which a copy is known as the same."""
+    return path.stat().st_size, path.stat().st_mtime_ns
 
 
-def _verify(path: Path, source: Source) -> None:
-    """Compare size and digest with those the owner states, as far as it states them."""
-    size = path.stat().st_size
-    if source.size not in (None, size):
-        raise FetchError(f"{source.path}: {size:,} bytes came, {source.size:,} were expected; it was not kept")
-    for algorithm, expected in (("sha256", source.sha256), ("md5", source.md5)):
-        if expected is not None:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, algorithm).hexdigest()
-            if found != expected:
-                raise FetchError(f"{source.path}: its {algorithm} is {found}, not {expected}; it was not kept")
+def _named(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{len(names):,} files, {', '.join(names[:NAMED])}{rest}"

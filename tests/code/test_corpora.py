@@ -63,7 +63,7 @@ def test_ravdess_leaves_out_songs_and_other_files_and_takes_flac(tmp_path: Path)
     assert (clip.label, clip.sex, clip.intensity) == ("neutral", "male", "normal")
 
 
-def test_crema_d_reads_votes_of_those_who_saw_and_heard(tmp_path: Path) -> None:
+def test_crema_d_reads_the_votes_of_those_who_saw_and_heard_only_saw_and_only_heard(tmp_path: Path) -> None:
     touch(tmp_path, "VideoFlash/1001_IEO_HAP_HI.flv", "AudioWAV/1001_IEO_HAP_HI.wav", "AudioMP3/1002_DFA_ANG_XX.mp3")
     touch(tmp_path, crema_d.VOTES, "VideoFlash/readme.flv")
     (tmp_path / crema_d.VOTES).write_text(VOTES)
@@ -74,9 +74,13 @@ def test_crema_d_reads_votes_of_those_who_saw_and_heard(tmp_path: Path) -> None:
     assert dict(zip(EMOTIONS, seen.votes, strict=True)) == {
         "neutral": 0.3, "happy": 0.6, "sad": 0, "angry": 0.1, "fear": 0, "disgust": 0, "surprise": 0,
     }  # fmt: skip
+    assert seen.votes_face is not None
+    assert seen.votes_face[EMOTIONS.index("disgust")] == 1
+    assert seen.votes_voice is not None
+    assert seen.votes_voice[EMOTIONS.index("angry")] == 1
     assert (seen.sex, seen.intensity, seen.label, seen.has_face) == ("male", "high", "happy", True)
     assert (heard.sex, heard.intensity, heard.label, heard.has_face) == ("female", "unknown", "angry", False)
-    assert heard.votes is None
+    assert heard.votes is heard.votes_face is heard.votes_voice is None
 
 
 def test_crema_d_reads_the_one_name_that_is_cut_short(tmp_path: Path) -> None:
@@ -113,10 +117,18 @@ def test_ravdess_as_published(mirror: Path) -> None:
     assert told == "1,440 of 1,440 clips, 24 of 24 speakers, pictures in 3 of 1,440"
 
 
+def test_the_voices_of_ravdess_have_the_checksum_of_their_record_and_the_videos_none() -> None:
+    voices, *videos = ravdess.sources(None)
+    assert (voices.md5, voices.size) == ("bc696df654c87fed845eb13823edef8a", 208_468_073)
+    assert len(videos) == 24
+    assert {(video.md5, video.size) for video in videos} == {(None, None)}
+
+
 def test_crema_d_as_published(mirror: Path) -> None:
     clips = crema_d.list_clips(mirror / "crema_d")
     assert [c.clip_id for c in clips] == ["1001_DFA_ANG_XX", "1001_DFA_HAP_XX", "1001_DFA_NEU_XX"]
     assert all(c.votes is not None and c.has_face and c.sex == "male" and c.fold == 1 for c in clips)
     assert clips[0].votes is not None
     assert clips[0].votes[EMOTIONS.index("angry")] == pytest.approx(8 / 9)
+    assert all(c.votes_face is not None and c.votes_voice is not None for c in clips)
     assert len(crema_d.sources(mirror / "crema_d")) == 2 + 7442

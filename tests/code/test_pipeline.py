@@ -12,29 +12,33 @@ from typing import Any
 import pytest
 import yaml
 
-from mmer.config import Params
+from mmer.config import load_params
 from tests.conftest import ROOT
 
 STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package"]
+RELEASE = [*(stage for stage in STAGES if stage != "tune"), "publish", "folds"]
 
 
-def test_the_pipeline_has_the_stages_and_names_real_files_and_parameters(params: Params) -> None:
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    assert list(pipeline) == STAGES
-    shown = params.model_dump(by_alias=True)
+@pytest.mark.parametrize(("folder", "stages"), [(ROOT, STAGES), (ROOT / "release", RELEASE)])
+def test_the_pipeline_has_the_stages_and_names_real_files_and_parameters(folder: Path, stages: list[str]) -> None:
+    pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+    assert list(pipeline) == stages
+    shown = load_params(folder / "params.yaml").model_dump(by_alias=True)
+    written = yaml.safe_load((folder / "params.yaml").read_text())
     for name, stage in pipeline.items():
         stage = stage.get("do", stage)
         for path in stage["deps"]:
-            if path.startswith(("mmer", "stages")) and "${" not in path:
-                assert (ROOT / path).exists(), f"{name} depends on {path}"
+            if path.startswith(("mmer", "stages", "../")) and "${" not in path:
+                assert (folder / path).exists(), f"{name} depends on {path}"
         for dotted in stage.get("params", []):
+            assert dotted.split(".")[0] in written, f"DVC watches {dotted} of {name}, which params.yaml does not hold"
             value: Any = shown
             for key in dotted.split("."):
                 assert key in value, f"{name} reads {dotted}, which params.yaml has not"
                 value = value[key]
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "summary"])
+@pytest.mark.parametrize("stage", [*STAGES, "summary", "publish", "folds"])
 def test_every_stage_explains_itself(stage: str) -> None:
     command = [sys.executable, "-m", f"stages.{stage}", "--help"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
