@@ -19,7 +19,8 @@ PAIRED_STEPS = 4
 
 
 def augment(sample: Sample, strength: float, rng: np.random.Generator) -> Sample:
-    """A varied copy: mirrored or not, moved, turned, lit and coloured otherwise, occluded; voice louder or noisier.
+    """A varied copy: mirrored or not, moved, turned, lit and coloured otherwise, occluded; voice faster (and higher),
+    louder or noisier.
 
     Args:
         strength: 0 (nothing) to 1.
@@ -100,9 +101,12 @@ def _cover(x: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np
 
 
 def _sound(x: npt.NDArray[np.int16], strength: float, rng: np.random.Generator) -> npt.NDArray[np.int16]:
-    """int16 [N]: another gain, sometimes with white noise at 15 to 40 dB below the voice."""
+    """int16 [N]: played faster or slower, which also moves the pitch and the formants as another throat would; another
+    gain; sometimes with white noise at 15 to 40 dB below the voice. It starts where it did and is cut or ends early.
+    """
+    speed = 1 + strength * rng.uniform(-0.2, 0.2)
     gain = 10 ** (strength * rng.uniform(-6, 6) / 20)
-    y = x.astype(np.float32) * gain
+    y = np.interp(np.arange(len(x)) * speed, np.arange(len(x)), x, right=0.0).astype(np.float32) * gain
     if len(x) and rng.random() < 0.5 * strength:
         level = np.sqrt(np.mean(np.square(y))) * 10 ** (-rng.uniform(15, 40) / 20)
         y += level * rng.standard_normal(len(y), np.float32)

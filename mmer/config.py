@@ -178,6 +178,8 @@ class Train(Block):
     dropout: float = Field(0.2, ge=0, lt=1)
     modality_dropout: float = Field(0.15, ge=0, lt=1)
     """Chance, per clip and modality, that a modality is hidden (never all that a clip has)."""
+    voice_mask: float = Field(0.2, ge=0, lt=1)
+    """Share of the bands and of the frames of a voice window that may be hidden (SpecAugment)."""
     auxiliary: float = Field(0.3, ge=0)
     """Weight of each branch's own loss."""
     augment: Share = 0.5
@@ -186,13 +188,13 @@ class Train(Block):
     targets: Literal["intended", "votes", "both"] = "intended"
     """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""
     pairing: Literal["none", "label"] = "none"
-    """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of such
-    a training says so."""
+    """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of
+    such a training says so."""
     hold: int = Field(8, ge=1)
     """A still picture is looked at for up to so many steps."""
     face_weights: str | None = None
-    """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it starts
-    from nothing and says so."""
+    """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it
+    starts from nothing and says so."""
 
 
 class Range(Block):

@@ -104,7 +104,7 @@ def fit(
         )
     fabric = Fabric(accelerator="auto", devices=1)
     torch.manual_seed(seed)
-    network = EmotionNet(params.input, params.model, held_modalities(learn), train.dropout)
+    network = EmotionNet(params.input, params.model, held_modalities(learn), train.dropout, train.voice_mask)
     origin = Origin(
         corpora=tuple(sorted({c.corpus for c in learn})),
         pairing=train.pairing,

@@ -11,8 +11,10 @@ may not be learnt from are `unused`, with the reason beside them:
 - an image of the validation part that is also a test image, and a training image that is also in either, is left out:
   it would be seen before it is asked for;
 - of the same training image with the same label, the first is kept: repeats would weigh it more for no reason;
-- a training image that comes with different labels is left out altogether, since at most one of them is right and
-  nothing says which; what people disagree on would be an honest soft label, but here two is all there is.
+- a training image that comes with different labels is left out altogether: at most one of them is right, and nothing
+  says which.
+
+Copies within the validation or the test part stay.
 """
 
 from __future__ import annotations

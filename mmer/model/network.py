@@ -66,10 +66,16 @@ class EmotionNet(nn.Module):
         model: sizes of the parts.
         modalities: those the training data held; the others are off: never computed, always absent.
         dropout: on the joined embeddings and before the head.
+        voice_mask: share of a voice window's bands and frames that training may hide (SpecAugment).
     """
 
     def __init__(
-        self, input: Input, model: Model, modalities: Sequence[ModalityName] = MODALITIES, dropout: float = 0.0
+        self,
+        input: Input,
+        model: Model,
+        modalities: Sequence[ModalityName] = MODALITIES,
+        dropout: float = 0.0,
+        voice_mask: float = 0.0,
     ) -> None:
         super().__init__()
         self.input, self.model, self.modalities = input, model, tuple(m for m in MODALITIES if m in modalities)
@@ -78,7 +84,7 @@ class EmotionNet(nn.Module):
         makers: dict[ModalityName, Callable[[], nn.Module]] = {
             "face": lambda: MobileFaceNet(input.face_size, model.face.width, model.face.embedding),
             "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
-            "voice": lambda: VoiceCNN(model.voice.front, model.voice.channels, model.voice.embedding),
+            "voice": lambda: VoiceCNN(model.voice.front, model.voice.channels, model.voice.embedding, voice_mask),
         }
         self.embeddings = {m: getattr(model, m).embedding for m in self.modalities}
         self.branch = nn.ModuleDict({m: makers[m]() for m in self.modalities})

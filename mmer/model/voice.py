@@ -66,14 +66,16 @@ class VoiceCNN(nn.Module):
 
     Args:
         front: "waveform" (`LearntBank`) or "logmel" (`MelBank`).
+        mask: in training, up to this share of the bands and of the frames of each window is hidden.
     """
 
-    def __init__(self, front: str, channels: int, embedding: int) -> None:
+    def __init__(self, front: str, channels: int, embedding: int, mask: float = 0.0) -> None:
         super().__init__()
         bands = MEL_BANDS if front == "logmel" else 2 * channels
         self.front = MelBank(bands) if front == "logmel" else LearntBank(bands)
         widths = [bands, 2 * channels, 3 * channels, 4 * channels]
-        blocks: list[nn.Module] = [nn.BatchNorm1d(bands)]
+        self.scale, self.mask = nn.BatchNorm1d(bands), mask
+        blocks: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             blocks += [
                 nn.Conv1d(inputs, outputs, 3, 1, 1, bias=False),
@@ -85,6 +87,23 @@ class VoiceCNN(nn.Module):
         self.project = nn.Linear(2 * widths[-1], embedding)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.blocks(torch.log(self.front(x) + 1e-6))
+        y = self.scale(torch.log(self.front(x) + 1e-6))
+        if self.training and self.mask:
+            y = masked(y, self.mask)
+        y = self.blocks(y)
         pooled: Tensor = self.project(torch.cat([y.mean(-1), y.amax(-1)], -1))
         return pooled
+
+
+def masked(x: Tensor, share: float) -> Tensor:
+    """SpecAugment (Park et al. 2019): of each [bands, frames] in [N, bands, frames] a stripe of bands and one of
+    frames, each up to `share` of its side, becomes zero, the mean.
+    """
+    for dim in (1, 2):
+        size = x.shape[dim]
+        width = torch.rand(len(x), 1, device=x.device) * share * size
+        begin = torch.rand(len(x), 1, device=x.device) * (size - width)
+        place = torch.arange(size, device=x.device)
+        hidden = (place >= begin) & (place < begin + width)
+        x = x.masked_fill(hidden.unsqueeze(3 - dim), 0.0)
+    return x

@@ -1,4 +1,4 @@
-"""A corpus arrives whole and checked, from its owner or a mirror, or an error says which file is wrong and what to do."""
+"""A corpus arrives whole and checked, from its owner or a mirror, or an error names the file and what to do."""
 
 from __future__ import annotations
 
@@ -305,8 +305,8 @@ def test_a_file_put_there_that_is_the_wrong_one_is_told(tmp_path: Path) -> None:
     (tmp_path / "archive.zip").write_bytes(zipped({clip(1): VOICE}))
     with pytest.raises(FetchError, match=rf"archive\.zip: its md5 is .*replace {tmp_path}"):
         get(published(Source("archive.zip", md5="0" * 32, archive=True)), tmp_path)
+    (tmp_path / "archive.zip").write_bytes(b"<html>")
     with pytest.raises(FetchError, match=r"damaged.*Replace or delete"):
-        (tmp_path / "archive.zip").write_bytes(b"<html>")
         get(published(Source("archive.zip", archive=True)), tmp_path)
     assert (tmp_path / "archive.zip").exists()
 
