@@ -97,7 +97,7 @@ def unpack(
     shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
     try:
         with _explained(archive):
-            staged = _Staged(archive, staging, limits or UnpackLimits(), tick)
+            staged = Staged(archive, staging, limits or UnpackLimits(), tick)
             with archive.open("rb") as file:
                 head = file.read(6)
             (_unzip if head.startswith((b"PK\3\4", b"PK\5\6")) else _untar)(archive, head, staged)
@@ -109,7 +109,7 @@ def unpack(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-class _Staged:
+class Staged:
     """The members that were unpacked so far, in a folder of their own."""
 
     def __init__(self, archive: Path, folder: Path, limits: UnpackLimits, tick: Callable[[], None]) -> None:
@@ -171,7 +171,7 @@ class _Staged:
         self.files.append(path)
 
 
-def _unzip(archive: Path, _: bytes, staged: _Staged) -> None:
+def _unzip(archive: Path, _: bytes, staged: Staged) -> None:
     kinds = {0: "", stat.S_IFREG: "", stat.S_IFDIR: "", stat.S_IFLNK: "a link"}
     with zipfile.ZipFile(archive) as opened:
         members = opened.infolist()
@@ -188,7 +188,7 @@ def _unzip(archive: Path, _: bytes, staged: _Staged) -> None:
                     staged.add(member.filename, member.file_size, packed)
 
 
-def _untar(archive: Path, head: bytes, staged: _Staged) -> None:
+def _untar(archive: Path, head: bytes, staged: Staged) -> None:
     opened_by = next((p for magic, p in PACKERS.items() if head.startswith(magic)), lambda path: path.open("rb"))
     with opened_by(archive) as stream:
         metered = _Metered(stream, staged)
@@ -213,7 +213,7 @@ def _untar(archive: Path, head: bytes, staged: _Staged) -> None:
 class _Metered(io.RawIOBase):
     """A stream that is unpacked no further than the limits go, whatever its headers say."""
 
-    def __init__(self, stream: IO[bytes], staged: _Staged) -> None:
+    def __init__(self, stream: IO[bytes], staged: Staged) -> None:
         super().__init__()
         self._stream, self._staged = stream, staged
         self.last = b""

@@ -164,9 +164,11 @@ def ignore_condition(handler: Handler) -> None:
 
 
 def wrong_range(handler: Handler) -> None:
+    """As many bytes as were asked for, from another place."""
     body = handler.server.files[handler.name]
-    handler.head(206, Content_Range=f"bytes 7-{len(body) - 1}/{len(body)}", Content_Length=len(body) - 7)
-    handler.wfile.write(body[7:])
+    count = len(body) - max(handler.start(body), 7)
+    handler.head(206, Content_Range=f"bytes 7-{6 + count}/{len(body)}", Content_Length=count)
+    handler.wfile.write(body[7 : 7 + count])
 
 
 def wrong_bytes(handler: Handler) -> None:
@@ -195,6 +197,12 @@ def endless(handler: Handler) -> None:
 
 def stall(handler: Handler) -> None:
     serve(handler, send=half(handler))
+    handler.wfile.flush()
+    handler.server.over.wait(20)
+
+
+def stall_without_length(handler: Handler) -> None:
+    serve(handler, send=half(handler), length=False)
     handler.wfile.flush()
     handler.server.over.wait(20)
 

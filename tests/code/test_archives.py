@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from mmer.archives import ArchiveError, UnpackLimits, unpack
+from mmer.archives import ArchiveError, Staged, UnpackLimits, unpack
 from tests.conftest import ROOT
 from tests.httpserver import only_half
 
@@ -236,6 +236,13 @@ def test_all_tars_that_tools_write_are_read(tmp_path: Path, form: int) -> None:
     (tmp_path / "a.tar").write_bytes(tarred(long, form=form))
     assert unpack(tmp_path / "a.tar", tmp_path, SMALL) == 4
     assert all((tmp_path / name).read_bytes() == data for name, data in long.items())
+
+
+def test_bytes_are_counted_whatever_was_announced(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(WHOLE)
+    staged = Staged(tmp_path / "a.zip", tmp_path / "into", SMALL, lambda: None)
+    with pytest.raises(ArchiveError, match="more than 20 times its"):
+        staged.add("a", 5, io.BytesIO(bytes(300_000)))
 
 
 def test_an_archive_in_an_archive_stays_as_it_is(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ OTHER = BODY[::-1]
 FAST = Limits(
     attempts=3,
     connect_s=2,
-    read_s=0.4,
+    read_s=1,
     window_s=0.3,
     min_rate=10_000,
     wait_s=0.01,
@@ -58,7 +58,7 @@ UNKNOWN: dict[str, Any] = {"sha256": None, "size": None}
 FAULTS: dict[str, tuple[list[http.Fault], dict[str, Any], str | None]] = {
     "cut": ([http.cut, http.cut], {}, None),
     "cut-unknown": ([http.cut, http.cut], UNKNOWN, None),
-    "cut-without-length": ([http.cut_without_length], {}, None),
+    "cut-without-length": ([http.cut_without_length] * 2, {}, None),
     "cut-without-length-unknown": ([http.cut_without_length], UNKNOWN, "whether it is whole cannot be told"),
     "cut-chunked": ([http.cut_chunked], UNKNOWN, None),
     "chunked": ([http.chunked], UNKNOWN, None),
@@ -66,6 +66,7 @@ FAULTS: dict[str, tuple[list[http.Fault], dict[str, Any], str | None]] = {
     "cut-for-ever": ([http.hang_up] * 9, {}, "3 times in a row"),
     "ignores-range": ([http.cut, http.ignore_range], {}, None),
     "wrong-range": ([http.cut, http.wrong_range], {}, None),
+    "wrong-range-unknown": ([http.cut, http.wrong_range], UNKNOWN, None),
     "part-unasked": ([http.wrong_range], {}, None),
     "range-for-ever-wrong": ([http.cut] + [http.wrong_range] * 9, {}, "another part of it"),
     "wrong-bytes-once": ([http.wrong_bytes], {}, None),
@@ -231,13 +232,16 @@ def test_a_thread_keeps_its_connection(server: Server, tmp_path: Path) -> None:
     assert len({a.connection for a in server.asked}) == 1
 
 
-def test_a_download_that_is_called_off_ends_at_once_and_goes_on_later(server: Server, tmp_path: Path) -> None:
-    server.faults["a.bin"] = [http.stall]
+@pytest.mark.parametrize("stall", [http.stall, http.stall_without_length])
+def test_a_download_that_is_called_off_ends_at_once_and_goes_on_later(
+    server: Server, tmp_path: Path, stall: http.Fault
+) -> None:
+    server.faults["a.bin"] = [stall]
     downloader, ended = Downloader(Limits(read_s=60)), list[Exception]()
 
     def run() -> None:
         try:
-            downloader.download(source(server), tmp_path / "a.bin")
+            downloader.download(source(server, size=None), tmp_path / "a.bin")
         except CancelledError as error:
             ended.append(error)
 
