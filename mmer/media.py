@@ -7,6 +7,7 @@ follow a playlist that calls itself .mp4), within limits of size, length and tim
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import selectors
@@ -15,7 +16,7 @@ import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from mmer.samples import SAMPLE_RATE, step_count
 
 Picture = npt.NDArray[np.uint8]
 OnPicture = Callable[[int, float, Picture], None]
+OnVoice = Callable[[npt.NDArray[np.int16]], None]
 Code = Literal[
     "empty", "not_media", "refused", "truncated", "no_stream", "too_long", "too_large", "timeout", "no_ffmpeg"
 ]
@@ -87,15 +89,17 @@ class Decoded:
     """Of the longer of picture and sound, as decoded; one step for an image."""
 
 
-def probe(path: Path, media: Media) -> Probe:
-    """What is in a file, without decoding it.
+def probe(path: Path, media: Media, *, start_s: float = 0.0, end_s: float | None = None) -> Probe:
+    """What is in a file, without decoding it; of a part of it, if `start_s` and `end_s` say so.
 
     Raises:
-        MediaError: it is no accepted media file, or exceeds a limit of `media`.
+        MediaError: it is no accepted media file, exceeds a limit of `media`, or ends before the part begins.
     """
     found = _probe_image(path) if _is_image(path) else _probe_streams(path, media)
     if not (found.has_picture or found.has_sound):
         raise MediaError("no_stream", path, "holds neither picture nor sound")
+    if start_s or end_s is not None:
+        found = _part(path, found, start_s, end_s)
     if found.duration_s > media.max_duration_s:
         raise _too_long(path, media, f"{found.duration_s:.1f} s")
     if found.width * found.height > media.max_pixels:
@@ -105,9 +109,18 @@ def probe(path: Path, media: Media) -> Probe:
 
 
 def decode(
-    path: Path, media: Media, step_s: float, on_picture: OnPicture, *, voice_path: Path | None = None
+    path: Path,
+    media: Media,
+    step_s: float,
+    on_picture: OnPicture,
+    *,
+    on_voice: OnVoice | None = None,
+    voice_path: Path | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
 ) -> Decoded:
-    """Decode a file onto the grid of steps, in bounded memory (the voice apart: 32 kB a second).
+    """Decode a file onto the grid of steps, in bounded memory (the voice apart, unless `on_voice` takes it: 32 kB a
+    second).
 
     Step k, from 0, stands at (k + 1) * step_s and takes the newest picture that is not later. Steps after the end of
     the last picture, or before the first, have none; where all pictures are over before they meet a step, the first one
@@ -119,32 +132,37 @@ def decode(
         step_s: seconds between two steps.
         on_picture: called with (step, presentation time in seconds, uint8 [H, W, 3] RGB) for each step that has a
             picture, in order, while decoding goes on. The time it takes does not count against `media.timeout_s`.
+        on_voice: called with the voice, piece by piece, int16 [n] at 16 kHz, while decoding goes on; it is then not
+            gathered.
         voice_path: where the voice lies in a file of its own; the sound of `path` is then left out.
+        start_s: where the part that is wanted begins in the file (in both files); it becomes time zero. ffmpeg jumps to
+            the last whole picture before it, so what lies earlier costs nothing.
+        end_s: where the part ends; None is the end of the file.
 
     Raises:
         MediaError: the file cannot be used; pictures already handed out are void.
     """
-    shown = probe(path, media)
+    shown = probe(path, media, start_s=start_s, end_s=end_s)
     if shown.is_image:
         on_picture(0, 0.0, _read_image(path, media.frame_side))
         return Decoded(1, np.empty(0, np.int16), np.zeros(1, np.float32), step_s)
     heard_from = voice_path or path
-    heard = shown if voice_path is None else probe(voice_path, media)
+    heard = shown if voice_path is None else probe(voice_path, media, start_s=start_s, end_s=end_s)
     if voice_path is not None and not heard.has_sound:
         raise MediaError("no_stream", voice_path, "holds no sound")
 
     grid = _Grid(path, media, step_s, _shrunk(shown.width, shown.height, media.frame_side), on_picture)
-    sound = _Sound(heard_from, media)
+    sound = _Sound(heard_from, media, on_voice)
     with _Process(path) as process:
         outputs = []
-        source = _input(path, media)
+        source = _input(path, media, start_s, end_s)
         if shown.has_picture:
             outputs.append(grid.output(source, process.pipe(grid.take_times), process.pipe(grid.take_pictures)))
         if heard.has_sound:
-            source = source if voice_path is None else _input(voice_path, media)
+            source = source if voice_path is None else _input(voice_path, media, start_s, end_s)
             outputs.append(sound.output(source, process.pipe(sound.take)))
         process.run(ffmpeg.merge_outputs(*outputs), media.timeout_s)
-    seen_s, heard_s = grid.close(), len(sound.pcm) // 2 / SAMPLE_RATE
+    seen_s, heard_s = grid.close(), sound.samples / SAMPLE_RATE
 
     if shown.has_picture and not seen_s:
         raise MediaError("truncated", path, "promises a picture, but none can be decoded")
@@ -160,7 +178,8 @@ def decode(
     times = np.full(steps, np.nan, np.float32)
     for step, second in grid.placed.items():
         times[step] = second
-    return Decoded(steps, np.frombuffer(sound.pcm, "<i2").astype(np.int16), times, duration_s)
+    voice = np.concatenate(sound.pieces) if sound.pieces else np.empty(0, np.int16)
+    return Decoded(steps, voice, times, duration_s)
 
 
 class _Grid:
@@ -243,11 +262,13 @@ class _Grid:
 
 
 class _Sound:
-    """Receives the voice."""
+    """Receives the voice, and gathers it or hands it on."""
 
-    def __init__(self, path: Path, media: Media) -> None:
-        self.pcm = bytearray()
-        self._path, self._media = path, media
+    def __init__(self, path: Path, media: Media, on_voice: OnVoice | None) -> None:
+        self.samples = 0
+        self.pieces: list[npt.NDArray[np.int16]] = []
+        self._path, self._media, self._hand_on = path, media, on_voice or self.pieces.append
+        self._odd = b""
 
     def output(self, source: Any, voice: str) -> Any:
         """ffmpeg's branch from the source to the pipe; gaps and a late start become silence."""
@@ -255,9 +276,14 @@ class _Sound:
         return aligned.output(voice, format="s16le", ac=1, ar=SAMPLE_RATE)
 
     def take(self, chunk: bytes) -> None:
-        self.pcm += chunk
-        if len(self.pcm) > 2 * SAMPLE_RATE * (self._media.max_duration_s + 1):
+        chunk = self._odd + chunk
+        whole = len(chunk) // 2 * 2
+        self._odd = chunk[whole:]
+        piece = np.frombuffer(chunk[:whole], "<i2").astype(np.int16, copy=False)
+        self.samples += len(piece)
+        if self.samples > SAMPLE_RATE * (self._media.max_duration_s + 1):
             raise _too_long(self._path, self._media, "more")
+        self._hand_on(piece)
 
 
 class _Process:
@@ -336,9 +362,23 @@ class _Process:
         del self._complaints[:-4096]  # the end says why; a broken file can complain without end
 
 
-def _input(path: Path, media: Media) -> Any:
+def _input(path: Path, media: Media, start_s: float, end_s: float | None) -> Any:
     """ffmpeg's input, with every guard before it. One thread: workers and requests are what runs side by side."""
-    return ffmpeg.input(_url(path), **_guards(media), threads=1)
+    part = {"ss": f"{start_s:.6f}"} if start_s else {}
+    part |= {"t": f"{end_s - start_s:.6f}"} if end_s is not None else {}
+    return ffmpeg.input(_url(path), **_guards(media), **part, threads=1)
+
+
+def _part(path: Path, whole: Probe, start_s: float, end_s: float | None) -> Probe:
+    """A file's probe, with the duration that a part of it promises."""
+    if whole.is_image:
+        raise MediaError("no_stream", path, "is an image: it has no part from one second to another")
+    if whole.duration_s and start_s >= whole.duration_s:
+        raise MediaError(
+            "truncated", path, f"ends at {whole.duration_s:.1f} s, before its part at {start_s:.1f} s begins"
+        )
+    end_s = min(end_s or math.inf, whole.duration_s or math.inf)
+    return replace(whole, duration_s=end_s - start_s if math.isfinite(end_s) else 0.0)
 
 
 def _guards(media: Media) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Corpora prepared, clip by clip and in parallel: files to `Frames` (extract), `Frames` to samples (crop).
+"""Corpora prepared, clip by clip and in parallel: files to frames (extract), frames to samples (crop).
 
 One policy for both: a bad clip is reported with its reason and skipped, until there are too many; trouble of the
 machine (a full disk, missing ffmpeg) stops the work at once.
@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
+from itertools import islice
+from os import cpu_count
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from mmer import corpora, media, samples
 from mmer.clips import MANIFEST, Clip, read_manifest, write_manifest
 from mmer.config import Faces, Params, Prepare
 from mmer.errors import MmerError
-from mmer.faces import Detector, Tracker
+from mmer.faces import Detector, Tracker, shrink
 
 REPORT = "report.json"
 JPEG_QUALITY = 95
+PIECE = 256
+"""Steps of a clip that are in memory at once when it is cropped."""
 
 
 class PrepareError(MmerError):
@@ -55,14 +62,16 @@ class Report(TypedDict):
 
 
 def extract_corpus(name: str, raw: Path, out: Path, params: Params) -> None:
-    """Decode a corpus: its files in `raw` to `out/<clip_id>.npz` (`Frames`), `clips.parquet` and `report.json`.
+    """Decode a corpus: its files in `raw` to `out/<clip_id>.npz` (its frames file), `clips.parquet` and `report.json`.
 
     Raises:
         PrepareError: `raw` holds no clips, too many of them are bad, or the machine gave up.
     """
-    clips = corpora.get(name).list_clips(raw)
+    corpus = corpora.get(name)
+    clips = corpus.list_clips(raw)
     if not clips:
-        raise PrepareError(f"{raw} holds no clip of {name}: fetch the corpus first, or look whether it was cut short")
+        how = "put its files there, see docs/corpora.md" if corpus.by_hand else "fetch it first, or look if it was cut"
+        raise PrepareError(f"{raw} holds no clip of {name}: {how}")
     twice = [clip_id for clip_id, count in Counter(clip.clip_id for clip in clips).items() if count > 1]
     if twice:
         raise PrepareError(f"{name} lists {len(twice)} clip ids twice, the first is {min(twice)!r}")
@@ -94,57 +103,120 @@ def crop_corpus(name: str, interim: Path, out: Path, detector: Path, params: Par
 
 
 def _extract(clip: Clip, raw: Path, out: Path, params: Params) -> Clip:
-    """One clip's file to its `Frames` file."""
-    pictures: dict[int, bytes] = {}
-
-    def keep(step: int, _: float, rgb: media.Picture) -> None:
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        pictures[step] = data.tobytes()
-
+    """One clip's file to its frames file."""
     source = raw / clip.path
     voice_path = None if clip.voice_path is None else raw / clip.voice_path
-    decoded = media.decode(source, params.media, params.input.step_s, keep, voice_path=voice_path)
-    jpegs = [pictures.get(step, b"") for step in range(decoded.steps)] if pictures else []
-    frames = samples.Frames(jpegs, decoded.picture_times, decoded.voice, decoded.steps)
-    samples.save_frames(out / f"{clip.clip_id}.npz", frames)
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    found = {
-        "has_face": bool(pictures),
-        "has_scene": bool(pictures) and clip.has_scene,
-        "has_voice": len(decoded.voice) > 0,
-    }
-    measured = {"sha256": digest, "duration_s": decoded.duration_s, "steps": decoded.steps}
+    sizes: dict[int, int] = {}
+    heard = 0
+    with samples.Writer(out / f"{clip.clip_id}.npz") as writer:
+        writer.append("jpegs", np.empty(0, np.uint8))
+        writer.append("voice", np.empty(0, np.int16))
+
+        def keep(step: int, _: float, rgb: media.Picture) -> None:
+            bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+            _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+            writer.append("jpegs", data)
+            sizes[step] = len(data)
+
+        def hear(piece: npt.NDArray[np.int16]) -> None:
+            nonlocal heard
+            writer.append("voice", piece)
+            heard += len(piece)
+
+        decoded = media.decode(
+            source,
+            params.media,
+            params.input.step_s,
+            keep,
+            on_voice=hear,
+            voice_path=voice_path,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+        )
+        writer.append(
+            "sizes", np.array([sizes.get(step, 0) for step in range(decoded.steps if sizes else 0)], np.int64)
+        )
+        writer.append("times", decoded.picture_times)
+        writer.append("steps", np.array([decoded.steps]))
+    found = {"has_face": bool(sizes), "has_scene": bool(sizes) and clip.has_scene, "has_voice": heard > 0}
+    measured = {"sha256": _digest(source, clip), "duration_s": decoded.duration_s, "steps": decoded.steps}
     return clip.model_copy(update=found | measured)
 
 
+def _digest(source: Path, clip: Clip) -> str:
+    """SHA-256 of a clip's file; of a part of it, of the file's and where the part begins and ends."""
+    with source.open("rb") as file:
+        whole = hashlib.file_digest(file, "sha256").hexdigest()
+    if not clip.start_s and clip.end_s is None:
+        return whole
+    return hashlib.sha256(f"{whole} {clip.start_s} {clip.end_s}".encode()).hexdigest()
+
+
 def _crop(clip: Clip, interim: Path, out: Path, detector: Path, params: Params) -> Clip:
-    """One clip's `Frames` file to its sample."""
-    frames = samples.load_frames(interim / f"{clip.clip_id}.npz")
+    """One clip's frames file to its sample."""
+    frames = samples.FramesReader(interim / f"{clip.clip_id}.npz")
+    counts = np.zeros(3, int)
+    pictures = 0
+    with samples.Writer(out / f"{clip.clip_id}.npz") as writer:
+        looks = _look(clip, frames, detector, params)
+        for voice, heard in _hear(frames, params):
+            faces, scenes, seen = zip(*islice(looks, len(heard)), strict=True)
+            present = np.concatenate([np.array(seen)[:, :2], heard[:, None]], axis=1)
+            pictures += sum(picture for *_, picture in seen)
+            counts += present.sum(axis=0)
+            for name, rows in (("faces", faces), ("scenes", scenes), ("voice", voice), ("present", present)):
+                writer.append(name, np.asarray(rows))
+    face, scene, voice_steps = counts.tolist()
+    found = {"has_face": face > 0, "has_scene": scene > 0, "has_voice": voice_steps > 0}
+    rates = {"face_rate": face / pictures if pictures else 0.0, "voice_rate": voice_steps / frames.steps}
+    return clip.model_copy(update=found | rates)
+
+
+def _look(
+    clip: Clip, frames: samples.FramesReader, detector: Path, params: Params
+) -> Iterator[tuple[media.Picture, media.Picture, tuple[bool, bool, bool]]]:
+    """Step by step: the face's crop, the scene, and whether there is a face, a scene, a picture.
+
+    A picture without surroundings is a tight crop of a face already (FER2013): there is nothing to detect, and in
+    images as small as that a detector misses every fifth face.
+    """
+    side, scene_side = params.input.face_size, params.input.scene_size
+    no_face, no_scene = np.zeros((side, side, 3), np.uint8), np.zeros((scene_side, scene_side, 3), np.uint8)
     tracker = Tracker(_detector(detector, params.faces), params.faces, params.input)
-    face_size, scene_size = params.input.face_size, params.input.scene_size
-    faces = np.zeros((frames.steps, face_size, face_size, 3), np.uint8)
-    scenes = np.zeros((frames.steps, scene_size, scene_size, 3), np.uint8)
-    present = np.zeros((frames.steps, 3), np.bool_)
-    for step, jpeg in enumerate(frames.jpegs):
+    jpegs = frames.jpegs()
+    for step in range(frames.steps):
+        jpeg = next(jpegs, b"")
         if not jpeg:
+            yield no_face, no_scene, (False, False, False)
             continue
         bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
         if bgr is None:
             raise ValueError(f"the picture of step {step} cannot be read")
-        view = tracker.look(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), float(frames.times[step]))
-        if clip.has_scene:  # the picture is no tight crop of a face
-            scenes[step], present[step, 1] = view.scene, True
-        if view.face is not None:
-            faces[step], present[step, 0] = view.face, True
-    windows = samples.voice_windows(frames.voice, frames.steps, params.input.step_s, params.input.voice_window_s)
-    present[:, 2] = samples.voice_present(windows, params.media.silence_dbfs)
-    samples.save_sample(out / f"{clip.clip_id}.npz", samples.Sample(faces, scenes, frames.voice, present))
-    pictures = sum(bool(jpeg) for jpeg in frames.jpegs)
-    face, scene, voice = (int(count) for count in present.sum(axis=0))
-    found = {"has_face": face > 0, "has_scene": scene > 0, "has_voice": voice > 0}
-    rates = {"face_rate": face / pictures if pictures else 0.0, "voice_rate": voice / frames.steps}
-    return clip.model_copy(update=found | rates)
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        if not clip.has_scene:
+            yield shrink(rgb, side), no_scene, (True, False, True)
+            continue
+        view = tracker.look(rgb, float(frames.times[step]))
+        yield no_face if view.face is None else view.face, view.scene, (view.face is not None, True, True)
+
+
+def _hear(
+    frames: samples.FramesReader, params: Params
+) -> Iterator[tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]]:
+    """The voice, a piece of `PIECE` steps at a time, and whether it is present at each of these steps."""
+    given = params.input
+    hop = round(given.step_s * samples.SAMPLE_RATE)
+    context = math.ceil(given.voice_window_s / given.step_s)
+    pieces = frames.voice(PIECE * hop)
+    before = np.zeros(context * hop, np.int16)
+    for first in range(0, frames.steps, PIECE):
+        steps = min(PIECE, frames.steps - first)
+        last = first + steps == frames.steps
+        voice = np.concatenate([np.empty(0, np.int16), *(pieces if last else islice(pieces, 1))])
+        line = np.concatenate([before, voice])
+        windows = samples.voice_windows(line, context + steps, given.step_s, given.voice_window_s)[context:]
+        yield voice, samples.voice_present(windows, params.media.silence_dbfs)
+        before = np.pad(line, (0, max(0, (context + steps) * hop - len(line))))[steps * hop :][: context * hop]
 
 
 @lru_cache(maxsize=1)
@@ -170,29 +242,57 @@ def _prepare(
     name: str, clips: Sequence[Clip], work: Callable[[Clip], Clip], out: Path, rules: Prepare, report: Report
 ) -> None:
     """Do `work` on each clip in parallel, then write the report and, last, the manifest: where it is, all is done."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
     from tqdm import tqdm
 
     out.mkdir(parents=True, exist_ok=True)
     done: list[Clip] = []
     bad = list(report["bad"])
-    pool = Parallel(n_jobs=rules.workers, backend=rules.backend, return_as="generator_unordered")
     try:
-        results = pool(delayed(_attempt)(work, clip) for clip in clips)
-        for result in tqdm(results, total=len(clips), desc=name, unit="clip"):
-            if isinstance(result, Clip):
-                done.append(result)
-            else:
-                bad.append(result)
+        with _pool(rules) as pool:
+            results = pool(delayed(_attempt)(work, clip) for clip in clips)
+            for result in tqdm(results, total=len(clips), desc=name, unit="clip"):
+                if isinstance(result, Clip):
+                    done.append(result)
+                else:
+                    bad.append(result)
         bad.sort(key=lambda entry: entry["clip_id"])
         hours = sum(clip.duration_s for clip in sorted(done, key=lambda clip: clip.clip_id)) / 3600
         report |= {"clips": len(done), "bad": bad, "hours": hours}
         _write_whole(out / REPORT, lambda part: part.write_text(json.dumps(report, indent=2) + "\n"))
         _refuse_too_many(report, rules.max_bad_fraction, out)
         _write_whole(out / MANIFEST, lambda part: write_manifest(part, done))
+    except TerminatedWorkerError:
+        raise PrepareError(
+            f"{name} cannot be prepared: a worker was killed, most likely for want of memory; lower prepare.workers "
+            "and run again"
+        ) from None
     except OSError as error:
         what = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
         raise PrepareError(f"{name} cannot be prepared in {out}: {what}; set that right and run again") from error
+
+
+@contextmanager
+def _pool(rules: Prepare) -> Iterator[Any]:
+    """joblib's workers: on this machine, or those of a cluster (docs/preparing.md says how to name one)."""
+    from joblib import Parallel, parallel_config
+
+    with ExitStack() as stack:
+        if rules.backend == "dask":
+            import dask
+            from distributed import Client
+
+            here = {"n_workers": cpu_count() if rules.workers < 0 else rules.workers, "threads_per_worker": 1}
+            running = dask.config.get("scheduler-address", None)  # DASK_SCHEDULER_ADDRESS
+            client = Client(running) if running else Client(**here, dashboard_address=None)
+            stack.enter_context(client)
+        elif rules.backend == "ray":
+            from ray.util.joblib import register_ray
+
+            register_ray()
+        stack.enter_context(parallel_config(rules.backend, n_jobs=rules.workers))
+        yield Parallel(return_as="generator_unordered")
 
 
 def _refuse_too_many(report: Report, limit: float, out: Path) -> None:

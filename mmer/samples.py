@@ -1,36 +1,31 @@
 """Samples on disk: what a clip becomes on its way to the network, one file per clip.
 
-Extraction writes a `Frames` file (pictures as JPEG, voice as PCM), cropping turns it into a `Sample`. Both live on
-the same grid of steps: step k, from 0, stands at (k + 1) * step_s and has the newest frame that is not later, and the
-voice window that ends there, so that a clip and a live stream are the same computation.
+Extraction writes a frames file, which `FramesReader` reads: `jpegs` uint8, one picture per step one after the other;
+`sizes` int64 [T], of each, 0 where a step has none ([0] where the clip has no picture); `times` float32 [T], the true
+presentation time of each in seconds, no later than its step's; `voice` int16 [N] at 16 kHz mono; `steps` int64 [1], T.
+Cropping turns it into a `Sample`. Both live on the same grid of steps: step k, from 0, stands at (k + 1) * step_s and
+has the newest frame that is not later, and the voice window that ends there, so that a clip and a live stream are the
+same computation.
 """
 
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
 """Of every voice in this project, Hz, mono."""
-
-
-@dataclass(frozen=True)
-class Frames:
-    """What extraction keeps of a clip."""
-
-    jpegs: list[bytes]
-    """One picture per step [T]; empty where the clip has none."""
-    times: npt.NDArray[np.float32]
-    """True presentation time of each picture, seconds [T]; no later than its step's."""
-    voice: npt.NDArray[np.int16]
-    """[N] at 16 kHz mono; empty where the clip has no sound."""
-    steps: int
-    """T, also where there are no pictures."""
+SPOOL = 1 << 20
+"""Bytes of an array that are kept in memory while it is written."""
 
 
 @dataclass(frozen=True)
@@ -85,54 +80,107 @@ def voice_present(windows: npt.NDArray[np.float32], silence_dbfs: float) -> npt.
     return present
 
 
-def save_frames(path: Path, frames: Frames) -> None:
-    """Write a `Frames` file; it appears whole or not at all."""
-    sizes = np.array([len(j) for j in frames.jpegs], np.int64)
-    _save(
-        path,
-        jpegs=np.frombuffer(b"".join(frames.jpegs), np.uint8),
-        sizes=sizes,
-        times=frames.times,
-        voice=frames.voice,
-        steps=np.int64(frames.steps),
-    )
+class Writer:
+    """Writes an npz file array by array and row by row, so that no clip is too long for the memory; the file appears
+    when the context ends well, whole, or not at all.
+
+    The bytes depend on the arrays alone. Arrays of nothing but zeros (the faces of a clip that is only heard) are
+    deflated, to a thousandth; real ones are stored, since that reads faster.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._arrays: dict[str, _Growing] = {}
+
+    def __enter__(self) -> Writer:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def append(self, name: str, rows: npt.NDArray[Any]) -> None:
+        """Add rows [n, ...] to an array; the first rows decide its dtype and the shape of a row."""
+        if name not in self._arrays:
+            self._arrays[name] = _Growing(rows.dtype, rows.shape[1:])
+        self._arrays[name].append(rows)
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        part = self._path.with_name(self._path.name + ".part")
+        try:
+            if failed is None:
+                with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+                    for name, array in self._arrays.items():
+                        array.write(archive, f"{name}.npy")
+                part.replace(self._path)
+        finally:
+            part.unlink(missing_ok=True)
+            for array in self._arrays.values():
+                array.spool.close()
 
 
-def load_frames(path: Path) -> Frames:
-    """Read what `save_frames` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        ends = np.cumsum(file["sizes"])
-        data = file["jpegs"].tobytes()
-        jpegs = [data[end - size : end] for end, size in zip(ends, file["sizes"], strict=True)]
-        return Frames(jpegs, file["times"], file["voice"], int(file["steps"]))
+class _Growing:
+    """An array that grows by rows: in memory while it is small, else in a temporary file."""
+
+    def __init__(self, dtype: np.dtype[Any], row: tuple[int, ...]) -> None:
+        self.spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (the writer closes it)
+        self._dtype, self._row, self._rows, self._zero = dtype, row, 0, True
+
+    def append(self, rows: npt.NDArray[Any]) -> None:
+        if rows.dtype != self._dtype or rows.shape[1:] != self._row:
+            raise ValueError(f"rows are {rows.dtype} {rows.shape[1:]}, not {self._dtype} {self._row} as before")
+        self.spool.write(rows.tobytes())
+        self._rows += len(rows)
+        self._zero &= not rows.any()
+
+    def write(self, archive: zipfile.ZipFile, name: str) -> None:
+        member = zipfile.ZipInfo(name)
+        member.compress_type = zipfile.ZIP_DEFLATED if self._zero else zipfile.ZIP_STORED
+        header = io.BytesIO()
+        described = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(header, described | {"shape": (self._rows, *self._row)})
+        member.file_size = header.tell() + self.spool.tell()
+        self.spool.seek(0)
+        with archive.open(member, "w") as file:
+            file.write(header.getvalue())
+            shutil.copyfileobj(self.spool, file, SPOOL)
+
+
+class FramesReader:
+    """A `Frames` file, read piece by piece."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with np.load(path, allow_pickle=False) as file:
+            self.steps = int(file["steps"][0])
+            self.times: npt.NDArray[np.float32] = file["times"]
+            self._sizes = file["sizes"]
+
+    def jpegs(self) -> Iterator[bytes]:
+        """One picture per step, empty where a step has none; nothing at all where the clip has none."""
+        with zipfile.ZipFile(self._path) as archive, archive.open("jpegs.npy") as file:
+            _skip_header(file)
+            for size in self._sizes.tolist():
+                yield file.read(size)
+
+    def voice(self, samples: int) -> Iterator[npt.NDArray[np.int16]]:
+        """The voice in pieces of so many samples, the last one shorter."""
+        with zipfile.ZipFile(self._path) as archive, archive.open("voice.npy") as file:
+            _skip_header(file)
+            while piece := file.read(2 * samples):
+                yield np.frombuffer(piece, np.int16)
+
+
+def _skip_header(file: IO[bytes]) -> None:
+    np.lib.format.read_magic(file)
+    np.lib.format.read_array_header_1_0(file)
 
 
 def save_sample(path: Path, sample: Sample) -> None:
     """Write a `Sample` file; it appears whole or not at all."""
-    _save(path, faces=sample.faces, scenes=sample.scenes, voice=sample.voice, present=sample.present)
+    with Writer(path) as writer:
+        for name, array in vars(sample).items():
+            writer.append(name, array)
 
 
 def load_sample(path: Path) -> Sample:
-    """Read what `save_sample` wrote."""
+    """Read a `Sample` file."""
     with np.load(path, allow_pickle=False) as file:
         return Sample(file["faces"], file["scenes"], file["voice"], file["present"])
-
-
-def _save(path: Path, **arrays: npt.NDArray[np.generic] | np.generic) -> None:
-    """Write arrays as npz with fixed time stamps, so that the same arrays give the same bytes.
-
-    Arrays of nothing but zeros (the faces of a clip that is only heard) are deflated, to a thousandth; real ones are
-    stored, since that reads faster.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for name, array in arrays.items():
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, np.asanyarray(array), allow_pickle=False)
-                method = zipfile.ZIP_STORED if np.any(array) else zipfile.ZIP_DEFLATED
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), method)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
+from mmer import corpora
 from mmer.config import load_params
+from mmer.corpora.fetch import require_licence
 from mmer.prepare import extract_corpus
 from stages import run_stage
 
@@ -13,7 +15,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.extract", description=main.__doc__)
     parser.add_argument("name", help="the corpus, as in params.yaml")
     name = parser.parse_args().name
-    extract_corpus(name, Path("data/raw") / name, Path("data/interim") / name, load_params())
+    params = load_params()
+    require_licence(corpora.get(name), params.licences)
+    extract_corpus(name, Path("data/raw") / name, Path("data/interim") / name, params)
 
 
 if __name__ == "__main__":

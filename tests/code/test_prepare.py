@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from mmer.clips import MANIFEST, read_manifest
 from mmer.config import Params
 from mmer.prepare import REPORT, PrepareError, crop_corpus, extract_corpus
-from mmer.samples import load_frames, load_sample
+from mmer.samples import FramesReader, load_sample
 
 ROOT = Path(__file__).resolve().parents[2]
 VIDEO, MUTE, VOICE = "01-01-03-01-01-01-01.mp4", "02-01-04-01-01-01-01.mp4", "03-01-05-01-01-01-02.flac"
@@ -83,9 +84,9 @@ def test_a_corpus_is_extracted_whole(raw: Path, tmp_path: Path, one: Params) -> 
         assert clip.steps == 7
         assert clip.duration_s == pytest.approx(1.4, abs=0.05)
         assert len(clip.sha256) == 64
-        frames = load_frames(out / f"{clip.clip_id}.npz")
-        assert len(frames.jpegs) == (7 if clip.has_face else 0)
-        assert len(frames.voice) == pytest.approx(1.4 * 16_000, abs=800)
+        frames = FramesReader(out / f"{clip.clip_id}.npz")
+        assert len(list(frames.jpegs())) == (7 if clip.has_face else 0)
+        assert sum(map(len, frames.voice(1000))) == pytest.approx(1.4 * 16_000, abs=800)
         assert np.isnan(frames.times).all() != clip.has_face
     report = json.loads((out / REPORT).read_text())
     assert report == {"corpus": "ravdess", "clips": 3, "listed": 3, "bad": [], "hours": pytest.approx(4.2 / 3600, 0.05)}
@@ -219,7 +220,7 @@ def test_a_full_disk_stops_with_the_reason_and_leaves_no_half_file(raw: Path, tm
     assert "Traceback" not in done.stderr
     for path in out.iterdir():
         assert path.suffix == ".npz"
-        load_frames(path)
+        assert len(list(FramesReader(path).jpegs())) in (0, 7)
 
 
 @pytest.mark.parametrize("stage", ["extract", "crop"])
@@ -247,3 +248,131 @@ def test_real_clips_are_prepared_with_their_faces_and_voices(
         sample = load_sample(processed / f"{clip.clip_id}.npz")
         assert sample.faces[sample.present[:, 0]].std() > 20
         assert sample.present.shape == (clip.steps, 3)
+
+
+def test_the_workers_of_a_dask_cluster_give_the_same_bytes(
+    raw: Path, tmp_path: Path, params: Params, detector: Path
+) -> None:
+    """A real scheduler and two real worker processes, named as those of a cluster are (DASK_SCHEDULER_ADDRESS)."""
+    import dask
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        workers = {worker.pid for worker in cluster.workers.values()}
+        assert len(workers) == 2
+        assert os.getpid() not in workers
+        made = []
+        for backend in ("loky", "dask"):
+            interim, processed = tmp_path / f"interim-{backend}", tmp_path / f"processed-{backend}"
+            rules = with_rules(params, backend=backend, workers=2)
+            with dask.config.set({"scheduler-address": cluster.scheduler_address}):
+                extract_corpus("ravdess", raw, interim, rules)
+                crop_corpus("ravdess", interim, processed, detector, rules)
+            made.append((contents(interim), contents(processed)))
+        assert made[0] == made[1]
+        with cluster.get_client() as client:
+            assert sum(client.run(lambda dask_worker: len(dask_worker.state.log) > 0).values()) >= 1, (
+                "they did it, not this process"
+            )
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mmer import media, prepare
+from mmer.config import load_params
+
+def killed(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+params = load_params("params.yaml", {"prepare.workers": 2})
+extract = prepare._extract
+def some(clip, **given):
+    return killed() if clip.clip_id == sys.argv[3] else extract(clip, **given)
+prepare._extract = some
+try:
+    prepare.extract_corpus("ravdess", Path(sys.argv[1]), Path(sys.argv[2]), params)
+except prepare.PrepareError as error:
+    raise SystemExit(f"extract: {error}")
+"""
+
+
+def test_a_killed_worker_is_an_error_that_says_so_and_leaves_no_half_file(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "interim"
+    command = [sys.executable, "-c", KILLED, str(raw), str(out), CLIPS[1]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "a worker was killed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (out / MANIFEST).exists()
+    for path in out.iterdir():
+        assert len(list(FramesReader(path).jpegs())) in (0, 7)
+
+
+def test_a_part_of_a_file_is_prepared_as_if_it_were_the_whole(raw: Path, tmp_path: Path, one: Params) -> None:
+    """The voice begins at 0.8 s of the file: 0.2 s into the part."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    shutil.copy(raw / VIDEO, folder / "talk.mp4")
+    (folder / "clips.csv").write_text(
+        "path,label,speaker,start,end\ntalk.mp4,happy,ann,0.6,1.2\ntalk.mp4,sad,ann,0,0.6\n"
+    )
+    extract_corpus("folder", folder, tmp_path / "interim", one)
+    clips = {clip.label: clip for clip in read_manifest(tmp_path / "interim" / MANIFEST)}
+    assert clips["happy"].sha256 != clips["sad"].sha256, "two parts of one file are not one file twice"
+    for clip in clips.values():
+        assert clip.steps == 3
+        frames = FramesReader(tmp_path / "interim" / f"{clip.clip_id}.npz")
+        voice = np.abs(np.concatenate(list(frames.voice(3200))))
+        assert len(list(frames.jpegs())) == 3
+        assert len(voice) == pytest.approx(0.6 * 16_000, abs=800)
+        if clip.label == "happy":
+            assert np.flatnonzero(voice > 3000)[0] == pytest.approx(0.2 * 16_000, abs=400)
+        else:
+            assert voice.max() < 100
+
+
+def test_a_picture_without_surroundings_is_the_crop_itself(tmp_path: Path, one: Params, detector: Path) -> None:
+    """FER2013's images are faces cut out tightly, in which a detector misses many."""
+    image = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    (tmp_path / "raw" / "train" / "happy").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "raw" / "train" / "happy" / "Training_1.jpg"), image)
+    extract_corpus("fer2013", tmp_path / "raw", tmp_path / "interim", one)
+    crop_corpus("fer2013", tmp_path / "interim", tmp_path / "processed", detector, one)
+    (clip,) = read_manifest(tmp_path / "processed" / MANIFEST)
+    sample = load_sample(tmp_path / "processed" / f"{clip.clip_id}.npz")
+    assert sample.present.tolist() == [[True, False, False]]
+    assert (clip.has_face, clip.has_scene, clip.face_rate) == (True, False, 1.0)
+    shown = cv2.imread(str(tmp_path / "raw" / "train" / "happy" / "Training_1.jpg"))[:, :, ::-1].astype(float)
+    assert np.abs(shown.mean((0, 1)) - sample.faces[0].mean((0, 1))).max() < 2
+
+
+LONG = """
+import resource, sys
+from pathlib import Path
+from mmer.config import load_params
+from mmer.prepare import crop_corpus, extract_corpus
+
+raw, out, detector = map(Path, sys.argv[1:])
+params = load_params("params.yaml", {"prepare.workers": 1, "media.max_duration_s": 4000, "media.timeout_s": 2000})
+extract_corpus("folder", raw, out / "interim", params)
+crop_corpus("folder", out / "interim", out / "processed", detector, params)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_a_long_video_is_prepared_in_the_memory_of_a_short_one(drawn: Path, tmp_path: Path, detector: Path) -> None:
+    """Ten minutes take what ten seconds take, within 20 MB; benchmarks/preparing.py does it with an hour."""
+    used = []
+    for times in (7, 420):
+        home = tmp_path / str(times)
+        home.mkdir()
+        ffmpeg("-stream_loop", str(times), "-i", drawn / VIDEO, "-c", "copy", home / "long.mkv")
+        (home / "clips.csv").write_text("path,label,speaker\nlong.mkv,happy,ann\n")
+        command = [sys.executable, "-c", LONG, str(home), str(home / "out"), str(detector)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        used.append(float(done.stdout.split()[-1]))
+        (clip,) = read_manifest(home / "out" / "processed" / MANIFEST)
+        assert clip.duration_s > 1.3 * times
+    assert used[1] < used[0] + 20

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmer.samples import (
-    Frames,
+    SPOOL,
+    FramesReader,
     Sample,
-    load_frames,
+    Writer,
     load_sample,
-    save_frames,
     save_sample,
     step_count,
     voice_present,
@@ -35,12 +35,22 @@ def test_samples_and_frames_come_back_and_their_bytes_repeat(tmp_path: Path) -> 
     for field, value in vars(sample).items():
         np.testing.assert_array_equal(getattr(again, field), value)
 
-    frames = Frames([b"one", b"", b"three"], np.array([0.1, np.nan, 0.5], np.float32), np.arange(5, dtype=np.int16), 3)
-    save_frames(tmp_path / "f.npz", frames)
-    back = load_frames(tmp_path / "f.npz")
-    assert (back.jpegs, back.steps) == (frames.jpegs, 3)
-    np.testing.assert_array_equal(back.times, frames.times)
-    np.testing.assert_array_equal(back.voice, frames.voice)
+
+def test_frames_come_back_piece_by_piece(tmp_path: Path) -> None:
+    times, voice = np.array([0.1, np.nan, 0.5], np.float32), np.arange(5, dtype=np.int16)
+    with Writer(tmp_path / "f.npz") as writer:
+        for jpeg in (b"one", b"", b"three"):
+            writer.append("jpegs", np.frombuffer(jpeg, np.uint8))
+        for piece in (voice[:2], voice[2:]):
+            writer.append("voice", piece)
+        writer.append("sizes", np.array([3, 0, 5]))
+        writer.append("times", times)
+        writer.append("steps", np.array([3]))
+    back = FramesReader(tmp_path / "f.npz")
+    assert list(back.jpegs()) == [b"one", b"", b"three"]
+    np.testing.assert_array_equal(back.times, times)
+    assert [piece.tolist() for piece in back.voice(2)] == [[0, 1], [2, 3], [4]]
+    assert back.steps == 3
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -71,3 +81,33 @@ def test_level_decides_what_is_voice() -> None:
         [[0.05], [10 ** (-91 / 20)], [0]], np.float32
     )
     assert voice_present(windows, -50).tolist() == [True, False, False]
+
+
+def test_what_is_written_piece_by_piece_is_what_numpy_writes(tmp_path: Path) -> None:
+    """Also where an array outgrows the memory that it is given."""
+    rows = np.random.default_rng(0).integers(0, 256, (3000, 32, 32), np.uint8)
+    assert rows.nbytes > 2 * SPOOL
+    with Writer(tmp_path / "f.npz") as writer:
+        for start in range(0, 3000, 700):
+            writer.append("rows", rows[start : start + 700])
+        writer.append("nothing", np.zeros((0, 3), np.float32))
+        writer.append("zeros", np.zeros((1000, 1000), np.int16))
+    np.savez(
+        tmp_path / "numpy.npz", rows=rows, nothing=np.zeros((0, 3), np.float32), zeros=np.zeros((1000, 1000), np.int16)
+    )
+    with np.load(tmp_path / "f.npz") as ours, np.load(tmp_path / "numpy.npz") as theirs:
+        assert set(ours) == set(theirs)
+        for name in ours:
+            assert ours[name].dtype == theirs[name].dtype
+            np.testing.assert_array_equal(ours[name], theirs[name])
+    assert (tmp_path / "f.npz").stat().st_size < rows.nbytes + 20_000, "zeros are deflated"
+
+
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "f.npz"
+    path.write_bytes(b"before")
+    with pytest.raises(ValueError, match="rows are"), Writer(path) as writer:
+        writer.append("rows", np.zeros((1, 3)))
+        writer.append("rows", np.zeros((1, 4)))
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
