@@ -154,7 +154,7 @@ def _demo_corpus(args: argparse.Namespace) -> int:
 def _folds(args: argparse.Namespace) -> int:
     from mmer.config import load_params
 
-    given = {"folds.modalities": args.modalities, "train.epochs": args.epochs, "folds.jobs": args.jobs}
+    given = {"folds.modalities": args.modalities, "folds.epochs": args.epochs, "folds.jobs": args.jobs}
     params = load_params(args.params, {key: value for key, value in given.items() if value is not None})
     if args.corpora:  # only what is prepared counts here, not how it is fetched and split
         params = params.model_copy(update={"corpora": tuple(args.corpora)})

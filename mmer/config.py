@@ -242,6 +242,8 @@ class Folds(Block):
 
     modalities: tuple[ModalityName, ...] = Field(MODALITIES, min_length=1)
     """What the networks are given; of each clip the rest is taken away."""
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    """Of each fold's training; None is `train.epochs`, which of a mixture of corpora are shorter than those of one."""
     jobs: Annotated[int, Field(ge=1)] | Literal[-1] = -1
     """Folds trained at once, each by a process with one thread; -1 is one per core. The results do not depend on it."""
 

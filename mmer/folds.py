@@ -132,6 +132,8 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
+    if params.folds.epochs is not None:
+        params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": params.folds.epochs})})
     clips = holding(prepared(processed, params.corpora), params.folds.modalities)
     numbers = fold_numbers(clips)
     key = _key(params, clips, processed)

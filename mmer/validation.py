@@ -384,11 +384,12 @@ def _corpus_row(name: str, official: list[Clip], clips: list[Clip], samples: pd.
 
 
 def _of_splits(expected: Mapping[str, int], official: list[Clip]) -> dict[str, int]:
-    """How much is here of the owner's parts, as far as their sizes are known. A clip that its reader does not let be used
-    no longer says which part it was of: such clips fill up what lacks.
+    """How much is here of the owner's parts, as far as their sizes are known. A clip that its reader does not let be
+    used no longer says which part it was of: such clips fill up what lacks.
     """
     on = Counter(c.split for c in official)
-    spare, have = on["unused"], {}
+    spare = on["unused"]
+    have: dict[str, int] = {}
     for split in SPLITS:
         if split in expected:
             filled = min(spare, max(0, expected[split] - on[split]))

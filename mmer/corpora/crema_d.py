@@ -105,7 +105,7 @@ CORPUS = Corpus(
     homepage=f"https://github.com/{REPOSITORY}",
     list_clips=list_clips,
     sources=sources,
-    expected={"clips": 7442, "speakers": 91, "pictures": 7442},
+    expected={"clips": 7442, "speakers": 91, "pictures": 7442, "emotions": 6},
     # The ODbL allows every use, also commercial: nothing need be accepted. What it asks for begins with publishing.
     conditions="if you publish: name the database and its licence; a changed copy of the database stays under the ODbL",
 )

@@ -110,7 +110,7 @@ CORPUS = Corpus(
     homepage="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     list_clips=list_clips,
     sources=sources,
-    expected={"clips": 35_887, "pictures": 35_887},
+    expected={"clips": 35_887, "pictures": 35_887, "train": 28_709, "val": 3_589, "test": 3_589},
     accept="FER2013-academic",
     conditions="academic, non-commercial use only; Kaggle asks for a login and that you accept the contest's rules",
 )

@@ -106,8 +106,13 @@ def test_what_is_written_piece_by_piece_is_what_numpy_writes(tmp_path: Path) -> 
 def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "f.npz"
     path.write_bytes(b"before")
-    with pytest.raises(ValueError, match="rows are"), Writer(path) as writer:
-        writer.append("rows", np.zeros((1, 3)))
-        writer.append("rows", np.zeros((1, 4)))
+
+    def write() -> None:
+        with Writer(path) as writer:
+            writer.append("rows", np.zeros((1, 3)))
+            writer.append("rows", np.zeros((1, 4)))
+
+    with pytest.raises(ValueError, match="rows are"):
+        write()
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]

@@ -270,7 +270,7 @@ def test_the_stage_fails_with_a_summary(
     (folder / "data").mkdir()
     processed.rename(folder / "data" / "processed")
     text = (ROOT / "params.yaml").read_text().replace("corpora: [demo]", "corpora: [ravdess]")
-    (folder / "params.yaml").write_text(text.replace("corpora: []", "corpora: [ravdess]"))
+    (folder / "params.yaml").write_text(text.replace("  corpora: []", "  corpora: [ravdess]"))
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(ROOT)
     monkeypatch.setattr("sys.argv", ["validate"])
