@@ -34,6 +34,13 @@ FACTOR = 0.709
 BATCH = 64
 """Crops judged at once: bounds the memory that a frame full of texture takes."""
 
+FOLLOWED_SCALES = np.array([0.9, 1.0, 1.1], np.float32)
+"""Of the last box, the sizes that the O-Net is shown where a face is followed. The mean of its answers is as near the
+mean of detections in slightly moved pictures as one detection is; of one size alone it is not (docs/preparing.md)."""
+FOLLOWED_REACH = 0.5
+"""How far around the last box the picture is read where a face is followed, in sides of the box: further than the two
+networks can move it."""
+
 SAME_FACE_IOU = 0.3
 """A box that overlaps the last one by this much is the same face."""
 SAME_FACE_STEP = 0.75
@@ -76,17 +83,48 @@ class Detector:
         Raises:
             ValueError: `rgb` is no such array.
         """
-        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
-            raise ValueError(f"a picture must be uint8 [H, W, 3] with H, W >= 1, not {rgb.dtype} {list(rgb.shape)}")
-        # Sums over all rectangles from the corner: the mean over any window is four look-ups. In a very large picture
-        # they wrap around in int32; their differences are right all the same.
-        sums = np.stack([cv2.integral(channel) for channel in cv2.split(rgb)])
+        _check_picture(rgb)
+        sums = _integral(rgb)
         boxes = self._propose(sums)
         boxes = self._refine(sums, boxes)
         boxes, scores = self._decide(sums, boxes)
         area = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1)
         order = area.argsort()[::-1]
         return boxes[order], scores[order]
+
+    def follow(self, rgb: Picture, last: Box) -> tuple[Box, float] | None:
+        """Find a face again near where it was a moment ago, by the R- and the O-Net alone: a tenth of a detection.
+
+        Args:
+            rgb: uint8 [H, W, 3].
+            last: its box in the picture before.
+
+        Returns:
+            Its box and the O-Net's score; None where one of the networks sees no face there, or what it
+            sees is smaller than `min_face`.
+
+        Raises:
+            ValueError: `rgb` is no such array.
+        """
+        _check_picture(rgb)
+        box = _square(np.array([last], np.float32))
+        reach = FOLLOWED_REACH * (box[0, 2] - box[0, 0])
+        x1, y1 = np.clip(box[0, :2] - reach, 0, rgb.shape[1::-1]).astype(int).tolist()
+        x2, y2 = np.clip(box[0, 2:] + reach, 0, rgb.shape[1::-1]).astype(int).tolist()
+        if x1 >= x2 or y1 >= y2:
+            return None
+        sums, corner = _integral(rgb[y1:y2, x1:x2]), np.array([[x1, y1, x1, y1]], np.float32)
+        box = self._refine(sums, box - corner)
+        if not len(box):
+            return None
+        middle, half = (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2 * FOLLOWED_SCALES[:, None]
+        boxes, offsets, scores = _judge(self._onet, 48, sums, np.concatenate([middle - half, middle + half], 1), -1)
+        if not len(boxes) or scores.mean() <= self.faces.thresholds[2]:
+            return None
+        found = _shift(boxes, offsets, 1).mean(0)
+        if (found[2:] - found[:2]).max() < self.faces.min_face:
+            return None
+        return _box(found + corner[0]), float(scores.mean())
 
     def _propose(self, sums: npt.NDArray[np.int32]) -> Floats:
         """First stage: the P-Net slides over the pyramid of shrunk pictures. Gives square boxes [n, 4]."""
@@ -138,6 +176,22 @@ def _session(path: Path) -> Any:
         raise ValueError(
             f"{path} is no usable ONNX graph ({error}): write it with `python -m stages.detector`"
         ) from None
+
+
+def _box(found: Floats) -> Box:
+    x1, y1, x2, y2 = found.tolist()
+    return x1, y1, x2, y2
+
+
+def _check_picture(rgb: Picture) -> None:
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
+        raise ValueError(f"a picture must be uint8 [H, W, 3] with H, W >= 1, not {rgb.dtype} {list(rgb.shape)}")
+
+
+def _integral(rgb: Picture) -> npt.NDArray[np.int32]:
+    """Sums over all rectangles from the corner, int32 [3, H + 1, W + 1]: the mean over any window is four look-ups. In a
+    very large picture they wrap around; their differences are right all the same."""
+    return np.stack([cv2.integral(channel) for channel in cv2.split(rgb)])
 
 
 def _edges(length: int | Indices, parts: int) -> tuple[Indices, Indices]:
@@ -273,13 +327,17 @@ class Tracker:
 
     It begins with the largest face, stays with it as long as it is found, keeps its last box for at most
     `faces.max_gap_s`, and then begins anew.
+
+    The whole picture is searched at most `faces.detect_every_s` after the last time, and at once in each frame in which
+    the face is not seen near its last box; in the frames between, it is only followed (`Detector.follow`). What decides
+    is the frames and their times alone, so that a clip and a live stream of the same frames give the same views.
     """
 
     def __init__(self, detector: Detector, faces: Faces, input: Input) -> None:
         self.detector, self.faces, self.input = detector, faces, input
         self._box: Box | None = None
         self._score = 0.0
-        self._seen = self._now = -np.inf
+        self._seen = self._searched = self._now = -np.inf
         self._frame: tuple[int, ...] | None = None
 
     def look(self, rgb: Picture, t: float) -> View:
@@ -292,17 +350,29 @@ class Tracker:
         Raises:
             ValueError: `rgb` is no such array.
         """
-        boxes, scores = self.detector.detect(rgb)
+        _check_picture(rgb)
         self._now = max(t, self._now)
         if rgb.shape != self._frame or self._now - self._seen > self.faces.max_gap_s + 1e-6:
             self._box, self._score, self._frame = None, 0.0, rgb.shape
-        found = self._choose(boxes)
+        found = self._follow(rgb) or self._search(rgb)
         if found is not None:
-            x1, y1, x2, y2 = boxes[found].tolist()
-            self._box, self._score, self._seen = (x1, y1, x2, y2), float(scores[found]), self._now
+            (self._box, self._score), self._seen = found, self._now
         face = None if self._box is None else crop(rgb, self._box, self.input.face_size, self.faces.margin)
         held = self._box is not None and found is None
         return View(face, shrink(rgb, self.input.scene_size), self._box, self._score, held)
+
+    def _follow(self, rgb: Picture) -> tuple[Box, float] | None:
+        """The face near its last box, without a search; None where it is not there, or a search is due."""
+        if self._box is None or self._now - self._searched > self.faces.detect_every_s - 1e-6:
+            return None
+        return self.detector.follow(rgb, self._box)
+
+    def _search(self, rgb: Picture) -> tuple[Box, float] | None:
+        """The face among all that are in the picture."""
+        boxes, scores = self.detector.detect(rgb)
+        self._searched = self._now
+        chosen = self._choose(boxes)
+        return None if chosen is None else (_box(boxes[chosen]), float(scores[chosen]))
 
     def _choose(self, boxes: Floats) -> int | None:
         """Which of the boxes (the largest first) is the face that is followed; None where it is not among them."""

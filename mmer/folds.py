@@ -134,7 +134,8 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
 
     if params.folds.epochs is not None:
         params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": params.folds.epochs})})
-    clips = holding(prepared(processed, params.corpora), params.folds.modalities)
+    listed = prepared(processed, params.corpora)
+    clips = holding(listed, params.folds.modalities)
     numbers = fold_numbers(clips)
     key = _key(params, clips, processed)
     folder = WORK / "folds" / key
@@ -143,15 +144,21 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
         tasks = (delayed(_fold)(params, clips, processed, number, folder, run) for number in numbers)
         done = list(tqdm(pool(tasks), total=len(numbers), desc="folds", unit="fold"))
         done.sort(key=lambda fold: fold.number)
-        told = report(done, params)
+        told = report(done, params, sum(c.fold is not None for c in listed) - sum(c.fold is not None for c in clips))
         _write(told, done, out)
         run.metrics(summary(told))
         run.figure(out, "folds")
     return told
 
 
-def report(done: Sequence[Fold], params: Params) -> Report:
+def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
     """What cross-validation says.
+
+    Args:
+        done: all folds.
+        params: those of the run.
+        left_out: clips of these speakers that hold none of the modalities (recordings too quiet to count as voice), and
+            so were not asked.
 
     Returns:
         Fit for JSON. `uar` is the mean over the folds, its interval Student's t over them; `pooled` has the scores of
@@ -191,10 +198,11 @@ def report(done: Sequence[Fold], params: Params) -> Report:
     uars = np.array([fold["uar"] for fold in folds])
     half = t.ppf(0.975, len(uars) - 1) * uars.std(ddof=1) / np.sqrt(len(uars))
     told: Report = {
-        "protocol": _protocol(clips, params, len(folds)),
+        "protocol": _protocol(clips, params, len(folds), left_out),
         **evaluation.about(clips, params.train.pairing),
         "modalities": list(params.folds.modalities),
         "n_folds": len(folds),
+        "n_left_out": left_out,
         "uar": float(uars.mean()),
         "uar_low": float(uars.mean() - half),
         "uar_high": float(uars.mean() + half),
@@ -287,16 +295,17 @@ def _spread(values: Sequence[float]) -> Report:
     return {"min": min(values), "median": float(np.median(values)), "max": max(values)}
 
 
-def _protocol(clips: Sequence[Clip], params: Params, folds: int) -> str:
+def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int) -> str:
     """How the scores came about, in words."""
     corpora = []
     for name in sorted({c.corpus for c in clips}):
         own = [c for c in clips if c.corpus == name]
         corpora.append(f"{name}, {len(own):,} clips of {evaluation.n_speakers(own):,} speakers")
+    without = f" {left_out:,} clips of them that hold none of that are left out." if left_out else ""
     return (
         f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(corpora)}): each clip is "
         "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "
-        f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}. Hyperparameters as params.yaml has "
+        f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{without} Hyperparameters as params.yaml has "
         f"them, the best of {params.train.epochs} epochs, seed {params.seed}. Against intended labels. The mean over "
         "folds has a 95% interval of Student's t; folds share training data, so that it is rather too "
         f"narrow. Other intervals: 95%, {params.evaluate.bootstrap} resamples of {evaluation.resampled(clips)}."

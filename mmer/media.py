@@ -251,7 +251,8 @@ class _Grid:
             point, self._last = self._waiting.popleft()
             known = bisect_right(self._times, self._point(point))
             if point and known:
-                self._hand_out(point - 1, self._times[known - 1], self._last)
+                del self._times[: known - 1]  # no later point looks back further: an hour would be 108,000
+                self._hand_out(point - 1, self._times[0], self._last)
 
     def _hand_out(self, step: int, microseconds: int, picture: Picture) -> None:
         self.placed[step] = microseconds / 1e6

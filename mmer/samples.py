@@ -99,7 +99,7 @@ class Writer:
     def append(self, name: str, rows: npt.NDArray[Any]) -> None:
         """Add rows [n, ...] to an array; the first rows decide its dtype and the shape of a row."""
         if name not in self._arrays:
-            self._arrays[name] = _Growing(rows.dtype, rows.shape[1:])
+            self._arrays[name] = _Growing(rows.dtype, rows.shape[1:], self._path.parent)
         self._arrays[name].append(rows)
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
@@ -117,10 +117,11 @@ class Writer:
 
 
 class _Growing:
-    """An array that grows by rows: in memory while it is small, else in a temporary file."""
+    """An array that grows by rows: in memory while it is small, else in a file without a name in `folder` (not in /tmp,
+    which may be memory)."""
 
-    def __init__(self, dtype: np.dtype[Any], row: tuple[int, ...]) -> None:
-        self.spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (the writer closes it)
+    def __init__(self, dtype: np.dtype[Any], row: tuple[int, ...], folder: Path) -> None:
+        self.spool = tempfile.SpooledTemporaryFile(SPOOL, dir=folder)  # noqa: SIM115 (the writer closes it)
         self._dtype, self._row, self._rows, self._zero = dtype, row, 0, True
 
     def append(self, rows: npt.NDArray[Any]) -> None:

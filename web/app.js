@@ -60,7 +60,8 @@ function missing(name, model) {
 function facts(model) {
   const rows = {
     version: `${model.version} (git ${model.git})`,
-    "trained on": model.corpora.join(", "),
+    status: model.status,
+    "trained on": model.corpora.join(", ") + madeUp(model),
     uses: model.modalities.join(", "),
     licence: model.licence,
   };
@@ -71,6 +72,14 @@ function facts(model) {
     fact.textContent = value;
     return [term, fact];
   });
+}
+
+/** What in the training was not a clip of a person. */
+function madeUp(model) {
+  const parts = [];
+  if (model.partly_drawn && !model.drawings) parts.push("some are drawings");
+  if (model.pairing !== "none") parts.push("faces and voices of different people were paired");
+  return parts.length ? ` (${parts.join("; ")})` : "";
 }
 
 /** The clip itself, from the reader's own machine; one that this browser cannot play is simply left out. */

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mmer.clips import Clip, assign_splits, read_manifest, speakers_on_two_sides, write_manifest
+from mmer.clips import HELD_BACK, Clip, assign_splits, read_manifest, speakers_on_two_sides, write_manifest
 from mmer.config import Split
 from mmer.labels import EMOTIONS
 
@@ -69,3 +69,28 @@ def test_an_official_split_is_kept_and_a_mixed_speaker_is_found() -> None:
     split = assign_splits([one, other], Split(test_fold=1, val_fold=2))
     assert [c.split for c in split] == ["train", "test"]
     assert speakers_on_two_sides(split) == ["demo/1"]
+
+
+def test_corpora_that_are_tested_whole_leave_the_others_test_speakers_alone() -> None:
+    rows: list[dict[str, Any]] = [
+        {"corpus": "ravdess", "fold": 1},
+        {"corpus": "ravdess", "fold": 2},
+        {"corpus": "ravdess", "fold": 3},
+        {"corpus": "fer2013", "split": "test"},
+        {"corpus": "fer2013", "split": "train"},
+        {"corpus": "fer2013", "split": "unused", "unused_because": "a copy"},
+        {"corpus": "crema_d", "fold": 2},
+        {"corpus": "crema_d", "split": "train"},
+        {"corpus": "crema_d", "split": "unused", "unused_because": "a copy"},
+    ]
+    clips = [Clip(**(COMMON | {"clip_id": f"c{i}", "speaker": str(i)} | row)) for i, row in enumerate(rows)]
+    split = assign_splits(clips, Split(test_fold=1, val_fold=2, test_corpora=("crema_d",)))
+    sides = ["unused", "val", "train", "unused", "train", "unused", "test", "test", "unused"]
+    assert [c.split for c in split] == sides
+    assert [c.unused_because for c in split if c.split == "unused"] == [HELD_BACK, HELD_BACK, "a copy", "a copy"]
+
+
+def test_a_clip_that_is_not_used_puts_no_speaker_on_two_sides() -> None:
+    used = Clip(clip_id="a", speaker="1", split="test", **COMMON)
+    assert speakers_on_two_sides([used, Clip(clip_id="b", speaker="1", split="unused", **COMMON)]) == []
+    assert speakers_on_two_sides([used, Clip(clip_id="b", speaker="1", split="val", **COMMON)]) == ["demo/1"]

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,13 @@ import pytest
 
 from mmer import metrics
 from mmer.clips import Clip
+from mmer.config import load_params
 from mmer.evaluation import VOTES, describe, evaluate, subsets, summary, write_report
-from mmer.labels import CREMA_D, CREMA_D_VOTES, EMOTIONS
+from mmer.labels import CREMA_D, CREMA_D_VOTES, EMOTIONS, MODALITIES
+from mmer.samples import load_sample, save_sample
+from mmer.training import fit, predict
+from tests.conftest import ROOT
+from tests.tiny import tiny_corpus
 
 N, SPEAKERS = 168, 8
 
@@ -355,3 +361,31 @@ def test_figures_can_be_drawn_of_the_smallest_report(tmp_path):
     given = {"face": _probabilities(clips, 1, 0)}
     write_report(evaluate(given, clips, resamples=100, seed=0), given, clips, tmp_path)
     assert (tmp_path / "figures" / "slices.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_network_of_faces_and_voices_that_were_never_together_is_evaluated_to_the_end(tmp_path):
+    small = {
+        "model.face.width": 0.125, "model.voice.channels": 4, "model.temporal.hidden": 8, "input.face_size": 32,
+        "train.epochs": 1, "train.pairing": "label",
+    }  # fmt: skip
+    params, clips = load_params(ROOT / "params.yaml", small), []
+    for place, name in enumerate(("face", "voice")):
+        for clip in tiny_corpus(tmp_path / name, params, speakers=4, seed=place):
+            sample = load_sample(tmp_path / name / clip.sample)
+            present = np.zeros_like(sample.present)
+            present[:, MODALITIES.index(name)] = True
+            held = {f"has_{m}": m == name for m in MODALITIES} | {"voice_rate": float(name == "voice")}
+            unknown = {"speaker": clip.clip_id} if name == "face" else {}
+            clip = clip.model_copy(update={"corpus": f"{name}s", **held, **unknown})
+            save_sample(tmp_path / clip.sample, replace(sample, present=present))
+            clips.append(clip)
+    network = fit(params, params.train, clips, tmp_path, seed=0).network
+    assert network.modalities == ("face", "voice")
+    test = [c for c in clips if c.split == "test"]
+    given = {name: predict(network, test, tmp_path, modalities=name.split("+")) for name in subsets(network.modalities)}
+    report = evaluate(given, test, resamples=100, seed=0, pairing=params.train.pairing)
+    write_report(report, given, test, tmp_path / "out")
+    assert {name: s["n"] for name, s in report["subsets"].items()} == {"face": 14, "voice": 14, "face+voice": 28}
+    assert report["tested"] == "14 clips of 2 unseen speakers and 14 clips of unknown people"
+    assert "resamples of the speakers (in faces: the clips)" in report["protocol"]
+    assert "different people" in report["note"]

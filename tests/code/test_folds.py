@@ -183,6 +183,29 @@ def test_the_report_holds_folds_speakers_and_how_it_came_about(workplace: Path) 
     assert tracking.find("mlflow.parentRunId", parent.id) is not None
 
 
+def test_only_what_is_missing_is_trained_again_and_comes_out_the_same(workplace: Path) -> None:
+    params = _params(**{"folds.modalities": ["voice"]})
+    first = cross_validate(params, Path("data/processed"), workplace / "one")
+    answers = sorted((workplace / ".mmer" / "folds").rglob("*.npz"))
+    stamps = {path: path.stat().st_mtime_ns for path in answers}
+    assert len(stamps) == 6
+    answers[2].unlink()
+    assert cross_validate(params, Path("data/processed"), workplace / "two") == first
+    again = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
+    assert again == {answers[2]}
+    assert (workplace / "one/predictions.csv").read_bytes() == (workplace / "two/predictions.csv").read_bytes()
+
+
+def test_clips_that_hold_nothing_of_what_is_given_are_counted(workplace: Path) -> None:
+    processed = workplace / "data" / "processed"
+    clips = prepared(processed, ["demo"])
+    quiet = [c.model_copy(update={"has_voice": c.clip_id != "s3-sad"}) for c in clips]
+    write_manifest(processed / "demo" / "clips.parquet", quiet)
+    told = cross_validate(_params(**{"folds.modalities": ["voice"]}), processed, workplace / "out")
+    assert (told["n_clips"], told["n_left_out"]) == (41, 1)
+    assert "1 clips of them that hold none of that are left out" in told["protocol"]
+
+
 def test_the_interval_of_the_mean_is_students() -> None:
     """Four folds with a UAR of 1, 1, 0.5 and 0.5: the mean is 0.75, its half-width 3.182 x 0.2887 / 2."""
     done = []
@@ -209,6 +232,7 @@ def _start(folder: Path, *options: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_says_what_an_unbroken_one_says(tmp_path: Path) -> None:
     import yaml
 

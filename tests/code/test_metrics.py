@@ -79,6 +79,32 @@ def test_likelihood_equals_scikit_learns():
     )
 
 
+def test_votes_that_all_agree_are_labels():
+    probabilities, truth = _probabilities(np.random.default_rng(0), 200)
+    sure = np.eye(CLASSES)[truth]
+    assert metrics.cross_entropy(probabilities, sure) == pytest.approx(
+        metrics.negative_log_likelihood(probabilities, truth)
+    )
+    predicted = probabilities.argmax(1)
+    counts = metrics.soft_confusion(truth, np.eye(CLASSES)[predicted])
+    assert (counts == metrics.confusion(truth, predicted)).all()
+
+
+def test_nothing_is_nearer_to_votes_than_the_votes_themselves():
+    rng = np.random.default_rng(0)
+    votes, others = rng.dirichlet(np.ones(CLASSES), 100), rng.dirichlet(np.ones(CLASSES), 100)
+    assert 0 < metrics.cross_entropy(votes, votes) < metrics.cross_entropy(others, votes)
+
+
+def test_recall_of_votes_is_the_share_that_meant_the_same():
+    counts = metrics.soft_confusion(
+        np.array([0, 0, 1]), np.array([[0.8, 0.2], [0.6, 0.4], [0.5, 0.5]]) @ np.eye(2, CLASSES)
+    )
+    assert metrics.recalls(counts)[:2] == pytest.approx([0.7, 0.5])
+    assert metrics.uar(counts) == pytest.approx(0.6)
+    assert metrics.war(counts) == pytest.approx((0.8 + 0.6 + 0.5) / 3)
+
+
 def test_a_network_that_means_its_probabilities_is_calibrated_and_one_that_exaggerates_is_not():
     probabilities, truth = _probabilities(np.random.default_rng(0), 20_000)
     sharp = probabilities**4 / (probabilities**4).sum(1, keepdims=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from mmer.clips import Clip, read_manifest, write_manifest
 from mmer.config import Params, load_params
+from mmer.corpora import fer2013
 from mmer.labels import EMOTIONS
 from mmer.samples import Sample, save_sample
 from mmer.validation import Report, ValidationError, validate
@@ -63,17 +65,25 @@ def processed(prepared: Path, tmp_path: Path) -> Path:
     return tmp_path / "processed"
 
 
-def run(processed: Path, *names: str, docs: Path | None = None, **limits: float) -> Report:
+def run(
+    processed: Path,
+    *names: str,
+    docs: Path | None = None,
+    raw: Path | None = None,
+    test_corpora: Sequence[str] = (),
+    **limits: float,
+) -> Report:
     names = names or ("ravdess",)
     overrides = {
         "corpora": list(names),
         "download.corpora": [n for n in names if n != "demo"],
         "validate.min_speakers": 2,
+        "split.test_corpora": list(test_corpora),
     }
     overrides |= {f"validate.{key}": value for key, value in limits.items()}
     params: Params = load_params(ROOT / "params.yaml", overrides)
     out = processed.parent
-    return validate(params, processed, out / "clips.parquet", out / "validation.json", docs)
+    return validate(params, processed, out / "clips.parquet", out / "validation.json", docs, raw)
 
 
 def rewrite(processed: Path, change: Callable[[Clip], dict[str, object]]) -> None:
@@ -122,6 +132,131 @@ def test_a_corpus_of_voices_alone_passes(tmp_path: Path) -> None:
     report = run(tmp_path / "processed")
     assert report.success, str(report)
     assert report.corpora["ravdess"]["face_rate"] is None
+
+
+def images(root: Path, rows: list[dict[str, object]]) -> list[Clip]:
+    """A prepared corpus of face images of unknown people, FER2013's layout; each row says how its image differs."""
+    rng, clips = np.random.default_rng(0), []
+    for number, row in enumerate(rows):
+        name = f"Training_{number:03d}"
+        base: dict[str, object] = {
+            "clip_id": name, "corpus": "fer2013", "speaker": name, "label": EMOTIONS[number % 7], "split": "train",
+            "path": f"{name}.jpg", "sha256": hashlib.sha256(name.encode()).hexdigest(), "has_face": True, "steps": 1,
+            "face_rate": 1.0,
+        }  # fmt: skip
+        clip = Clip.model_validate(base | row)
+        present = np.array([[clip.has_face, False, False]])
+        faces, scenes = rng.integers(0, 256, (1, 64, 64, 3), np.uint8), np.zeros((1, 64, 64, 3), np.uint8)
+        save_sample(root / clip.sample, Sample(faces, scenes, np.zeros(0, np.int16), present))
+        clips.append(clip)
+    write_manifest(root / "fer2013" / "clips.parquet", clips)
+    return clips
+
+
+SPLITS = [{"split": ("train", "val", "test")[number // 14]} for number in range(42)]
+
+
+def test_images_of_unknown_people_pass_and_have_no_speakers(tmp_path: Path) -> None:
+    images(tmp_path / "processed", SPLITS)
+    report = run(tmp_path / "processed", "fer2013")
+    assert report.success, str(report)
+    row = report.corpora["fer2013"]
+    assert (row["clips"], row["speakers"], row["pictures"], row["test_speakers"]) == (42, 0, 42, None)
+    (told,) = report.warnings
+    assert "42 of 35,887 clips" in told
+
+
+def test_a_picture_without_scenes_in_which_no_face_was_found_counts_as_a_picture(tmp_path: Path) -> None:
+    lost = {"has_face": False, "face_rate": 0.0}
+    images(tmp_path / "processed", [row | (lost if i % 2 else {}) for i, row in enumerate(SPLITS)])
+    report = run(tmp_path / "processed", "fer2013")
+    assert report.success, str(report)
+    assert report.corpora["fer2013"]["pictures"] == 42
+    assert report.corpora["fer2013"]["face_rate"] == 0.5
+    assert any("faces are found" in warning for warning in report.warnings)
+
+
+def test_clips_that_are_not_used_are_told_with_the_reason_and_break_nothing(tmp_path: Path) -> None:
+    same = "a" * 64
+    rows = [dict(row) for row in SPLITS]
+    rows[0] |= {"split": "unused", "unused_because": "the same image is a test image", "sha256": same, "copies": 0}
+    rows[28] |= {"sha256": same, "copies": 1}
+    clips = images(tmp_path / "processed", rows)
+    report = run(tmp_path / "processed", "fer2013")
+    assert report.success, str(report)
+    assert report.notes == ["fer2013: 1 clips are not used: the same image is a test image"]
+    assert report.notes[0] in str(report)
+    assert report.corpora["fer2013"]["splits"] == {"train": 13, "val": 14, "test": 14, "unused": 1}
+    told = {c.clip_id: c.split for c in read_manifest(tmp_path / "clips.parquet")}
+    assert told[clips[0].clip_id] == "unused"
+
+
+def test_a_file_on_two_sides_of_the_split_is_an_error_also_of_unknown_people(tmp_path: Path) -> None:
+    rows = [dict(row) for row in SPLITS]
+    rows[0]["sha256"] = rows[28]["sha256"] = "a" * 64
+    images(tmp_path / "processed", rows)
+    report = run(tmp_path / "processed", "fer2013")
+    assert report.errors == ["a file is on one side of the split: fer2013/Training_000: test and train"]
+
+
+def test_an_image_with_two_emotions_is_a_warning_as_its_owner_published_it(tmp_path: Path) -> None:
+    rows = [dict(row) for row in SPLITS]
+    rows[28]["sha256"] = rows[29]["sha256"] = "a" * 64
+    images(tmp_path / "processed", rows)
+    report = run(tmp_path / "processed", "fer2013")
+    assert report.success, str(report)
+    assert any("one emotion" in w and "fer2013/Training_028: 2" in w for w in report.warnings), str(report)
+
+
+@pytest.mark.parametrize(
+    ("expected", "told"),
+    [
+        ({"train": 14, "val": 14, "test": 14, "emotions": 7}, ""),
+        ({"train": 15, "val": 14, "test": 14}, "14 of 15 train"),
+        ({"clips": 42, "train": 14, "val": 20, "test": 14}, "14 of 20 val"),
+        ({"emotions": 8}, "7 of 8 emotions"),
+    ],
+)
+def test_the_owners_parts_are_counted_with_what_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, int], told: str
+) -> None:
+    monkeypatch.setattr(fer2013, "CORPUS", replace(fer2013.CORPUS, expected=expected))
+    copy = {"split": "unused", "unused_because": "a copy"}
+    images(tmp_path / "processed", [copy if number == 3 else row for number, row in enumerate(SPLITS)])
+    report = run(tmp_path / "processed", "fer2013")
+    assert report.success, str(report)
+    missing = [warning for warning in report.warnings if "complete" in warning]
+    assert bool(missing) == bool(told)
+    assert not told or told in missing[0]
+
+
+def test_more_in_a_part_than_the_owner_published_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fer2013, "CORPUS", replace(fer2013.CORPUS, expected={"test": 13}))
+    images(tmp_path / "processed", SPLITS)
+    report = run(tmp_path / "processed", "fer2013")
+    assert report.errors == ["a corpus is no larger than its owner's (too many): fer2013: 1"]
+
+
+def test_a_file_that_is_not_what_was_fetched_is_an_error(processed: Path) -> None:
+    raw = processed.parent / "raw"
+    clips = read_manifest(processed / "ravdess" / "clips.parquet")
+    entries = {c.path: {"sha256": c.sha256} for c in clips}
+    (raw / "ravdess").mkdir(parents=True)
+    (raw / "ravdess" / "checksums.json").write_text(json.dumps(entries))
+    assert run(processed, raw=raw).success
+    entries["02-sad.mp4"]["sha256"] = "f" * 64
+    (raw / "ravdess" / "checksums.json").write_text(json.dumps(entries))
+    (told,) = run(processed, raw=raw).errors
+    assert told == "a file is what was fetched, by its sha256: ravdess/02-sad: another sha256 was recorded"
+
+
+def test_a_mixture_with_a_corpus_tested_whole_says_what_is_held_back(processed: Path) -> None:
+    corpus(processed, "demo")
+    report = run(processed, "ravdess", "demo", test_corpora=["demo"])
+    assert report.success, str(report)
+    assert [note for note in report.notes if note.startswith("ravdess: 14 clips are not used: kept for")]
+    assert report.corpora["demo"]["splits"] == {"train": 0, "val": 0, "test": 42}
+    assert not [w for w in report.warnings if "test speakers" in w]
 
 
 def broken_label(processed: Path) -> None:
