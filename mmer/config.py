@@ -84,8 +84,8 @@ class Faces(Block):
     max_gap_s: float = Field(0.6, ge=0)
     """A face that is lost for no longer keeps its last box."""
     detect_every_s: float = Field(1.0, ge=0)
-    """Seconds between two searches of the whole picture while the face is followed without a loss (docs/preparing.md);
-    0 searches every picture."""
+    """Seconds between two searches of the whole picture while a face is followed from its last box
+    (docs/preparing.md); 0 searches every picture."""
 
 
 class Download(Block):

@@ -90,7 +90,7 @@ def evaluate(
         **score(truth, answers[-1], clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
         "nll": metrics.negative_log_likelihood(whole, truth),
         "ece": metrics.expected_calibration_error(whole, truth),
-        "by_corpus": by(lambda c: c.corpus, truth, answers[-1], clips, draws),
+        "by_corpus": by(lambda c: c.corpus, truth, answers[-1], clips, draws, least=1),
         "subsets": _subsets(names, truth, answers, clips, draws),
         "fusion_gain": _fusion_gain(names, truth, answers, clips, draws),
         "per_class": metrics.per_class(counts),
@@ -233,7 +233,7 @@ def score(
     """
     people = [c.person for c in clips]
     found = metrics.soft_confusion(truth, answers)
-    again = metrics.bootstrap_shares(truth, answers, people, *draws) if len(set(people)) > 1 else None
+    again = metrics.bootstrap(truth, answers, people, *draws) if len(set(people)) > 1 else None
     told: Report = {}
     for one in scores:
         told |= _with_interval(one.__name__, one(found), None if again is None else one(again))
@@ -241,16 +241,23 @@ def score(
 
 
 def by(
-    group: Callable[[Clip], str], truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], draws: Draws
+    group: Callable[[Clip], str],
+    truth: metrics.Ints,
+    answers: Probabilities,
+    clips: Sequence[Clip],
+    draws: Draws,
+    least: int = 2,
 ) -> dict[str, Report]:
-    """Scores of each group of clips; a count alone where there is too little for a score: one clip or one speaker."""
+    """Scores of each group of clips; a count alone where there are less than `least` speakers, or images of unknown
+    people: too few for a score that says something of the group.
+    """
     groups = np.array([group(c) for c in clips])
     result: dict[str, Report] = {}
     for name in sorted(set(groups.tolist())):
         inside = np.flatnonzero(groups == name)
         own = _at(clips, inside)
         told: Report = {"n": len(own), "n_speakers": n_speakers(own), "n_classes": len(set(truth[inside].tolist()))}
-        if len({c.person for c in own}) > 1:
+        if len({c.person for c in own}) >= least:
             told |= score(truth[inside], answers[inside], own, draws, metrics.uar, metrics.war)
         else:
             told |= {f"{of}{end}": None for of in ("uar", "war") for end in ("", "_low", "_high")}
@@ -364,7 +371,7 @@ def _fusion_gain(
 
     people, chosen = [c.person for c in _at(clips, both)], answers[:, both]
     counts = np.stack([metrics.soft_confusion(truth[both], way) for way in chosen])
-    again = metrics.bootstrap_shares(truth[both], chosen, people, *draws) if len(set(people)) > 1 else None
+    again = metrics.bootstrap(truth[both], chosen, people, *draws) if len(set(people)) > 1 else None
     told = _with_interval("gain", gain(counts), None if again is None else gain(again))
     best = single[int(metrics.uar(counts[: len(single)]).argmax())]
     return {

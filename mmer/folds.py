@@ -208,7 +208,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
         "uar_high": float(uars.mean() + half),
         "uar_sd": float(uars.std(ddof=1)),
         "pooled": evaluation.score(truth, answers, clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
-        "by_corpus": evaluation.by(lambda c: c.corpus, truth, answers, clips, draws),
+        "by_corpus": evaluation.by(lambda c: c.corpus, truth, answers, clips, draws, least=1),
         "per_speaker": {key: _spread([row[key] for row in speakers]) for key in ("uar", "war")},
         "folds": folds,
         "speakers": speakers,
@@ -305,9 +305,9 @@ def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int) 
     return (
         f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(corpora)}): each clip is "
         "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "
-        f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{without} Hyperparameters as params.yaml has "
-        f"them, the best of {params.train.epochs} epochs, seed {params.seed}. Against intended labels. The mean over "
-        "folds has a 95% interval of Student's t; folds share training data, so that it is rather too "
+        f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{without} Hyperparameters as "
+        f"params.yaml has them, the best of {params.train.epochs} epochs, seed {params.seed}. Against intended labels. "
+        "The mean over folds has a 95% interval of Student's t; folds share training data, so that it is rather too "
         f"narrow. Other intervals: 95%, {params.evaluate.bootstrap} resamples of {evaluation.resampled(clips)}."
     )
 

@@ -125,7 +125,7 @@ def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = C
 
 
 def bootstrap(
-    truth: Ints, predicted: Ints, speakers: Sequence[str], resamples: int, seed: int
+    truth: Ints, answers: Floats, speakers: Sequence[str], resamples: int, seed: int
 ) -> npt.NDArray[np.float64]:
     """Confusion matrices of resampled speakers.
 
@@ -136,32 +136,22 @@ def bootstrap(
 
     Args:
         truth: [n].
-        predicted: [n], or [m, n] for m ways of predicting the same clips; each resample draws the same speakers for
-            all m, so that their differences are paired.
+        answers: [n, 7], one-hot or shares of votes (`soft_confusion`), or [m, n, 7] for m ways of answering about the
+            same clips; each resample draws the same speakers for all m, so that their differences are paired.
         speakers: [n] names.
         resamples: how many.
         seed: of the draw.
 
     Returns:
-        float64 [resamples, 7, 7], or [resamples, m, 7, 7]; whole numbers.
+        float64 [resamples, 7, 7], or [resamples, m, 7, 7].
 
     Raises:
         ValueError: there are fewer than two speakers, so nothing is known about how speakers differ.
     """
-    return bootstrap_shares(truth, np.eye(CLASSES)[predicted], speakers, resamples, seed)
-
-
-def bootstrap_shares(
-    truth: Ints, shares: Floats, speakers: Sequence[str], resamples: int, seed: int
-) -> npt.NDArray[np.float64]:
-    """`bootstrap` of answers that are spread over the emotions: shares [n, 7] or [m, n, 7] (see `soft_confusion`).
-
-    A row of zeros takes a clip out of that way of answering; where a resample leaves it no clip, its scores are NaN.
-    """
     names, owner = np.unique(np.asarray(speakers), return_inverse=True)
     if len(names) < 2:
         raise ValueError("an interval over speakers needs at least two of them")
-    ways = shares.reshape(-1, *shares.shape[-2:])
+    ways = answers.reshape(-1, *answers.shape[-2:])
     # One matrix per speaker, so that a resample's is a weighted sum of them and all resamples are one product.
     table = np.zeros((len(names), len(ways), CLASSES, CLASSES))
     for number, way in enumerate(ways):
@@ -175,25 +165,13 @@ def bootstrap_shares(
         drawn = rng.integers(len(names), size=(size, len(names))) + np.arange(size)[:, None] * len(names)
         weights = np.bincount(drawn.ravel(), minlength=size * len(names)).reshape(size, -1)
         result[start : start + size] = weights.astype(np.float64) @ flat
-    return result.reshape(resamples, *shares.shape[:-2], CLASSES, CLASSES)
+    return result.reshape(resamples, *answers.shape[:-2], CLASSES, CLASSES)
 
 
 def percentile_interval(values: Floats) -> tuple[float, float]:
     """The middle 95% of resampled scores [resamples]."""
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
-
-
-def bootstrap_interval(
-    score: Score, truth: Ints, predicted: Ints, speakers: Sequence[str], resamples: int, seed: int
-) -> tuple[float, float]:
-    """The 95% percentile interval of a score over resampled speakers; `bootstrap` says why speakers.
-
-    Args:
-        score: of what `bootstrap` gives: from [resamples, ..., 7, 7] to [resamples]; `uar`, `war`, `macro_f1`, or a
-            difference of them between several predictions of the same clips.
-    """
-    return percentile_interval(score(bootstrap(truth, predicted, speakers, resamples, seed)))
 
 
 def _hits(counts: Counts) -> Counts:

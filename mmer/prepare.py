@@ -13,12 +13,11 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 from itertools import islice
 from os import cpu_count
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import cv2
 import numpy as np
@@ -34,6 +33,8 @@ REPORT = "report.json"
 JPEG_QUALITY = 95
 PIECE = 256
 """Steps of a clip that are in memory at once when it is cropped."""
+INSTALL = "`pip install '{}'`, on all machines of the cluster"
+KILLED = "a worker was killed, most likely for want of memory: lower prepare.workers and run again"
 
 
 class PrepareError(MmerError):
@@ -242,57 +243,72 @@ def _prepare(
     name: str, clips: Sequence[Clip], work: Callable[[Clip], Clip], out: Path, rules: Prepare, report: Report
 ) -> None:
     """Do `work` on each clip in parallel, then write the report and, last, the manifest: where it is, all is done."""
-    from joblib import delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
     from tqdm import tqdm
 
     out.mkdir(parents=True, exist_ok=True)
     done: list[Clip] = []
     bad = list(report["bad"])
+    run = _on_dask if rules.backend == "dask" else _on_joblib
     try:
-        with _pool(rules) as pool:
-            results = pool(delayed(_attempt)(work, clip) for clip in clips)
-            for result in tqdm(results, total=len(clips), desc=name, unit="clip"):
-                if isinstance(result, Clip):
-                    done.append(result)
-                else:
-                    bad.append(result)
+        for result in tqdm(run(work, clips, rules), total=len(clips), desc=name, unit="clip"):
+            if isinstance(result, Clip):
+                done.append(result)
+            else:
+                bad.append(result)
         bad.sort(key=lambda entry: entry["clip_id"])
         hours = sum(clip.duration_s for clip in sorted(done, key=lambda clip: clip.clip_id)) / 3600
         report |= {"clips": len(done), "bad": bad, "hours": hours}
         _write_whole(out / REPORT, lambda part: part.write_text(json.dumps(report, indent=2) + "\n"))
         _refuse_too_many(report, rules.max_bad_fraction, out)
         _write_whole(out / MANIFEST, lambda part: write_manifest(part, done))
-    except TerminatedWorkerError:
-        raise PrepareError(
-            f"{name} cannot be prepared: a worker was killed, most likely for want of memory; lower prepare.workers "
-            "and run again"
-        ) from None
     except OSError as error:
         what = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
         raise PrepareError(f"{name} cannot be prepared in {out}: {what}; set that right and run again") from error
 
 
-@contextmanager
-def _pool(rules: Prepare) -> Iterator[Any]:
-    """joblib's workers: on this machine, or those of a cluster (docs/preparing.md says how to name one)."""
-    from joblib import Parallel, parallel_config
+def _on_joblib(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepare) -> Iterator[Clip | Bad]:
+    """What becomes of each clip, as it comes, from the processes of this machine or from a Ray cluster."""
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    with ExitStack() as stack:
-        if rules.backend == "dask":
-            import dask
-            from distributed import Client
-
-            here = {"n_workers": cpu_count() if rules.workers < 0 else rules.workers, "threads_per_worker": 1}
-            running = dask.config.get("scheduler-address", None)  # DASK_SCHEDULER_ADDRESS
-            client = Client(running) if running else Client(**here, dashboard_address=None)
-            stack.enter_context(client)
-        elif rules.backend == "ray":
+    if rules.backend == "ray":
+        try:
             from ray.util.joblib import register_ray
+        except ImportError:
+            raise PrepareError(f"prepare.backend is ray, which is not installed: {INSTALL.format('ray')}") from None
+        register_ray()
+    as_they_come = "list" if rules.backend == "ray" else "generator_unordered"  # Ray's backend gives all at the end
+    pool = Parallel(n_jobs=rules.workers, backend=rules.backend, return_as=as_they_come)
+    try:
+        yield from pool(delayed(_attempt)(work, clip) for clip in clips)
+    except TerminatedWorkerError:
+        raise PrepareError(KILLED) from None
 
-            register_ray()
-        stack.enter_context(parallel_config(rules.backend, n_jobs=rules.workers))
-        yield Parallel(return_as="generator_unordered")
+
+def _on_dask(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepare) -> Iterator[Clip | Bad]:
+    """The same from a Dask cluster: the one that DASK_SCHEDULER_ADDRESS names, else one of this machine's processes.
+
+    Dask is asked itself: joblib's way to it waits for ever where a clip kills each worker that tries it.
+    """
+    try:
+        import dask
+        from distributed import Client, KilledWorker, as_completed
+    except ImportError:
+        raise PrepareError(
+            f"prepare.backend is dask, which is not installed: {INSTALL.format('dask[distributed]')}"
+        ) from None
+    workers = (cpu_count() or 1) if rules.workers < 0 else rules.workers
+    address = dask.config.get("scheduler-address", None)
+    try:
+        client = Client(address) if address else Client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    except OSError as error:
+        raise PrepareError(f"no Dask scheduler answers at DASK_SCHEDULER_ADDRESS={address}: {error}") from None
+    with client:
+        try:
+            results = client.map(partial(_attempt, work), clips, pure=False)
+            yield from (result for _, result in as_completed(results, with_results=True))
+        except KilledWorker:
+            raise PrepareError(KILLED) from None
 
 
 def _refuse_too_many(report: Report, limit: float, out: Path) -> None:

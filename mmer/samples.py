@@ -121,7 +121,7 @@ class _Growing:
     which may be memory)."""
 
     def __init__(self, dtype: np.dtype[Any], row: tuple[int, ...], folder: Path) -> None:
-        self.spool = tempfile.SpooledTemporaryFile(SPOOL, dir=folder)  # noqa: SIM115 (the writer closes it)
+        self.spool = tempfile.SpooledTemporaryFile(SPOOL, dir=str(folder))  # noqa: SIM115 (the writer closes it)
         self._dtype, self._row, self._rows, self._zero = dtype, row, 0, True
 
     def append(self, rows: npt.NDArray[Any]) -> None:

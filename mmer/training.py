@@ -313,12 +313,18 @@ def batches(
         for place, index in enumerate(chosen, start):
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
-            sample = augment(load_sample(processed / clip.sample), train.augment, rng)
+            sample = augment(held(clip, processed), train.augment, rng)
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
                 face = faces[clip.label][rng.integers(len(faces[clip.label]))]
-                sample = pair(sample, augment(load_sample(processed / face.sample), train.augment, rng), rng)
+                sample = pair(sample, augment(held(face, processed), train.augment, rng), rng)
             samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
         yield collate(samples, [target(clips[i], train.targets) for i in chosen], input)
+
+
+def held(clip: Clip, processed: Path) -> Sample:
+    """A clip's sample, without what the clip is said not to hold: a modality that was taken away is absent."""
+    sample = load_sample(processed / clip.sample)
+    return replace(sample, present=sample.present & [clip.has_face, clip.has_scene, clip.has_voice])
 
 
 def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
@@ -391,7 +397,7 @@ def clip_probabilities(
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            samples = [load_sample(processed / clips[i].sample) for i in chosen]
+            samples = [held(clips[i], processed) for i in chosen]
             batch = collate(samples, [target(clips[i], "intended") for i in chosen], input)
             batch = replace(batch, present=batch.present * keep)
             logits = clip_logits(forward(batch), batch.present, batch.valid)

@@ -318,6 +318,7 @@ def test_one_speaker_has_scores_without_intervals():
     told = evaluate({"face": _probabilities(clips, 1, 0)}, clips, resamples=100, seed=0)
     assert told["uar"] is not None
     assert told["uar_low"] is None
+    assert told["by_corpus"]["crema_d"]["uar"] == told["uar"]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mmer.config import Faces, Input
-from mmer.faces import Detector, Tracker, crop, shrink
+from mmer.faces import Box, Detector, Tracker, crop, shrink
 
 ROOT = Path(__file__).parents[2]
 FACES = Faces(min_face=40, max_gap_s=0.6)
@@ -199,7 +199,7 @@ def test_finding_faces_needs_no_torch(folder: Path, tmp_path: Path) -> None:
 import sys, numpy as np
 from pathlib import Path
 from mmer.config import Faces, Input
-from mmer.faces import Detector, Tracker
+from mmer.faces import Box, Detector, Tracker
 tracker = Tracker(Detector.load(Path({str(folder)!r}), Faces()), Faces(), Input())
 assert tracker.look(np.load({str(tmp_path / "scene.npy")!r}), 0.2).face is not None
 print([m for m in ("torch", "pandas", "facenet_pytorch") if m in sys.modules])
@@ -319,6 +319,160 @@ def test_a_view_of_a_picture_need_not_be_contiguous(detector: Detector) -> None:
     copied = Tracker(detector, FACES, INPUT).look(rgb[:, ::-1].copy(), 0.2)
     assert flipped.box == copied.box
     assert np.array_equal(flipped.scene, copied.scene)
+
+
+def overlap(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> float:
+    """Intersection over union."""
+    assert a is not None
+    assert b is not None
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(wide, 0) * max(high, 0)
+    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def largest(detector: Detector, rgb: np.ndarray) -> Box:
+    """The detector's first box."""
+    x1, y1, x2, y2 = detector.detect(rgb)[0][0].tolist()
+    return x1, y1, x2, y2
+
+
+class Counting(Detector):
+    """The detector; counts the whole pictures that it searches."""
+
+    searches = 0
+
+    def detect(self, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.searches += 1
+        return super().detect(rgb)
+
+
+@pytest.mark.parametrize("head", [(160, 120, 130), (60, 60, 70), (260, 120, 120), (160, 170, 140)])
+def test_a_still_face_is_followed_where_the_detector_finds_it(
+    detector: Detector, head: tuple[float, float, float]
+) -> None:
+    rgb = scene(head, seed=4)
+    box = found = largest(detector, rgb)
+    for _ in range(20):  # and does not creep away
+        followed = detector.follow(rgb, box)
+        assert followed is not None
+        box, score = followed
+        assert score > 0.9
+    assert overlap(box, found) > 0.85
+
+
+@pytest.mark.parametrize("step", [(0.17, 0), (-0.17, 0), (0, 0.17), (0.12, -0.12)])
+def test_a_face_that_moved_a_sixth_of_its_size_is_followed(detector: Detector, step: tuple[float, float]) -> None:
+    before = largest(detector, scene((160, 120, 100)))
+    rgb = scene((160 + 100 * step[0], 120 + 100 * step[1], 100))
+    followed = detector.follow(rgb, before)
+    assert followed is not None
+    assert overlap(followed[0], largest(detector, rgb)) > 0.75
+
+
+def test_nothing_is_followed_where_no_face_is(detector: Detector) -> None:
+    random = np.random.default_rng(6)
+    stripes = np.zeros((240, 320, 3), np.uint8)
+    stripes[:, ::8] = 200
+    board = np.kron(np.indices((30, 40)).sum(0) % 2, np.ones((8, 8)))[:, :, None] * np.full(3, 255)
+    blob = cv2.ellipse(room(), (160, 120), (50, 65), 0, 0, 360, (205, 160, 130), -1)
+    grain = random.integers(0, 256, (240, 320, 3))
+    for rgb in (room(), room(seed=5), stripes, board.astype(np.uint8), blob, grain.astype(np.uint8)):
+        for x, y, side in [(160, 120, 100), (100, 100, 60), (230, 90, 150), (160, 120, 130)]:
+            assert detector.follow(rgb, (x - side / 2, y - side / 2, x + side / 2, y + side / 2)) is None
+
+
+def test_nothing_is_followed_outside_the_picture_or_below_the_smallest_size(folder: Path) -> None:
+    detector = Detector.load(folder, FACES)
+    rgb = scene((160, 120, 130))
+    for box in [(400.0, 20.0, 480.0, 100.0), (-200.0, -200.0, -100.0, -100.0), (50.0, 50.0, 50.0, 50.0)]:
+        assert detector.follow(rgb, box) is None
+    assert detector.follow(np.full((1, 1, 3), 90, np.uint8), (0.0, 0.0, 40.0, 40.0)) is None
+    small = largest(detector, rgb)
+    assert Detector.load(folder, Faces(min_face=200)).follow(rgb, small) is None
+
+
+def test_the_whole_picture_is_searched_only_so_often_while_a_face_is_followed(folder: Path) -> None:
+    for every, searches in ((1.0, 3), (0.4, 8), (0.0, 15)):
+        faces = FACES.model_copy(update={"detect_every_s": every})
+        detector = Counting(folder, faces)
+        tracker = Tracker(detector, faces, INPUT)
+        for k in range(15):
+            assert not tracker.look(scene((130 + 2 * k, 120, 120)), 0.2 * (k + 1)).held
+        assert detector.searches == searches
+
+
+def test_without_an_interval_each_box_is_the_detectors_own(folder: Path) -> None:
+    faces = FACES.model_copy(update={"detect_every_s": 0.0})
+    detector = Detector.load(folder, faces)
+    tracker = Tracker(detector, faces, INPUT)
+    for k in range(8):
+        rgb = scene((100 + 15 * k, 120 - 4 * k, 120 + 3 * k), seed=k)
+        boxes, scores = detector.detect(rgb)
+        view = tracker.look(rgb, 0.2 * k)
+        assert view.box == tuple(boxes[0].tolist())
+        assert view.score == scores[0]
+
+
+def test_a_walking_face_is_followed_without_any_search_between(folder: Path) -> None:
+    faces = FACES.model_copy(update={"detect_every_s": 60.0})
+    alone, detector = Detector.load(folder, faces), Counting(folder, faces)
+    tracker = Tracker(detector, faces, INPUT)
+    for k in range(20):
+        rgb = scene((80 + 6 * k, 120 + 20 * np.sin(k / 4), 90 + 2 * k))
+        view = tracker.look(rgb, 0.2 * k)
+        assert not view.held
+        assert overlap(view.box, largest(alone, rgb)) > 0.6
+    assert detector.searches == 1
+
+
+def test_a_still_face_does_not_twitch_when_it_is_searched(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    rgb = scene((150, 115, 120))
+    boxes = np.array([tracker.look(rgb, 0.2 * k).box for k in range(16)])
+    assert (np.ptp(boxes, axis=0) < 0.03 * 120).all()
+
+
+def test_a_face_that_comes_close_does_not_take_over(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    for k in range(20):  # a larger one walks in from the right, up to the shoulder of the first
+        rgb = scene((90, 120, 100), (max(205, 340 - 8 * k), 120, 130))
+        view = tracker.look(rgb, 0.2 * k)
+        assert abs(centre(view.box)[0] - 90) < 15
+        assert not view.held
+
+
+def test_a_face_that_another_hides_is_not_lost_for_good(detector: Detector) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    for k in range(25):  # the other walks past in front of it and leaves
+        view = tracker.look(scene((160, 120, 100), (20 + 16 * k, 120, 120)), 0.2 * k)
+    assert abs(centre(view.box)[0] - 160) < 15
+    assert not view.held
+
+
+@pytest.mark.parametrize("phase", [1, 3, 4])
+def test_after_a_cut_the_other_face_is_found_by_the_next_search(detector: Detector, phase: int) -> None:
+    tracker = Tracker(detector, FACES, INPUT)
+    for k in range(phase):
+        tracker.look(scene((80, 90, 110)), 0.2 * k)
+    cut = 0.2 * phase
+    after = [tracker.look(scene((240, 150, 110), seed=9), cut + 0.2 * k) for k in range(6)]
+    assert abs(centre(after[5].box)[0] - 240) < 15, "no later than detect_every_s after the cut"
+    assert all(view.held or abs(centre(view.box)[0] - 240) < 15 for view in after)
+
+
+def test_real_faces_are_followed_as_they_are_found(folder: Path, mirror: Path) -> None:
+    clips = [*sorted(mirror.glob("ravdess/Actor_01/*.mp4")), *sorted(mirror.glob("crema_d/VideoFlash/*.flv"))]
+    assert clips
+    detector = Detector.load(folder, FACES)
+    alike = []
+    for clip in clips:
+        tracker = Tracker(detector, FACES, INPUT)
+        for k, rgb in enumerate(real_frames(clip)):
+            view = tracker.look(rgb, 0.2 * k)  # shown at 2 a second: it moves more than a live one
+            assert not view.held
+            alike.append(overlap(view.box, largest(detector, rgb)))
+    assert np.median(alike) > 0.9
+    assert min(alike) > 0.75
 
 
 def test_a_crop_is_the_square_around_the_box_with_its_margin() -> None:

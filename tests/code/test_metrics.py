@@ -121,9 +121,15 @@ def _uneven_speakers(rng: np.random.Generator, n_speakers: int, clips: int) -> t
     return truth, predicted, [f"s{i // clips}" for i in range(len(truth))]
 
 
+def _interval(score, truth, predicted, speakers, resamples, seed) -> tuple[float, float]:
+    """The 95% interval of a score, as evaluation takes it."""
+    drawn = metrics.bootstrap(truth, np.eye(CLASSES)[predicted], speakers, resamples, seed)
+    return metrics.percentile_interval(score(drawn))
+
+
 def test_the_interval_is_that_of_resampling_speakers_one_by_one():
     truth, predicted, speakers = _uneven_speakers(np.random.default_rng(0), 8, 21)
-    drawn = metrics.bootstrap(truth, predicted, speakers, 50, seed=3)
+    drawn = metrics.bootstrap(truth, np.eye(CLASSES)[predicted], speakers, 50, seed=3)
     picks = np.random.default_rng(3).integers(8, size=(50, 8))
     for counts, pick in zip(drawn, picks, strict=True):
         inside = np.concatenate([np.flatnonzero(np.array(speakers) == f"s{s}") for s in pick])
@@ -132,17 +138,17 @@ def test_the_interval_is_that_of_resampling_speakers_one_by_one():
 
 def test_speakers_who_differ_make_the_interval_wider_than_clips_would():
     truth, predicted, speakers = _uneven_speakers(np.random.default_rng(0), 10, 70)
-    by_speaker = metrics.bootstrap_interval(metrics.uar, truth, predicted, speakers, 500, 0)
-    by_clip = metrics.bootstrap_interval(metrics.uar, truth, predicted, [str(i) for i in range(len(truth))], 500, 0)
+    by_speaker = _interval(metrics.uar, truth, predicted, speakers, 500, 0)
+    by_clip = _interval(metrics.uar, truth, predicted, [str(i) for i in range(len(truth))], 500, 0)
     score = metrics.uar(metrics.confusion(truth, predicted))
     assert by_speaker[0] < by_clip[0] < score < by_clip[1] < by_speaker[1]
 
 
 def test_the_same_seed_gives_the_same_interval_and_the_order_of_clips_does_not_matter():
     truth, predicted, speakers = _uneven_speakers(np.random.default_rng(0), 6, 14)
-    first = metrics.bootstrap_interval(metrics.uar, truth, predicted, speakers, 200, 5)
-    assert first == metrics.bootstrap_interval(metrics.uar, truth[::-1], predicted[::-1], speakers[::-1], 200, 5)
-    assert first != metrics.bootstrap_interval(metrics.uar, truth, predicted, speakers, 200, 6)
+    first = _interval(metrics.uar, truth, predicted, speakers, 200, 5)
+    assert first == _interval(metrics.uar, truth[::-1], predicted[::-1], speakers[::-1], 200, 5)
+    assert first != _interval(metrics.uar, truth, predicted, speakers, 200, 6)
 
 
 def test_two_ways_of_predicting_are_compared_on_the_same_resamples():
@@ -154,17 +160,17 @@ def test_two_ways_of_predicting_are_compared_on_the_same_resamples():
     def gain(counts):
         return metrics.uar(counts[:, 1]) - metrics.uar(counts[:, 0])
 
-    low, high = metrics.bootstrap_interval(gain, truth, np.stack([predicted, better]), speakers, 300, 0)
+    low, high = _interval(gain, truth, np.stack([predicted, better]), speakers, 300, 0)
     assert 0 < low < high, "the better one is better in every resample, so the interval lies above 0"
 
 
 def test_one_speaker_gives_no_interval():
     with pytest.raises(ValueError, match="at least two"):
-        metrics.bootstrap(np.array([0, 1]), np.array([0, 1]), ["a", "a"], 100, 0)
+        metrics.bootstrap(np.array([0, 1]), np.eye(CLASSES)[:2], ["a", "a"], 100, 0)
 
 
 def test_many_single_images_need_no_more_memory_than_a_part_of_the_resamples():
     n = 50_000  # a resample of all at once would be 100 x 50,000 draws
     truth = np.arange(n) % CLASSES
-    low, high = metrics.bootstrap_interval(metrics.war, truth, truth, [str(i) for i in range(n)], 100, 0)
+    low, high = _interval(metrics.war, truth, truth, [str(i) for i in range(n)], 100, 0)
     assert low == high == 1

@@ -145,6 +145,13 @@ def test_faces_alone_and_voices_alone_train_one_network(corpus: Path, tmp_path: 
     )
 
 
+def test_what_a_clip_is_said_not_to_hold_is_absent(corpus: Path) -> None:
+    clip = read_manifest(corpus / "clips.parquet")[0]
+    assert training.held(clip, corpus).present.all(0).tolist() == [True, True, True]
+    heard = clip.model_copy(update={"has_face": False, "has_scene": False})
+    assert training.held(heard, corpus).present.any(0).tolist() == [False, False, True]
+
+
 def test_a_pair_is_a_voice_with_a_face_in_some_of_its_steps(corpus: Path, tmp_path: Path) -> None:
     face, voice = (load_sample(tmp_path / c.sample) for c in mixture(corpus, tmp_path)[1:3])
     for seed in range(20):

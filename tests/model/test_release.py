@@ -1,4 +1,4 @@
-"""Claims about the model in release/, which is what everybody gets: it is small, says what it is, and knows something."""
+"""Claims about the model in release/, which is what everybody gets: small, saying what it is, and knowing something."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_it_says_what_it_is(release: Recognizer) -> None:
     assert "NC" in info.licence, "trained on corpora that forbid commerce"
 
 
-def test_it_is_small(release: Recognizer) -> None:
+def test_it_is_small_and_the_card_is_its_own() -> None:
     assert (RELEASE / "mmer.onnx").stat().st_size <= 6.5e6
     card = (RELEASE / "MODEL_CARD.md").read_text()
     assert f"{(RELEASE / 'mmer.onnx').stat().st_size / 1e6:.1f} MB" in card, "the card is of another graph"
