@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from mmer.config import Faces
-from mmer.corpora.demo import draw_corpus
+from mmer.drawing.corpus import draw_corpus
 from mmer.faces import Detector, Picture
 
 

@@ -24,7 +24,7 @@ import cv2
 
 from mmer import media
 from mmer.config import Params, load_params
-from mmer.corpora.demo import draw_corpus
+from mmer.drawing.corpus import draw_corpus
 from mmer.faces import Detector, Picture, Tracker
 from mmer.prepare import JPEG_QUALITY, crop_corpus, extract_corpus
 
@@ -157,31 +157,17 @@ def memory(clip: Path, seconds: float, folder: Path) -> str:
     """One line of the table of memory: a clip, looped to a length, prepared in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
-        video = home / f"long{clip.suffix}"
-        loop = [
-            "-stream_loop",
-            "-1",
-            "-i",
-            str(clip),
-            "-t",
-            str(seconds),
-            "-map",
-            "0:V",
-            "-map",
-            "0:a?",
-            "-c",
-            "copy",
-            str(video),
-        ]
-        subprocess.run(["ffmpeg", "-v", "error", *loop], check=True)
+        once, video = home / "once.mkv", home / "long.mkv"  # some containers cannot be looped
+        quiet, tracks = ["ffmpeg", "-v", "error"], ["-map", "0:V", "-map", "0:a?"]
+        subprocess.run([*quiet, "-i", clip, *tracks, "-c:v", "libx264", "-c:a", "aac", once], check=True)
+        subprocess.run([*quiet, "-stream_loop", "-1", "-i", once, "-t", str(seconds), "-c", "copy", video], check=True)
         (home / "clips.csv").write_text(f"path,label,speaker\n{video.name},happy,one\n")
         command = [sys.executable, "-c", LONG, str(home), str(home / "out"), str(folder)]
         start = spent()
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         took = spent() - start
         ours, ffmpeg = done.stdout.split()
-        size = (home / "out" / "processed").rglob("*.npz")
-        written = sum(path.stat().st_size for path in size) / 1e6
+        written = sum(path.stat().st_size for path in (home / "out" / "processed").glob("*.npz")) / 1e6
     return f"  {seconds:>8.0f} {ours:>12} {ffmpeg:>10} {took:>12.1f} {written:>15.1f}"
 
 

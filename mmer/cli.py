@@ -141,12 +141,12 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _demo_corpus(args: argparse.Namespace) -> int:
-    from mmer.corpora.demo import draw_corpus
+    from mmer.drawing.corpus import draw_corpus
 
     try:
         draw_corpus(args.out, seed=args.seed)
-    except (FileExistsError, RuntimeError) as error:
-        return _complain(error)
+    except ModuleNotFoundError as error:
+        return _complain(f"drawing needs {error.name}: install requirements.txt")
     print(f"{args.out}: drawn people, for trying the pipeline; no evidence about real ones")
     return 0
 

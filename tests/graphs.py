@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mmer.config import Faces, Input, Media
-from mmer.corpora.demo import draw_corpus
+from mmer.drawing.corpus import draw_corpus
 from mmer.labels import EMOTIONS, MODALITIES
 from stages.detector import export_detector
 

@@ -1,13 +1,19 @@
 """The demo corpus: drawn the same each time, true to its ground truth, small, and read back as clips."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import ffmpeg
 import numpy as np
 import pytest
 
-from mmer.corpora import demo
+from mmer.corpora.demo import CORPUS
+from mmer.drawing.corpus import DrawingError, draw_corpus
+from mmer.drawing.expressions import FACES, GROUPS, VOICES
+from mmer.drawing.speakers import make_speaker
+from mmer.drawing.trials import STRENGTH, plan_trials
 from mmer.labels import EMOTIONS
 from mmer.samples import SAMPLE_RATE, voice_present, voice_windows
 
@@ -18,7 +24,7 @@ SPEAKERS = 2
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two speakers, one take: fourteen clips, of which two hide the face and two are silent."""
     out = tmp_path_factory.mktemp("demo") / "corpus"
-    demo.draw_corpus(out, speakers=SPEAKERS, takes=1, workers=2)
+    draw_corpus(out, speakers=SPEAKERS, takes=1, workers=2)
     return out
 
 
@@ -35,7 +41,7 @@ def sound_of(path: Path) -> np.ndarray:
 
 
 def test_the_same_seed_draws_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
-    demo.draw_corpus(tmp_path / "again", speakers=1, takes=1, workers=1)
+    draw_corpus(tmp_path / "again", speakers=1, takes=1, workers=1)
     clips = sorted((tmp_path / "again" / "clips").iterdir())
     assert len(clips) == 2 * len(EMOTIONS)
     for path in clips:
@@ -43,31 +49,31 @@ def test_the_same_seed_draws_the_same_bytes(corpus: Path, tmp_path: Path) -> Non
 
 
 def test_another_seed_draws_other_people() -> None:
-    assert demo.make_speaker(0, 0) != demo.make_speaker(1, 0)
-    assert len({demo.make_speaker(0, n) for n in range(26)}) == 26
+    assert make_speaker(0, 0) != make_speaker(1, 0)
+    assert len({make_speaker(0, n) for n in range(26)}) == 26
 
 
 def test_face_and_voice_together_tell_the_emotion_and_neither_does_alone() -> None:
-    assert tuple(demo.GROUPS) == EMOTIONS
-    assert len(set(demo.GROUPS.values())) == len(EMOTIONS)
-    faces, voices = zip(*demo.GROUPS.values(), strict=True)
+    assert tuple(GROUPS) == EMOTIONS
+    assert len(set(GROUPS.values())) == len(EMOTIONS)
+    faces, voices = zip(*GROUPS.values(), strict=True)
     assert len(set(faces)) == len(set(voices)) == 5
-    assert set(faces) == set(demo.FACES)
-    assert set(voices) == set(demo.VOICES)
+    assert set(faces) == set(FACES)
+    assert set(voices) == set(VOICES)
 
 
 def test_the_whole_corpus_is_planned_as_described() -> None:
-    scenes = demo.plan_clips(0, 26, 2)
-    assert len(scenes) == len({s.clip_id for s in scenes}) == 364
-    hidden = [s for s in scenes if s.hidden != "none"]
-    silent = [s for s in scenes if s.sound != "voice"]
+    trials = plan_trials(0, 26, 2)
+    assert len(trials) == len({t.clip_id for t in trials}) == 364
+    hidden = [t for t in trials if t.hidden != "none"]
+    silent = [t for t in trials if t.sound != "voice"]
     assert len(hidden) == len(silent) == 26
-    assert {s.hidden for s in hidden} == {"away", "covered"}
-    assert {s.sound for s in silent} == {"silence", "none"}
-    assert not {s.clip_id for s in hidden} & {s.clip_id for s in silent}
+    assert {t.hidden for t in hidden} == {"away", "covered"}
+    assert {t.sound for t in silent} == {"silence", "none"}
+    assert not {t.clip_id for t in hidden} & {t.clip_id for t in silent}
     folds: dict[int, set[tuple[str, str]]] = {}
-    for scene in scenes:
-        folds.setdefault(scene.who.fold, set()).add((scene.who.speaker, scene.who.sex))
+    for trial in trials:
+        folds.setdefault(trial.who.fold, set()).add((trial.who.speaker, trial.who.sex))
     assert set(folds) == {1, 2, 3, 4, 5}
     for people in folds.values():
         women = sum(sex == "female" for _, sex in people)
@@ -105,7 +111,7 @@ def test_expressions_rise_hold_and_fall(corpus: Path) -> None:
             assert set(course) == {0}
         else:
             assert course[0] < max(course) > course[-1]
-            assert max(course) == pytest.approx(demo.STRENGTH[truth["intensity"]], abs=0.01)
+            assert max(course) == pytest.approx(STRENGTH[truth["intensity"]], abs=0.01)
 
 
 def test_voices_are_heard_when_the_ground_truth_says_so(corpus: Path) -> None:
@@ -134,24 +140,65 @@ def test_the_whole_corpus_stays_below_twelve_megabytes(corpus: Path) -> None:
 
 
 def test_the_reader_lists_what_is_there(corpus: Path, tmp_path: Path) -> None:
-    clips = demo.CORPUS.list_clips(corpus)
+    clips = CORPUS.list_clips(corpus)
     assert len(clips) == SPEAKERS * len(EMOTIONS)
     assert {c.label for c in clips} == set(EMOTIONS)
     assert {c.speaker for c in clips} == {"s01", "s02"}
     assert all((corpus / c.path).is_file() and c.has_face and c.fold for c in clips)
     assert {c.clip_id: c.has_voice for c in clips} == {t["clip_id"]: t["sound"] == "voice" for t in truths(corpus)}
     (tmp_path / "clips.csv").write_text((corpus / "clips.csv").read_text())
-    assert demo.CORPUS.list_clips(tmp_path) == []
-    assert demo.CORPUS.list_clips(tmp_path / "nowhere") == []
+    assert CORPUS.list_clips(tmp_path) == []
+    assert CORPUS.list_clips(tmp_path / "nowhere") == []
 
 
 def test_it_says_that_it_is_a_drawing(corpus: Path) -> None:
-    assert demo.CORPUS.drawing
+    assert CORPUS.drawing
     assert "no evidence about people" in (corpus / "README.md").read_text()
+
+
+def test_reading_the_corpus_needs_nothing_of_the_drawing() -> None:
+    code = "import sys, mmer.corpora.demo; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "mmer.corpora.demo" in out
+    assert not {"cv2", "scipy", "ffmpeg", "joblib", "mmer.drawing"} & set(out)
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(FileExistsError, match="not an empty folder"):
-        demo.draw_corpus(tmp_path, speakers=1, takes=1)
+    with pytest.raises(DrawingError, match="not an empty folder"):
+        draw_corpus(tmp_path, speakers=1, takes=1)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DrawingError, match=r"file/corpus cannot be made: Not a directory"):
+        draw_corpus(tmp_path / "file" / "corpus", speakers=1, takes=1)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"speakers": 0}, {"takes": 0}])
+def test_a_corpus_of_nothing_is_refused(wrong: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(DrawingError, match="or more"):
+        draw_corpus(tmp_path / "corpus", **wrong)
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_without_ffmpeg_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DrawingError, match="ffmpeg, which is not on the path"):
+        draw_corpus(tmp_path / "corpus", speakers=1, takes=1)
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_what_ffmpeg_complains_of_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\ncat > /dev/null\necho No space left on device >&2\nexit 1\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(DrawingError, match=r"s01-neutral-1\.mp4: ffmpeg could not write it: No space left on device"):
+        draw_corpus(tmp_path / "corpus", speakers=1, takes=1, workers=1)
+
+
+def test_without_what_only_drawing_needs_the_command_says_so(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['joblib'] = None; from mmer.cli import main; sys.exit(main(['demo-corpus', 'x']))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (1, "mmer: drawing needs joblib: install requirements.txt\n")
