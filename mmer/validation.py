@@ -308,15 +308,8 @@ def _sample_row(clip: Clip, processed: Path, params: Params) -> Row:
         "voice_off": abs(clip.voice_rate - voice.mean()),
         "with_face": int(face.sum()),
     }
-    if clip.has_scene:
-        pictures = int((face | scene).sum())
-        return row | {"pictures": pictures, "face_off": abs(clip.face_rate - face.sum() / max(1, pictures))}
-    # Without scenes the sample does not say in which steps there was a picture without a face; the manifest does.
-    if face.any() and clip.face_rate > 0:
-        pictures = round(int(face.sum()) / clip.face_rate)
-    else:
-        pictures = 0 if clip.has_voice else clip.steps
-    return row | {"pictures": pictures, "face_off": float(face.any() != (clip.face_rate > 0))}
+    pictures = int((face | scene).sum())  # a picture shows surroundings, or it is a tight crop and so a face
+    return row | {"pictures": pictures, "face_off": abs(clip.face_rate - face.sum() / max(1, pictures))}
 
 
 def _sides_table(found: dict[str, set[str]]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from mmer.clips import Clip, read_manifest, write_manifest
 from mmer.config import Params, load_params
 from mmer.corpora import fer2013
 from mmer.labels import EMOTIONS
-from mmer.samples import Sample, save_sample
+from mmer.samples import Sample, load_sample, save_sample
 from mmer.validation import Report, ValidationError, validate
 
 STEPS = 4
@@ -166,14 +166,16 @@ def test_images_of_unknown_people_pass_and_have_no_speakers(tmp_path: Path) -> N
     assert "42 of 35,887 clips" in told
 
 
-def test_a_picture_without_scenes_in_which_no_face_was_found_counts_as_a_picture(tmp_path: Path) -> None:
-    lost = {"has_face": False, "face_rate": 0.0}
-    images(tmp_path / "processed", [row | (lost if i % 2 else {}) for i, row in enumerate(SPLITS)])
-    report = run(tmp_path / "processed", "fer2013")
+def test_a_voice_too_quiet_to_count_is_no_picture_without_a_face(tmp_path: Path) -> None:
+    root = tmp_path / "processed"
+    first, *others = corpus(root, "ravdess", picture=False)
+    silent = replace(load_sample(root / first.sample), present=np.zeros((STEPS, 3), bool))
+    save_sample(root / first.sample, silent)
+    quiet = first.model_copy(update={"has_voice": False, "voice_rate": 0.0})
+    write_manifest(root / "ravdess" / "clips.parquet", [quiet, *others])
+    report = run(root, "ravdess")
     assert report.success, str(report)
-    assert report.corpora["fer2013"]["pictures"] == 42
-    assert report.corpora["fer2013"]["face_rate"] == 0.5
-    assert any("faces are found" in warning for warning in report.warnings)
+    assert (report.corpora["ravdess"]["pictures"], report.corpora["ravdess"]["face_rate"]) == (0, None)
 
 
 def test_clips_that_are_not_used_are_told_with_the_reason_and_break_nothing(tmp_path: Path) -> None:
