@@ -47,7 +47,7 @@ def test_its_card_tells_the_numbers_of_its_metrics(release: Recognizer) -> None:
     card, scores = (RELEASE / "MODEL_CARD.md").read_text(), json.loads((RELEASE / "metrics.json").read_text())
     for name, uar in scores["uar_by_corpus"].items():
         assert f"| {name} |" in card
-        assert f"{uar:.3f} (" in card
+        assert f"| {uar:.3f} " in card
     assert release.info.git[:12] in card
     assert "Article 5" in card
 
