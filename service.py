@@ -1,164 +1,174 @@
 """The service: `bentoml serve service:svc`, then open http://localhost:3000.
 
-`POST /predict` takes a clip in the form field `file` and answers with what was recognised; `/` is the page. An upload
-lives in a temporary file for the length of its request and nowhere after.
+`POST /predict` takes a clip in the form field `file`; `/stream` is a WebSocket for live pictures and voice
+(docs/protocol.md); `POST /infer` takes tensors; `/` is the page. All three send their passes through the network to
+`Network`, where those of different clients form batches. Settings are environment variables (docs/deploy.md).
 """
 
 from __future__ import annotations
 
-import os
+import asyncio
+import functools
+import time
 from pathlib import Path
 from typing import Any
 
 import bentoml
-from _bentoml_impl.serde import ALL_SERDE, MultipartSerde  # type: ignore[import-untyped]
-from bentoml._internal.context import request_temp_dir
+import numpy as np
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, UploadFile
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
 
 from mmer.media import MediaError
-from mmer.recognizer import ModelError, Recognizer
+from mmer.recognizer import GRAPH, Arrays, Graph, ModelError, Recognizer, find_model
+from mmer.serving import answers
+from mmer.serving.gate import Gate
+from mmer.serving.openapi import document
+from mmer.serving.predict import Predictions, read_query
+from mmer.serving.protocol import Refusal
+from mmer.serving.settings import SettingsError, read_settings
+from mmer.serving.site import site_routes
+from mmer.serving.stream import Streams
+from mmer.serving.tensors import read_tensors, write_tensors
+from mmer.serving.uploads import NO_FILE, take_over_forms
+from mmer.serving.watch import Watch
 
 WEB = Path(__file__).parent / "web"
-MAX_BODY = int(float(os.environ.get("MMER_MAX_UPLOAD_MB", "64")) * 2**20)
-"""Bytes of a request."""
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
-#: What a bad upload is answered with, and what the sender can do.
-ANSWERS = {
-    "no_file": (422, "Send the clip itself in the form field 'file': curl -F file=@clip.mp4 …"),
-    "not_media": (415, "Send a video, a sound or an image, such as mp4, webm, wav, mp3 or jpeg."),
-    "refused": (415, "Send the clip itself: playlists and scripts that name other files are not opened."),
-    "too_large": (413, "Send a shorter clip, or one of lower resolution."),
-    "too_long": (413, "Cut the clip and send its parts."),
-    "empty": (422, "The upload may have been cut off: send it again."),
-    "truncated": (422, "The recording or the upload was cut off: send the whole file."),
-    "no_stream": (422, "Send a clip with a picture or sound."),
-    "timeout": (422, "Send a shorter clip, or one in a more common format."),
-    "no_ffmpeg": (503, "The server lacks ffmpeg: its keeper must install it."),
-}
-NO_FILE = Path()
-"""What `predict` is given where the form holds no file."""
+try:
+    SETTINGS = read_settings()
+    MODEL = find_model()
+except (SettingsError, ModelError) as error:  # BentoML would show the whole way here
+    raise SystemExit(f"mmer: {error}") from None
+take_over_forms()
 
 
-def problem(code: str, message: str) -> dict[str, Any]:
-    """The body of every refusal."""
-    return {"error": {"code": code, "message": message, "hint": ANSWERS[code][1]}}
+@bentoml.service(
+    name="mmer-network",
+    workers=1,
+    threads=1,
+    # BentoML's client drops its session after 100 requests, with those under way: never.
+    runner_connection={"max_requests": 10**9, "max_age": 1e9},
+    logging={"access": {"enabled": False}},
+    traffic={"timeout": 60},
+)
+class Network:
+    """The graph alone. Private: it is reached through a Unix socket and takes pickled arrays."""
+
+    def __init__(self) -> None:
+        self.graph = Graph(MODEL / GRAPH)
+
+    # max_latency_ms is no waiting time but a limit above which calls are refused: several times the largest batch's.
+    @bentoml.api(batchable=SETTINGS.batching == "on", max_batch_size=16, max_latency_ms=5000)  # type: ignore[untyped-decorator]
+    def infer(self, passes: list[Any]) -> list[Any]:
+        """Make passes; those of as many steps go through the graph together."""
+        found: list[Any] = [None] * len(passes)
+        of_length: dict[int, list[int]] = {}
+        for k, arrays in enumerate(passes):
+            of_length.setdefault(arrays["present"].shape[1], []).append(k)
+        for members in of_length.values():
+            together = {name: np.concatenate([passes[k][name] for k in members]) for name in self.graph.inputs}
+            result, first = self.graph(together), 0
+            for k in members:
+                last = first + len(passes[k]["present"])
+                found[k] = {name: array[first:last] for name, array in result.items()}
+                first = last
+        return found
 
 
-class Uploads(MultipartSerde):  # type: ignore[misc]
-    """How a form becomes a file. BentoML's own way would fetch a URL that stands in place of the file, hold the whole
-    file in memory and trust its name."""
-
-    async def parse_request(self, request: Request, cls: Any) -> Any:
-        """The arguments of `predict`."""
-        try:
-            form = await request.form(max_files=1, max_fields=8)
-        except HTTPException:  # no form at all
-            return cls.model_construct(file=NO_FILE)
-        upload = form.get("file")
-        if not isinstance(upload, UploadFile):
-            return cls.model_construct(file=NO_FILE)
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in (upload.filename or ""))[-80:].lstrip(".-")
-        path = Path(request_temp_dir()) / (name or "clip")
-        with path.open("wb") as file:
-            while block := await upload.read(2**20):
-                file.write(block)
-        return cls.model_construct(file=path)
-
-
-ALL_SERDE["multipart/form-data"] = Uploads
-
-
-class Gate:
-    """ASGI middleware: no body above `MAX_BODY` comes in, whatever its headers claim, and to /predict only forms."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
-        if scope["type"] != "http" or scope["method"] != "POST":
-            return await self.app(scope, receive, send)
-        headers = Headers(scope=scope)
-        too_large = JSONResponse(problem("too_large", f"the upload is larger than {MAX_BODY / 2**20:g} MB"), 413)
-        claimed = headers.get("content-length", "")
-        if claimed.isdecimal() and int(claimed) > MAX_BODY:
-            return await too_large(scope, receive, send)
-        if scope["path"] == "/predict" and not headers.get("content-type", "").startswith("multipart/form-data"):
-            return await JSONResponse(problem("no_file", "the request is no multipart form"), 415)(scope, receive, send)
-        taken, refused = 0, False
-
-        async def bounded() -> Message:
-            nonlocal taken, refused
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MAX_BODY and not refused:
-                refused = True
-                await too_large(scope, receive, send)
-            return {"type": "http.disconnect"} if refused else message
-
-        async def quiet(message: Message) -> None:
-            if not refused:
-                await send(message)
-
-        await self.app(scope, bounded, quiet)
-
-
-def _page() -> Starlette:
-    """The page and its parts, each under its own route: a catch-all would hide BentoML's /docs.json."""
-
-    def route(path: str, file: Path) -> Route:
-        return Route(path, lambda _: FileResponse(file, headers=HEADERS))
-
-    files = sorted(p for p in WEB.iterdir() if p.suffix in (".js", ".css", ".svg"))
-    return Starlette(routes=[route("/", WEB / "index.html"), *(route(f"/{p.name}", p) for p in files)])
-
-
-def _refuse(ctx: bentoml.Context, code: str, message: str) -> dict[str, Any]:
-    ctx.response.status_code = ANSWERS[code][0]
-    return problem(code, message)
-
-
-@bentoml.service(name="mmer", threads=2, traffic={"timeout": 180})
+@bentoml.service(name="mmer", workers=1, threads=2, traffic={"timeout": 180}, logging={"access": {"enabled": False}})
 class EmotionService:
     """Emotion from face, surroundings and voice."""
 
-    @bentoml.on_deployment  # type: ignore[untyped-decorator]
-    def check_model() -> None:
-        """Before any worker starts: BentoML would start a worker that lacks its model again and again."""
-        try:
-            Recognizer.load()
-        except ModelError as error:
-            raise SystemExit(f"mmer: {error}") from None
+    network = bentoml.depends(Network)
 
     def __init__(self) -> None:
-        self.recognizer = Recognizer.load()
+        self.watch = Watch()
+        self.recognizer = Recognizer.load(MODEL, run=self._run_from_thread)
+        self.streams = Streams(self.recognizer, self.infer, SETTINGS, self.watch)
+        self.predictions = Predictions(self.recognizer, SETTINGS, self.watch)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._answered = False
+
+    async def infer(self, arrays: Arrays) -> Arrays:
+        """One pass, in a batch with others."""
+        wanted = {name: arrays[name] for name in self.recognizer.graph.inputs}
+        found = await self.network.to_async.infer([wanted])
+        result: Arrays = found[0]
+        return result
+
+    def _run_from_thread(self, arrays: Arrays) -> Arrays:
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(self.infer(arrays), self._loop).result()
+
+    async def __is_ready__(self) -> bool:
+        """Once the graph has answered, by the same way as for everybody."""
+        if not self._answered:
+            begun = self.recognizer.stream().begin()
+            await self.infer(begun.arrays)
+            self._answered = True
+        return self._answered
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def remember_loop(self) -> None:
+        """Threads hand their passes to it."""
+        self._loop = asyncio.get_running_loop()
 
     @bentoml.api(route="/predict")  # type: ignore[untyped-decorator]
-    def predict(self, file: Path, ctx: bentoml.Context) -> dict[str, Any]:
-        """Recognise the emotion in a video, a sound or an image.
-
-        A bad upload is answered with 413, 415 or 422 and `{"error": {"code", "message", "hint"}}`.
-        """
-        if file == NO_FILE:
-            return _refuse(ctx, "no_file", "the form has no file in its field 'file'")
+    async def predict(self, file: Path, ctx: bentoml.Context) -> dict[str, Any]:
+        """Recognise the emotion in a video, a sound or an image: /docs.json tells everything."""
         try:
-            return {**self.recognizer.predict(file).to_json(), "path": file.name}
-        except MediaError as error:
-            return _refuse(ctx, error.code, str(error))
+            if file == NO_FILE:
+                raise Refusal("no_file", "the form has no file in its field 'file'")
+            return await self.predictions(file, read_query(ctx.request.query_params))
+        except (Refusal, MediaError) as error:
+            self.watch.refused(error.code)
+            ctx.response.status_code = answers.status(error.code)
+            if error.code == "busy":
+                ctx.response.headers["Retry-After"] = "5"
+            return answers.problem(error.code, str(error))
+
+
+def _service() -> EmotionService:
+    found: EmotionService = bentoml.get_current_service()
+    return found
+
+
+async def _infer(request: Request) -> Response:
+    service = _service()
+    try:
+        arrays = read_tensors(await request.body(), service.recognizer.graph)
+    except Refusal as error:
+        service.watch.refused(error.code)
+        return JSONResponse(answers.problem(error.code, str(error)), answers.status(error.code))
+    start = time.perf_counter()
+    found = await service.infer(arrays)
+    service.watch.phase("tensors", "network", time.perf_counter() - start)
+    return Response(write_tensors(found), media_type="application/octet-stream")
+
+
+async def _stream(socket: Any) -> None:
+    await _service().streams(socket)
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    return document(Graph(MODEL / GRAPH).info, SETTINGS)
+
+
+async def _docs(_: Request) -> Response:
+    return JSONResponse(_document())
 
 
 svc: Any = EmotionService
-svc.mount_asgi_app(_page())
-svc.add_asgi_middleware(Gate)
+svc.mount_asgi_app(
+    Starlette(
+        routes=[
+            Route("/infer", _infer, methods=["POST"]),
+            WebSocketRoute("/stream", _stream),
+            Route("/docs.json", _docs),
+            *site_routes(WEB, MODEL, Graph(MODEL / GRAPH).info),
+        ]
+    )
+)
+svc.add_asgi_middleware(Gate, settings=SETTINGS)

@@ -48,7 +48,7 @@ def export(
     revision: str,
     status: str = "experiment",
 ) -> None:
-    """Write `mmer.onnx`: uint8 pictures and float32 voice in, logits and state out; B and T are free.
+    """Write `mmer.onnx`: uint8 pictures and float32 voice in, logits, state and each modality's own answer out.
 
     Args:
         media: how clips are decoded and silence is told; a recogniser must do as preparation did.
@@ -65,9 +65,9 @@ def export(
             super().__init__()
             self.network = network
 
-        def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
             output = self.network(*inputs)
-            return output.logits, output.state
+            return output.logits, output.state, self.network.alone(output)
 
     face, scene = network.input.face_size, network.input.scene_size
     batch, steps = 2, 3
@@ -79,7 +79,7 @@ def export(
         network.start(batch),
     )
     names = ["faces", "scenes", "voice", "present", "state"]
-    free: dict[str, dict[int, str]] = {n: {0: "B", 1: "T"} for n in [*names[:4], "logits"]}
+    free: dict[str, dict[int, str]] = {n: {0: "B", 1: "T"} for n in [*names[:4], "logits", "alone"]}
     free |= {"state": {0: "B"}, "state_out": {0: "B"}}
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
@@ -87,7 +87,7 @@ def export(
         example,
         str(path),
         input_names=names,
-        output_names=["logits", "state_out"],
+        output_names=["logits", "state_out", "alone"],
         dynamic_axes=free,
         opset_version=OPSET,
         dynamo=False,  # the other exporter fixes the example's T in the output's shape

@@ -2,15 +2,17 @@
 
 `Recognizer.predict` and `Stream.step` both walk through the same `_Walk`, so a clip fed as a stream gives what the
 clip gives whole (to 1e-4): faces are found by the one tracker, voice windows are cut by the one rule, the LSTM's state
-is carried from step to step.
+is carried from step to step. The passes through the graph are apart from all that (`Run`), so that a server may
+gather those of many clips and streams into batches.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +41,10 @@ HOW_TO_GET = "Make one with `make repro`, then name it: `--model models`, or MME
 
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""What goes into the graph or comes out of it, by name."""
+Run = Callable[[Arrays], Arrays]
+"""One pass: `faces`, `scenes`, `voice`, `present`, `state` to `logits`, `state_out`, `alone` (DESIGN's contract)."""
 
 
 class ModelError(MmerError):
@@ -86,6 +92,8 @@ class Step:
     """[7], in the order of `EMOTIONS`."""
     label: str | None
     """The likeliest emotion; None where nothing was seen or heard at this step."""
+    alone: dict[ModalityName, Floats | None]
+    """[7], what each modality that the model was trained on says by itself; None where it is absent."""
     box: tuple[float, float, float, float] | None
     """The face: x1, y1, x2, y2 as shares of the picture's width and height."""
     present: dict[ModalityName, bool]
@@ -100,7 +108,8 @@ class Step:
         return {
             "t": round(self.t, 3),
             "label": self.label,
-            "probabilities": _named(self.probabilities),
+            "probabilities": named(self.probabilities),
+            "alone": {name: None if said is None else named(said) for name, said in self.alone.items()},
             "box": None if self.box is None else [round(v, 4) for v in self.box],
             "present": self.present,
             "voice_dbfs": round(self.voice_dbfs, 1),
@@ -129,54 +138,90 @@ class Prediction:
         return {
             "path": self.path,
             "label": self.label,
-            "probabilities": _named(self.probabilities),
+            "probabilities": named(self.probabilities),
             "missing": self.missing,
             "steps": [step.to_json() for step in self.steps],
             "model": self.model.to_json(),
         }
 
 
-class Recognizer:
-    """A model, ready. Safe to share between threads: each clip and each stream has its own state."""
+class Graph:
+    """`mmer.onnx`, open: call it to make a pass. Safe to share between threads."""
 
-    def __init__(self, graph: onnxruntime.InferenceSession, detector: faces.Detector, info: ModelInfo) -> None:
-        self.graph, self.detector, self.info = graph, detector, info
-        ports = {port.name: port for port in graph.get_inputs()}
-        self.inputs = frozenset(ports)
-        """A graph of a model that was not trained on a modality may lack that input."""
-        self.state_size = int(ports["state"].shape[1])
-
-    @classmethod
-    def load(cls, path: Path | str | None = None, *, threads: int = 1) -> Recognizer:
-        """Open a model.
-
-        Args:
-            path: a folder that holds `mmer.onnx` and `detector/`; by default `$MMER_MODEL`, else `release/`.
-            threads: of one pass through the graph. One is best where several clips are served at once.
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        """Open the file and make sure that it is what its metadata says.
 
         Raises:
-            ModelError: there is none, a file of it is missing, or it is no graph of this project.
+            ModelError: it is no graph of this project.
         """
-        folder = _find(path)
-        for name in (GRAPH, *(f"detector/{net}.onnx" for net in ("pnet", "rnet", "onet"))):
-            if not (folder / name).is_file():
-                raise ModelError(f"{folder / name} is missing, so {folder} is no model. {HOW_TO_GET}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            graph = onnxruntime.InferenceSession(folder / GRAPH, options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
-            raise ModelError(f"{folder / GRAPH} is no graph that onnxruntime opens: {error}") from None
-        info = _read_info(graph, folder / GRAPH)
+            raise ModelError(f"{path} is no graph that onnxruntime opens: {error}") from None
+        self.info = _read_info(self.session, path)
+        ports = {port.name: port for port in self.session.get_inputs()}
+        self.inputs = frozenset(ports)
+        """A graph of a model that was not trained on a modality may lack that input."""
+        self.state_size = int(ports["state"].shape[1])
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        """One pass: see `Run`."""
+        names = ["logits", "state_out", "alone"]
+        found = self.session.run(names, {name: array for name, array in arrays.items() if name in self.inputs})
+        return dict(zip(names, found, strict=True))
+
+
+class Recognizer:
+    """A model, ready. Safe to share between threads: each clip and each stream has its own state.
+
+    Args:
+        graph: what the model is.
+        detector: of faces.
+        run: where passes are made; by default in the graph itself.
+    """
+
+    def __init__(self, graph: Graph, detector: faces.Detector, run: Run | None = None) -> None:
+        self.graph, self.detector, self.run = graph, detector, run or graph
+
+        self.info = graph.info
+        """What the model says of itself."""
+
+    def with_media(self, **limits: float) -> Recognizer:
+        """The same with other limits of decoding (fields of `mmer.config.Media`)."""
+        other = copy.copy(self)
+        other.info = self.info.model_copy(update={"media": self.info.media.model_copy(update=limits)})
+        return other
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, *, threads: int = 1, run: Run | None = None) -> Recognizer:
+        """Open a model.
+
+        Args:
+            path: a folder that holds `mmer.onnx` and `detector/`; by default `$MMER_MODEL`, else `release/`.
+            threads: of one pass through the graph. One is best where several clips are served at once.
+            run: where passes are made, if not here.
+
+        Raises:
+            ModelError: there is none, a file of it is missing, or it is no graph of this project.
+        """
+        folder = find_model(path)
+        for name in (GRAPH, *(f"detector/{net}.onnx" for net in ("pnet", "rnet", "onet"))):
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder / name} is missing, so {folder} is no model. {HOW_TO_GET}")
+        graph = Graph(folder / GRAPH, threads=threads)
         try:
-            detector = faces.Detector.load(folder / "detector", info.faces)
+            detector = faces.Detector.load(folder / "detector", graph.info.faces)
         except ValueError as error:
             raise ModelError(str(error)) from None
-        return cls(graph, detector, info)
+        return cls(graph, detector, run)
 
-    def predict(self, path: Path | str, *, keep_crops: bool = False) -> Prediction:
+    def predict(
+        self, path: Path | str, *, keep_crops: bool = False, start_s: float = 0.0, end_s: float | None = None
+    ) -> Prediction:
         """Recognise one file: a video, a sound or an image.
 
         What is kept of a clip while it is read is its crops (24 kB a step) and its voice (32 kB a second).
@@ -184,6 +229,8 @@ class Recognizer:
         Args:
             path: the file.
             keep_crops: also return the face at each step, for showing.
+            start_s: where the part to look at begins; it becomes time zero.
+            end_s: where it ends; None is the end of the file.
 
         Raises:
             mmer.media.MediaError: the file is empty, no media, cut off, too long, …; `code` says which.
@@ -194,7 +241,9 @@ class Recognizer:
         def on_picture(step: int, at: float, rgb: Picture) -> None:
             looks[step] = walk.look(rgb, at)
 
-        decoded = media.decode(Path(path), self.info.media, self.info.input.step_s, on_picture)
+        decoded = media.decode(
+            Path(path), self.info.media, self.info.input.step_s, on_picture, start_s=start_s, end_s=end_s
+        )
         walk.voice.put(decoded.voice, 0)
         logits, steps = [], []
         for first in range(0, decoded.steps, CHUNK):
@@ -204,7 +253,7 @@ class Recognizer:
             steps += more_steps
         evidence = np.array([any(step.present.values()) for step in steps])
         counted = np.concatenate(logits)[evidence if evidence.any() else slice(None)]
-        probabilities = _softmax(counted.mean(axis=0))
+        probabilities = softmax(counted.mean(axis=0))
         return Prediction(
             path=str(path),
             label=EMOTIONS[int(probabilities.argmax())] if evidence.any() else None,
@@ -228,7 +277,7 @@ class Stream:
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
-        self._walk = _Walk(recognizer)
+        self._walk, self._run = _Walk(recognizer), recognizer.run
         self._media = recognizer.info.media
         self._step_s = recognizer.info.input.step_s
         self._coming: dict[int, tuple[float, Picture | None]] = {}  # by the step that will see it
@@ -276,14 +325,32 @@ class Stream:
 
     def step(self) -> Step:
         """What is seen and heard at the next step. The caller keeps the time: nothing is waited for."""
+        begun = self.begin()
+        return self.end(begun, self._run(begun.arrays))
+
+    def begin(self) -> Pass:
+        """The first half of a step, for a caller that makes the pass through the graph itself."""
         now = self.next_time
         self._frame = self._coming.pop(self._walk.done, self._frame)
         at, rgb = self._frame
         fresh = rgb is not None and now - at <= STALE_S
-        look = self._walk.look(rgb, at) if rgb is not None and fresh else None
-        _, (step,) = self._walk.run([look])
+        return self._walk.begin([self._walk.look(rgb, at) if rgb is not None and fresh else None])
+
+    def end(self, begun: Pass, found: Arrays) -> Step:
+        """The second half.
+
+        Args:
+            found: what the graph gives for `begun.arrays`.
+        """
+        _, (step,) = self._walk.end(begun, found)
         self._walk.voice.forget(self._walk.done)
         return step
+
+    def skip(self, steps: int) -> None:
+        """Leave out the next steps, as if nothing were seen or heard in them; the state stays as it is."""
+        self._walk.done += steps
+        self._coming = {step: coming for step, coming in self._coming.items() if step >= self._walk.done}
+        self._walk.voice.forget(self._walk.done)
 
     def _check_time(self, t: float) -> None:
         if not 0 <= t <= self.next_time + AHEAD_S:
@@ -299,6 +366,18 @@ class _Look:
     view: faces.View
     box: tuple[float, float, float, float] | None
     ms: float
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass through the graph that is about to be made."""
+
+    arrays: Arrays
+    """What the graph takes, B = 1."""
+    looks: tuple[_Look | None, ...]
+    """Behind each step."""
+    start: float
+    """When it was begun, by `time.perf_counter`."""
 
 
 class _Voice:
@@ -336,18 +415,18 @@ class _Voice:
         begin = max(0, (step - self._context) * self._hop)
         if begin > self._start:
             self._line = self._line[begin - self._start :].copy()
-            self._start = max(begin, self._start)
+            self._start = begin
 
 
 class _Walk:
     """One clip's or one stream's way through the model: a tracker, the voice, the LSTM's state."""
 
     def __init__(self, recognizer: Recognizer) -> None:
-        info = recognizer.info
-        self._graph, self._inputs, self._info = recognizer.graph, recognizer.inputs, info
+        info = self._info = recognizer.info
+        self._run = recognizer.run
         self._tracker = faces.Tracker(recognizer.detector, info.faces, info.input)
         self._trained = np.array([name in info.modalities for name in MODALITIES])
-        self._state = np.zeros((1, recognizer.state_size), np.float32)
+        self._state = np.zeros((1, recognizer.graph.state_size), np.float32)
         self.voice = _Voice(info.input)
         self.done = 0
         """Steps walked."""
@@ -365,6 +444,11 @@ class _Walk:
 
     def run(self, looks: Sequence[_Look | None]) -> tuple[Floats, list[Step]]:
         """Walk the next steps: their logits [n, 7], and each as a `Step`. None is a step without a picture."""
+        begun = self.begin(looks)
+        return self.end(begun, self._run(begun.arrays))
+
+    def begin(self, looks: Sequence[_Look | None]) -> Pass:
+        """What the graph must see of the next steps."""
         start = time.perf_counter()
         given, count = self._info.input, len(looks)
         face = np.zeros((1, count, given.face_size, given.face_size, 3), np.uint8)
@@ -379,24 +463,34 @@ class _Walk:
         windows = self.voice.windows(self.done, count)
         present[:, 2] = samples.voice_present(windows, self._info.media.silence_dbfs)
         present &= self._trained
-        arrays = {
+        arrays: Arrays = {
             "faces": face,
             "scenes": scene,
             "voice": windows[None],
             "present": present[None].astype(np.float32),
             "state": self._state,
         }
-        feeds = {name: array for name, array in arrays.items() if name in self._inputs}
-        logits, self._state = self._graph.run(["logits", "state_out"], feeds)
-        chances = _softmax(logits[0])
+        return Pass(arrays, tuple(looks), start)
+
+    def end(self, begun: Pass, found: Arrays) -> tuple[Floats, list[Step]]:
+        """What the graph gave, as logits [n, 7] and steps."""
+        looks, given, count = begun.looks, self._info.input, len(begun.looks)
+        logits, self._state = found["logits"][0], found["state_out"]
+        present, windows = begun.arrays["present"][0] > 0, begun.arrays["voice"][0]
+        chances, alone = softmax(logits), np.exp(found["alone"][0])
         power = np.mean(np.square(windows[:, -round(given.step_s * samples.SAMPLE_RATE) :]), axis=1)
         levels = 10 * np.log10(np.maximum(power, 1e-10))
-        ms = 1000 * (time.perf_counter() - start) / count
+        ms = 1000 * (time.perf_counter() - begun.start) / count
         steps = [
             Step(
                 t=(self.done + k + 1) * given.step_s,
                 probabilities=chances[k],
                 label=EMOTIONS[int(chances[k].argmax())] if present[k].any() else None,
+                alone={
+                    name: alone[k, m] if present[k, m] else None
+                    for m, name in enumerate(MODALITIES)
+                    if self._trained[m]
+                },
                 box=look.box if look is not None else None,
                 present={name: bool(there) for name, there in zip(MODALITIES, present[k], strict=True)},
                 voice_dbfs=float(levels[k]),
@@ -405,11 +499,15 @@ class _Walk:
             for k, look in enumerate(looks)
         ]
         self.done += count
-        return logits[0], steps
+        return logits, steps
 
 
-def _find(path: Path | str | None) -> Path:
-    """The model's folder: the one named, else `$MMER_MODEL`, else `release/` here or in the repository."""
+def find_model(path: Path | str | None = None) -> Path:
+    """The model's folder: the one named, else `$MMER_MODEL`, else `release/` here or in the repository.
+
+    Raises:
+        ModelError: there is none.
+    """
     named = path or os.environ.get("MMER_MODEL")
     if named:
         if Path(named).is_dir():
@@ -453,7 +551,7 @@ def _read_info(graph: onnxruntime.InferenceSession, path: Path) -> ModelInfo:
         if port is None or port.type != kind or not _fits(port.shape, shape):
             found = "is missing" if port is None else f"is {port.type} {port.shape}"
             raise ModelError(f"{path} is no graph of this project: its input {name!r} {found}. {HOW_TO_GET}")
-    missing = {"logits", "state_out"} - {port.name for port in graph.get_outputs()}
+    missing = {"logits", "state_out", "alone"} - {port.name for port in graph.get_outputs()}
     if missing:
         raise ModelError(
             f"{path} is no graph of this project: it gives no {' and no '.join(sorted(missing))}. {HOW_TO_GET}"
@@ -480,11 +578,13 @@ def _shrink(rgb: Picture, side: int) -> Picture:
     return small
 
 
-def _softmax(logits: Floats) -> Floats:
+def softmax(logits: Floats) -> Floats:
+    """Logits [..., 7] to probabilities."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     result: Floats = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
     return result
 
 
-def _named(probabilities: Floats) -> dict[str, float]:
+def named(probabilities: Floats) -> dict[str, float]:
+    """Probabilities [7] by their emotion."""
     return {name: round(float(p), 5) for name, p in zip(EMOTIONS, probabilities, strict=True)}

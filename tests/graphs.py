@@ -89,6 +89,7 @@ def _graph(given: Input) -> onnx.GraphProto:
         "ten": np.float32(10),
         "time": np.int64(1),
         "time_axis": np.array([1], np.int64),
+        "modality_axis": np.array([2], np.int64),
         "last": np.array([-1], np.int64),
         "end": np.array([np.iinfo(np.int64).max], np.int64),
         "spread": spread,
@@ -114,6 +115,9 @@ def _graph(given: Input) -> onnx.GraphProto:
         node("MatMul", ["hidden", "weights"], ["angle"]),
         node("Sin", ["angle"], ["wave"]),
         node("Mul", ["wave", "two"], ["logits"]),
+        node("LogSoftmax", ["logits"], ["chances"], axis=-1),
+        node("Unsqueeze", ["chances", "modality_axis"], ["one"]),
+        node("Concat", ["one", "one", "one"], ["alone"], axis=2),
         node("Slice", ["hidden", "last", "end", "time_axis"], ["newest"]),
         node("Squeeze", ["newest", "time_axis"], ["state_out"]),
     ]
@@ -130,6 +134,7 @@ def _graph(given: Input) -> onnx.GraphProto:
         [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", "T", 7]),
             helper.make_tensor_value_info("state_out", TensorProto.FLOAT, ["B", 7]),
+            helper.make_tensor_value_info("alone", TensorProto.FLOAT, ["B", "T", 3, 7]),
         ],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )

@@ -127,6 +127,12 @@ class EmotionNet(nn.Module):
         decision: Decision = self.fusion(joined, state)
         return decision
 
+    def alone(self, output: Output) -> Tensor:
+        """What each modality says by itself: log-probabilities [B, T, 3, 7], of no meaning where it is absent."""
+        silent = torch.zeros_like(output.logits)
+        said = [self.fusion.chances(m, output.branches[m]) if m in output.branches else silent for m in MODALITIES]
+        return torch.stack(said, dim=2)
+
     def _embed(self, name: ModalityName, x: Tensor, here: Tensor) -> Tensor:
         """Embedding [B, T, E] of one modality: computed where it is present, zero elsewhere.
 

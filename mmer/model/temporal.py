@@ -64,6 +64,10 @@ class EarlyFusion(nn.Module):
         hidden, state = self.temporal(self.drop(joined), state)
         return Decision(self.head(self.drop(hidden)), branches, state)
 
+    def chances(self, name: ModalityName, logits: Tensor) -> Tensor:  # noqa: ARG002 (late fusion needs it)
+        """A branch's logits as log-probabilities [B, T, 7]."""
+        return logits.log_softmax(-1)
+
 
 class LateFusion(nn.Module):
     """An LSTM and a head for each modality; where several are present, their calibrated log-probabilities are added.
@@ -95,6 +99,10 @@ class LateFusion(nn.Module):
             here = present[..., index : index + 1]
             hidden, after = self.temporal[name](torch.cat([self.drop(part), here], -1), before)
             branches[name] = self.head[name](self.drop(hidden))
-            logits = logits + here * (branches[name] / self.temperature[index]).log_softmax(-1)
+            logits = logits + here * self.chances(name, branches[name])
             states.append(after)
         return Decision(logits, branches, torch.cat(states, dim=-1))
+
+    def chances(self, name: ModalityName, logits: Tensor) -> Tensor:
+        """A branch's logits as calibrated log-probabilities [B, T, 7]."""
+        return (logits / self.temperature[MODALITIES.index(name)]).log_softmax(-1)

@@ -127,10 +127,10 @@ def test_the_past_of_a_stream_hardly_changes_the_answer(trained: Trained) -> Non
             "present": s.present[None].astype(np.float32),
             "state": state,
         }
-        logits, after = graph.graph.run(["logits", "state_out"], feeds)
-        return logits[0].mean(0), after
+        found = graph.run(feeds)
+        return found["logits"][0].mean(0), found["state_out"]
 
-    zeros = np.zeros((1, graph.state_size), np.float32)
+    zeros = np.zeros((1, graph.graph.state_size), np.float32)
     state = zeros
     for clip in (clips * 3)[:30]:
         state = run(clip, state)[1]

@@ -1,0 +1,178 @@
+"""One live session: what came in, when a step is due, what is answered. The socket is `mmer.serving.stream`'s."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections import deque
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmer.recognizer import Arrays, Pass, Recognizer, Step, Stream, named
+from mmer.samples import SAMPLE_RATE
+from mmer.serving.protocol import CAMERA_OFF, FRAME, VOICE, Hello, Media, Refusal
+from mmer.smoothing import Smoother
+
+LATE_S = 0.25
+"""A step waits no longer for one modality once another has reached it."""
+BEHIND_S = 2.0
+"""Further behind what came in than this, steps are skipped …"""
+KEEP_S = 0.4
+"""… until this much is left."""
+MAILBOX = 256
+"""Messages of a kind that wait, at most: more come only from a client that plays with its clock."""
+EARLY = 0.5
+"""Share of a step: a picture taken no earlier than that before a step will do for it."""
+
+
+class Session:
+    """The state of one connection: mailboxes, the recogniser's stream, the smoothed label.
+
+    `receive` is called as messages come. While `due`: `take`, then `look` (which works, so in a thread, and alone),
+    then a pass through the graph, then `tell`.
+    """
+
+    def __init__(self, recognizer: Recognizer, hello: Hello, pixels: int) -> None:
+        self._stream: Stream = recognizer.stream()
+        self._step_s = recognizer.info.input.step_s
+        self._smoother = Smoother(self._step_s)
+        self._pixels = pixels
+        self._video_t = -math.inf if hello.video else math.inf
+        self._audio_t = -math.inf if hello.audio else math.inf
+        self._frames: dict[int, Media] = {}  # by the step that may see them; the newest of each
+        self._voice: deque[Media] = deque(maxlen=MAILBOX)
+        self._frame_ms: int | None = None
+        self._ms = {"decode": 0.0, "detect": 0.0, "network": 0.0}
+        self.steps = 0
+        """Answered so far."""
+
+    @property
+    def due(self) -> bool:
+        """Whether the next step can be made."""
+        step, newest = self._stream.next_time - 1e-3, self._newest()
+        if newest is None:
+            return False
+        complete = self._audio_t >= step and self._video_t >= step - EARLY * self._step_s
+        return complete or newest >= step + LATE_S
+
+    def receive(self, message: Media) -> None:
+        """Keep what came in for the steps that need it."""
+        if message.kind in (FRAME, CAMERA_OFF):
+            step = max(self._next, math.ceil(message.t / self._step_s - 1e-3) - 1)
+            if step not in self._frames or self._frames[step].t <= message.t:
+                self._frames[step] = message
+            if len(self._frames) > MAILBOX:
+                del self._frames[min(self._frames)]
+            self._video_t = max(self._seen(self._video_t), message.t) if message.kind == FRAME else math.inf
+        else:
+            end = message.t + len(message.payload) / 2 / SAMPLE_RATE
+            self._audio_t = max(self._seen(self._audio_t), end) if message.kind == VOICE else math.inf
+            self._voice.append(message)
+
+    def catch_up(self) -> dict[str, Any] | None:
+        """Skip steps if the session is too far behind; what to tell the client of it."""
+        newest = self._newest()
+        if newest is None or newest - self._stream.next_time <= BEHIND_S:
+            return None
+        behind = newest - self._stream.next_time
+        steps = math.floor((newest - KEEP_S - self._stream.next_time) / self._step_s)
+        self._stream.skip(steps)
+        dropped = [step for step in self._frames if step < self._next]
+        for step in dropped:
+            del self._frames[step]
+        return {"type": "dropped", "frames": len(dropped), "steps": steps, "behind_s": round(behind, 2)}
+
+    def take(self) -> tuple[list[Media], Media | None]:
+        """What the next step needs: the voice so far, and its picture (or that the camera went off)."""
+        voice = [piece for piece in self._voice if piece.t < self._stream.next_time + 2 * BEHIND_S]
+        self._voice.clear()
+        return voice, self._frames.pop(self._next, None)
+
+    def look(self, voice: list[Media], frame: Media | None) -> tuple[Pass, Refusal | None]:
+        """The first half of a step: decode, find the face.
+
+        Returns:
+            The pass to be made, and what was wrong with the picture, if anything.
+        """
+        start, refused = time.perf_counter(), None
+        for piece in voice:
+            if piece.kind == VOICE:
+                self._stream.push_voice(np.frombuffer(piece.payload, "<i2").astype(np.int16, copy=False), piece.t)
+        if frame is not None:
+            try:
+                picture = _decode(frame.payload, self._pixels) if frame.kind == FRAME else None
+                self._stream.push_frame(picture, frame.t)
+                self._frame_ms = None if picture is None else round(1000 * frame.t)
+            except Refusal as error:
+                refused = error
+        decoded = time.perf_counter()
+        begun = self._stream.begin()
+        self._ms = {"decode": 1000 * (decoded - start), "detect": 1000 * (time.perf_counter() - decoded)}
+        return begun, refused
+
+    def tell(self, begun: Pass, found: Arrays) -> tuple[Step, dict[str, Any]]:
+        """The second half of a step, and the message for the client.
+
+        Args:
+            found: what the graph gave for `begun.arrays`.
+        """
+        step = self._stream.end(begun, found)
+        self._ms["network"] = max(0.0, step.ms - self._ms["detect"])
+        probabilities, label = self._smoother.push(step.probabilities, any(step.present.values()))
+        told = step.to_json()
+        self.steps += 1
+        return step, {
+            "type": "step",
+            "n": self._next - 1,
+            "t": told["t"],
+            "label": label,
+            "probabilities": named(probabilities),
+            "raw": told["probabilities"],
+            "alone": told["alone"],
+            "box": told["box"],
+            "present": told["present"],
+            "voice_dbfs": told["voice_dbfs"],
+            "frame_ms": self._frame_ms if begun.looks[0] is not None else None,
+            "ms": {phase: round(ms, 2) for phase, ms in self._ms.items()},
+        }
+
+    @property
+    def _next(self) -> int:
+        """Number of the next step."""
+        return round(self._stream.next_time / self._step_s) - 1
+
+    def _newest(self) -> float | None:
+        """Seconds that the client's media has reached; None before anything came."""
+        reached = [t for t in (self._video_t, self._audio_t) if math.isfinite(t)]
+        return max(reached, default=None)
+
+    @staticmethod
+    def _seen(t: float) -> float:
+        """A modality that was off begins anew."""
+        return -math.inf if t == math.inf else t
+
+
+def _decode(jpeg: bytes, pixels: int) -> npt.NDArray[np.uint8]:
+    """A JPEG as uint8 [H, W, 3] RGB.
+
+    Raises:
+        Refusal: `bad_picture`, or `too_large` by its header, before anything is decoded.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
+            width, height = image.size
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Refusal("bad_picture", f"the picture is no JPEG: {error}") from None
+    if width * height > pixels:
+        raise Refusal("too_large", f"the picture is {width}x{height}; at most {pixels} pixels are taken")
+    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise Refusal("bad_picture", "the picture is damaged")
+    rgb: npt.NDArray[np.uint8] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return rgb

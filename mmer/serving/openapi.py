@@ -1,0 +1,199 @@
+"""The service's own OpenAPI document, at /docs.json: BentoML's knows neither our refusals nor the query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmer import __version__
+from mmer.labels import EMOTIONS, MODALITIES
+from mmer.recognizer import ModelInfo
+from mmer.samples import SAMPLE_RATE
+from mmer.serving.answers import ANSWERS
+from mmer.serving.settings import Settings
+
+MAX_BATCH, MAX_STEPS = 32, 64
+"""Of one call of /infer."""
+
+PREDICT_REFUSALS = (
+    "key", "slow", "too_large", "too_long", "no_form", "not_media", "refused", "no_file", "empty", "truncated",
+    "no_stream", "timeout", "bad_query", "busy",
+)  # fmt: skip
+
+_CHANCES = {name: 0.9 if name == "happy" else 0.01667 for name in EMOTIONS}
+_SHARES = {
+    "type": "object",
+    "description": "Probability of each emotion.",
+    "properties": {name: {"type": "number", "minimum": 0, "maximum": 1} for name in EMOTIONS},
+    "required": list(EMOTIONS),
+}
+_LABEL = {"type": ["string", "null"], "enum": [*EMOTIONS, None]}
+_BOX = {
+    "type": ["array", "null"],
+    "description": "The face: left, top, right, bottom as shares of the picture; it may reach beyond it.",
+    "items": {"type": "number"},
+    "minItems": 4,
+    "maxItems": 4,
+}
+
+
+def document(info: ModelInfo, settings: Settings) -> dict[str, Any]:
+    """The document, for this model and these limits."""
+    secured: dict[str, Any] = {"security": [{"key": []}]} if settings.key else {}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mmer",
+            "version": __version__,
+            "description": "Emotion from a person's face, surroundings and voice. What it says is how a clip looks and "
+            "sounds to a model trained mostly on acted emotions; it is not for judging people. Live streams go through "
+            "the WebSocket /stream (docs/protocol.md).",
+            "license": {"name": "Apache-2.0 (code); the model: " + info.licence},
+        },
+        "paths": {
+            "/predict": {"post": _predict(settings) | secured},
+            "/infer": {"post": _infer(info) | secured},
+            "/livez": {"get": _probe("Whether the process lives.")},
+            "/readyz": {"get": _probe("Whether the graph has answered once.")},
+        },
+        "components": {
+            "schemas": {"Error": _error(), "Step": _step(), "Prediction": _prediction()},
+            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}} if settings.key else {},
+        },
+    }
+
+
+def _predict(settings: Settings) -> dict[str, Any]:
+    example = {
+        "path": "clip.mp4",
+        "label": "happy",
+        "probabilities": _CHANCES,
+        "missing": ["scene"],
+        "top": [{"label": "happy", "probability": 0.9}],
+    }
+    seconds = {"type": "number", "minimum": 0}
+    return {
+        "operationId": "predict",
+        "summary": "Recognise the emotion in a file",
+        "description": "mp4, webm, mkv, mov, avi, flv, mp3, wav, ogg, flac, jpeg or png. It is kept for the length of "
+        f"the request. At most {settings.max_upload_mb:g} MB and {settings.upload_duration_s:g} s.",
+        "parameters": [
+            _query("start", seconds, "Where the part to look at begins, seconds."),
+            _query("end", seconds, "Where it ends."),
+            _query("smooth", {"type": "boolean", "default": False}, "Smooth the steps over time."),
+            _query("top", {"type": "integer", "minimum": 1, "maximum": len(EMOTIONS)}, "Add the likeliest so many."),
+            _query("steps", {"type": "boolean", "default": True}, "Whether to answer with the timeline."),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {
+                            "file": {"type": "string", "format": "binary", "description": "The file itself."}
+                        },
+                    }
+                }
+            },
+        },
+        "responses": {
+            "200": _json("What was recognised.", {"$ref": "#/components/schemas/Prediction"}, example | {"steps": []}),
+            **_errors(*PREDICT_REFUSALS),
+        },
+    }
+
+
+def _infer(info: ModelInfo) -> dict[str, Any]:
+    face, scene = info.input.face_size, info.input.scene_size
+    window = round(info.input.voice_window_s * SAMPLE_RATE)
+    binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "operationId": "infer",
+        "summary": "One pass through the network",
+        "description": "Body and answer are tensors in the safetensors format. In: "
+        f"`faces` U8 [B, T, {face}, {face}, 3], `scenes` U8 [B, T, {scene}, {scene}, 3], `voice` F32 [B, T, {window}], "
+        "`present` F32 [B, T, 3], `state` F32 [B, K]; of faces, scenes and voice those that the model was not trained "
+        f"on ({', '.join(m for m in MODALITIES if m not in info.modalities) or 'here: none'}) may be left out, as may "
+        "`state` at the beginning. Out: `logits` F32 [B, T, 7], `state_out` F32 [B, K], `alone` F32 [B, T, 3, 7]. "
+        f"B is at most {MAX_BATCH}, T at most {MAX_STEPS}. Calls of several clients are gathered into batches.",
+        "requestBody": {"required": True, "content": binary},
+        "responses": {
+            "200": {"description": "Tensors.", "content": binary},
+            **_errors("key", "slow", "too_large", "bad_tensors", "busy"),
+        },
+    }
+
+
+def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+def _probe(summary: str) -> dict[str, Any]:
+    answers = {status: {"description": text} for status, text in (("200", "Yes."), ("503", "No."))}
+    return {"summary": summary, "responses": answers}
+
+
+def _json(description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+def _errors(*codes: str) -> dict[str, Any]:
+    """The refusals, those of one status together."""
+    found: dict[str, list[str]] = {}
+    for code in codes:
+        found.setdefault(str(ANSWERS[code][0]), []).append(code)
+    schema = {"$ref": "#/components/schemas/Error"}
+    return {
+        status: _json(
+            "One of " + ", ".join(several) + ".",
+            schema,
+            {"error": {"code": several[0], "message": "…", "hint": ANSWERS[several[0]][1]}},
+        )
+        for status, several in found.items()
+    }
+
+
+def _error() -> dict[str, Any]:
+    text = {"type": "string"}
+    inner = {"type": "object", "properties": {"code": text, "message": text, "hint": text}}
+    return {
+        "type": "object",
+        "properties": {"error": inner | {"required": ["code", "message", "hint"]}},
+        "required": ["error"],
+    }
+
+
+def _step() -> dict[str, Any]:
+    properties = {
+        "t": {"type": "number", "description": "Seconds since the start."},
+        "label": _LABEL,
+        "probabilities": _SHARES,
+        "alone": {"type": "object", "additionalProperties": {"anyOf": [_SHARES, {"type": "null"}]}},
+        "box": _BOX,
+        "present": {"type": "object", "properties": {name: {"type": "boolean"} for name in MODALITIES}},
+        "voice_dbfs": {"type": "number"},
+        "ms": {"type": "number", "description": "Milliseconds of work."},
+    }
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _prediction() -> dict[str, Any]:
+    top = {"type": "object", "properties": {"label": {"type": "string"}, "probability": {"type": "number"}}}
+    properties = {
+        "path": {"type": "string"},
+        "label": _LABEL,
+        "probabilities": _SHARES,
+        "missing": {"type": "array", "items": {"type": "string", "enum": list(MODALITIES)}},
+        "steps": {"type": "array", "items": {"$ref": "#/components/schemas/Step"}},
+        "top": {"type": "array", "items": top},
+        "model": {
+            "type": "object",
+            "description": "What the model says of itself: version, corpora, licence, status …",
+        },
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["path", "label", "probabilities", "missing", "model"],
+    }

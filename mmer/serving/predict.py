@@ -1,0 +1,123 @@
+"""`POST /predict`: what may be asked of a file, and how many files are worked on at once."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from mmer.labels import EMOTIONS
+from mmer.recognizer import Prediction, Recognizer, named
+from mmer.serving.protocol import Refusal
+from mmer.serving.settings import Settings
+from mmer.serving.watch import Watch
+from mmer.smoothing import Smoother
+
+
+@dataclass(frozen=True)
+class Query:
+    """What stood behind the question mark."""
+
+    start: float = 0.0
+    end: float | None = None
+    smooth: bool = False
+    top: int | None = None
+    steps: bool = True
+
+
+def read_query(given: Mapping[str, str]) -> Query:
+    """A query.
+
+    Raises:
+        Refusal: `bad_query`, which names the parameter.
+    """
+    unknown = set(given) - set(Query.__dataclass_fields__)
+    if unknown:
+        raise Refusal(
+            "bad_query", f"{sorted(unknown)[0][:80]!r} is unknown: there are start, end, smooth, top and steps"
+        )
+    start, end = _seconds(given, "start"), _seconds(given, "end")
+    if end is not None and end <= (start or 0):
+        raise Refusal("bad_query", "end must be later than start")
+    top = given.get("top")
+    if top is not None and not (top.isdecimal() and top.isascii() and 1 <= int(top) <= len(EMOTIONS)):
+        raise Refusal("bad_query", f"top must be 1 to {len(EMOTIONS)}")
+    return Query(
+        start or 0.0, end, _flag(given, "smooth", False), int(top) if top else None, _flag(given, "steps", True)
+    )
+
+
+def _seconds(given: Mapping[str, str], name: str) -> float | None:
+    if name not in given:
+        return None
+    try:
+        value = float(given[name])
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1e6:
+        raise Refusal("bad_query", f"{name} must be seconds, 0 or more")
+    return value
+
+
+def _flag(given: Mapping[str, str], name: str, default: bool) -> bool:
+    value = given.get(name, str(default)).lower()
+    if value not in ("true", "false", "1", "0"):
+        raise Refusal("bad_query", f"{name} must be true or false")
+    return value in ("true", "1")
+
+
+class Predictions:
+    """Works on a few files at once; a few more wait; the rest are told to come back."""
+
+    def __init__(self, recognizer: Recognizer, settings: Settings, watch: Watch) -> None:
+        most = min(settings.upload_duration_s, recognizer.info.media.max_duration_s)
+        self._recognizer, self._watch = recognizer.with_media(max_duration_s=most), watch
+        self._places = settings.predictions
+        self._working = anyio.CapacityLimiter(settings.predictions)
+        self._here = 0
+
+    async def __call__(self, file: Path, query: Query) -> dict[str, Any]:
+        """The answer's JSON.
+
+        Raises:
+            Refusal: `busy`.
+            mmer.media.MediaError: the file cannot be used.
+        """
+        if self._here >= 2 * self._places:
+            raise Refusal("busy", f"{self._places} files are worked on and as many wait")
+        self._here += 1
+        start = time.perf_counter()
+        try:
+            prediction = await anyio.to_thread.run_sync(self._predict, file, query, limiter=self._working)
+        finally:
+            self._here -= 1
+            seconds = time.perf_counter() - start
+            self._watch.phase("file", "whole", seconds)
+        for step in prediction.steps:
+            self._watch.step("file", step)
+        self._watch.log("prediction", seconds=round(seconds, 3), steps=len(prediction.steps))
+        return await asyncio.to_thread(self._told, prediction, query, file.name)
+
+    def _predict(self, file: Path, query: Query) -> Prediction:
+        return self._recognizer.predict(file, start_s=query.start, end_s=query.end)
+
+    def _told(self, prediction: Prediction, query: Query, name: str) -> dict[str, Any]:
+        told = prediction.to_json() | {"path": name}
+        if query.smooth:
+            smoother = Smoother(self._recognizer.info.input.step_s)
+            for step, row in zip(prediction.steps, told["steps"], strict=True):
+                chances, label = smoother.push(step.probabilities, any(step.present.values()))
+                row |= {"label": label, "probabilities": named(chances)}
+        if query.top:
+            best = sorted(told["probabilities"].items(), key=lambda item: -item[1])[: query.top]
+            told["top"] = [{"label": label, "probability": chance} for label, chance in best]
+        if not query.steps:
+            del told["steps"]
+        return told

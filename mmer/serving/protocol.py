@@ -1,0 +1,106 @@
+"""The stream protocol's messages (docs/protocol.md), from bytes and text."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mmer.samples import SAMPLE_RATE
+
+VERSION = 1
+HEAD = struct.Struct("<BI")
+FRAME, VOICE, CAMERA_OFF, MICROPHONE_OFF = 1, 2, 3, 4
+MAX_VOICE_S = 2.0
+
+
+class Refusal(Exception):  # noqa: N818 (it is an answer)
+    """A message that cannot be used; `code` is one of `mmer.serving.answers`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Hello(BaseModel):
+    """How a session is opened."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    type: Literal["hello"]
+    protocol: int
+    rate: int = SAMPLE_RATE
+    video: bool = True
+    audio: bool = True
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Media:
+    """A binary message."""
+
+    kind: int
+    t: float
+    """Seconds since the start."""
+    payload: bytes
+
+
+def read_hello(text: str) -> Hello:
+    """The first message.
+
+    Raises:
+        Refusal: `bad_hello` or `protocol`.
+    """
+    try:
+        hello = Hello.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refusal("bad_hello", f"{where}: {first['msg']}" if where else first["msg"]) from None
+    if hello.protocol != VERSION:
+        raise Refusal("protocol", f"protocol {hello.protocol} is not spoken here")
+    if hello.rate != SAMPLE_RATE:
+        raise Refusal("bad_hello", f"rate {hello.rate}: voice must come at {SAMPLE_RATE} samples a second")
+    if not (hello.video or hello.audio):
+        raise Refusal("bad_hello", "neither video nor audio is announced")
+    return hello
+
+
+def read_media(data: bytes) -> Media:
+    """A binary message.
+
+    Raises:
+        Refusal: `bad_message` or `bad_voice`.
+    """
+    if len(data) < HEAD.size:
+        raise Refusal("bad_message", f"{len(data)} bytes: a kind and a time are {HEAD.size}")
+    kind, ms = HEAD.unpack_from(data)
+    payload = data[HEAD.size :]
+    if kind not in (FRAME, VOICE, CAMERA_OFF, MICROPHONE_OFF):
+        raise Refusal("bad_message", f"kind {kind} is unknown")
+    if kind == VOICE and (len(payload) % 2 or len(payload) > 2 * SAMPLE_RATE * MAX_VOICE_S):
+        raise Refusal("bad_voice", f"{len(payload)} bytes of voice")
+    return Media(kind, ms / 1000, payload)
+
+
+def write_media(kind: int, ms: int, payload: bytes = b"") -> bytes:
+    """A binary message, as a client sends it."""
+    return HEAD.pack(kind, ms) + payload
+
+
+def read_text(text: str) -> str:
+    """The type of a text message after the hello.
+
+    Raises:
+        Refusal: `bad_message`.
+    """
+    try:
+        kind = json.loads(text)["type"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Refusal("bad_message", "the text is no JSON object with a type") from None
+    if kind != "bye":
+        raise Refusal("bad_message", "the only text after the hello is a bye")
+    return "bye"

@@ -1,0 +1,225 @@
+"""`/stream`: one WebSocket, one session; within limits, one task that reads and one that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from mmer.recognizer import Arrays, Recognizer
+from mmer.serving import answers, protocol
+from mmer.serving.live import Session
+from mmer.serving.protocol import Hello, Refusal
+from mmer.serving.settings import Settings
+from mmer.serving.watch import Watch
+
+HELLO_S = 10.0
+SEND_S = 5.0
+"""An answer that cannot be sent for so long has no reader."""
+BURST_S = 3.0
+"""Seconds' worth of messages that may come at once."""
+BAD_IN_A_ROW = 20
+
+Network = Callable[[Arrays], Awaitable[Arrays]]
+
+
+class Bucket:
+    """A token bucket: so many a second, and a burst."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s, self._left, self._at = per_s, per_s * BURST_S, time.monotonic()
+
+    def take(self, amount: float) -> bool:
+        """Whether as much may pass now."""
+        now = time.monotonic()
+        self._left = min(self._per_s * BURST_S, self._left + (now - self._at) * self._per_s) - amount
+        self._at = now
+        return self._left >= 0
+
+
+class Streams:
+    """All sessions of this process."""
+
+    def __init__(self, recognizer: Recognizer, network: Network, settings: Settings, watch: Watch) -> None:
+        self._recognizer, self._network, self._settings, self._watch = recognizer, network, settings, watch
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, socket: WebSocket) -> None:
+        """Serve one connection to its end."""
+        await socket.accept()
+        address = socket.client.host if socket.client else "unknown"
+        started, session = time.monotonic(), None
+        try:
+            self._admit(socket, address)
+            self._open[address] += 1
+            self._watch.sessions.inc()
+            try:
+                hello = await self._hello(socket)
+                session = Session(self._recognizer, hello, self._settings.picture_pixels)
+                code, message = await self._serve(socket, session)
+            finally:
+                self._watch.sessions.dec()
+                self._open[address] -= 1
+                if not self._open[address]:
+                    del self._open[address]
+        except Refusal as refusal:
+            code, message = refusal.code, str(refusal)
+        except WebSocketDisconnect:
+            code, message = "gone", ""
+        except Exception:
+            self._watch.log("session_failed")
+            await self._close(socket, "failed", "the server failed")
+            raise
+        if code not in ("gone", "done"):
+            self._watch.refused(code)
+        self._watch.log(
+            "session", code=code, seconds=round(time.monotonic() - started, 1), steps=session.steps if session else 0
+        )
+        if code != "gone":
+            await self._close(socket, code, message)
+
+    def _admit(self, socket: WebSocket, address: str) -> None:
+        origin, host = socket.headers.get("origin"), socket.headers.get("host")
+        if origin and urlsplit(origin).netloc != host and origin not in self._settings.origins:
+            raise Refusal("origin", f"pages of {origin[:80]} may not use this server")
+        if self._open.total() >= self._settings.sessions:
+            raise Refusal("busy", f"{self._settings.sessions} sessions are open")
+        if self._open[address] >= self._settings.sessions_per_address:
+            raise Refusal("busy_address", f"{self._settings.sessions_per_address} sessions are open from your address")
+
+    async def _hello(self, socket: WebSocket) -> Hello:
+        try:
+            message = await asyncio.wait_for(socket.receive(), HELLO_S)
+        except TimeoutError:
+            raise Refusal("no_hello", f"no hello within {HELLO_S:g} s") from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1006))
+        if message.get("text") is None:
+            raise Refusal("no_hello", "the first message is no text")
+        hello = protocol.read_hello(message["text"])
+        if not self._settings.allows(hello.key or socket.headers.get("x-api-key")):
+            raise Refusal("key", "the API key is missing or wrong")
+        info, settings = self._recognizer.info, self._settings
+        ready = {
+            "type": "ready",
+            "protocol": protocol.VERSION,
+            "step_s": info.input.step_s,
+            "labels": info.labels,
+            "modalities": info.modalities,
+            "model": info.to_json(),
+            "limits": {
+                "message_bytes": round(settings.message_kb * 1024),
+                "messages_per_s": settings.messages_per_s,
+                "bytes_per_s": round(settings.megabytes_per_s * 2**20),
+                "session_s": settings.session_s,
+                "idle_s": settings.idle_s,
+            },
+        }
+        await self._send(socket, ready)
+        return hello
+
+    async def _serve(self, socket: WebSocket, session: Session) -> tuple[str, str]:
+        """Read and answer until one of the two ends; why it ended."""
+        news = asyncio.Event()
+        reader = asyncio.create_task(self._read(socket, session, news))
+        worker = asyncio.create_task(self._work(socket, session, news))
+        try:
+            done, _ = await asyncio.wait(
+                (reader, worker), timeout=self._settings.session_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                return "session_over", f"{self._settings.session_s:g} s are over"
+            if reader in done and reader.exception() is None:  # a bye: what is owed comes first
+                while session.due and not worker.done():
+                    news.set()
+                    await asyncio.sleep(0.01)
+                return "done", "as you asked"
+            next(iter(done)).result()
+            return "failed", "the session ended"
+        finally:
+            for task in (reader, worker):
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(reader, worker, return_exceptions=True)
+
+    async def _read(self, socket: WebSocket, session: Session, news: asyncio.Event) -> None:
+        """Messages into the session's mailboxes, until a bye.
+
+        Raises:
+            Refusal: a limit is exceeded.
+        """
+        settings, bad = self._settings, 0
+        messages, size = Bucket(settings.messages_per_s), Bucket(settings.megabytes_per_s * 2**20)
+        while True:
+            try:
+                message = await asyncio.wait_for(socket.receive(), settings.idle_s)
+            except TimeoutError:
+                raise Refusal("idle", f"nothing came for {settings.idle_s:g} s") from None
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1006))
+            text, data = message.get("text"), message.get("bytes")
+            length = len(text or "") if data is None else len(data)
+            if length > settings.message_kb * 1024:
+                raise Refusal("message_size", f"a message of {length} bytes")
+            if not (messages.take(1) and size.take(length)):
+                raise Refusal("rate", "more messages or bytes came than the limits allow")
+            try:
+                if data is None:
+                    protocol.read_text(text or "")
+                    return
+                session.receive(protocol.read_media(data))
+                bad = 0
+                news.set()
+            except Refusal as refusal:
+                bad += 1
+                if bad >= BAD_IN_A_ROW:
+                    raise Refusal("errors", f"{bad} messages in a row could not be used") from None
+                await self._complain(socket, refusal)
+
+    async def _work(self, socket: WebSocket, session: Session, news: asyncio.Event) -> None:
+        """Steps, as they become due."""
+        had_face = False
+        while True:
+            await news.wait()
+            news.clear()
+            if dropped := session.catch_up():
+                await self._send(socket, dropped)
+            while session.due:
+                begun, refusal = await anyio.to_thread.run_sync(session.look, *session.take())
+                found = await self._network(begun.arrays)
+                step, message = session.tell(begun, found)
+                self._watch.step("stream", step)
+                for phase, ms in message["ms"].items():
+                    self._watch.phase("stream", phase, ms / 1000)
+                if had_face and step.box is None:
+                    self._watch.faces_lost.inc()
+                had_face = step.box is not None
+                if refusal is not None:
+                    await self._complain(socket, refusal)
+                await self._send(socket, message)
+                if dropped := session.catch_up():
+                    await self._send(socket, dropped)
+
+    async def _complain(self, socket: WebSocket, refusal: Refusal) -> None:
+        self._watch.refused(refusal.code)
+        await self._send(socket, answers.told("error", refusal.code, str(refusal)))
+
+    async def _send(self, socket: WebSocket, message: object) -> None:
+        try:
+            await asyncio.wait_for(socket.send_json(message), SEND_S)
+        except TimeoutError:
+            raise Refusal("slow_reader", f"an answer could not be sent for {SEND_S:g} s") from None
+        except RuntimeError:  # Starlette's word for a connection that is closed
+            raise WebSocketDisconnect(1006) from None
+
+    async def _close(self, socket: WebSocket, code: str, message: str) -> None:
+        with contextlib.suppress(Exception):  # the other side may be gone
+            async with asyncio.timeout(SEND_S):
+                await socket.send_json(answers.told("closing", code, message))
+                await socket.close(answers.CLOSE.get(code, 1008), reason=code)
