@@ -39,12 +39,13 @@ class Served:
 
 
 @contextlib.contextmanager
-def serve(model: Path, home: Path) -> Iterator[Served]:
+def serve(model: Path, home: Path, **variables: str) -> Iterator[Served]:
     """`bentoml serve service:svc` with a model, until the context ends.
 
     Args:
         model: the model's folder.
         home: an empty folder for BentoML's home, temporary files and the log.
+        variables: of its environment.
 
     Raises:
         RuntimeError: it did not become ready; the message holds its log.
@@ -61,6 +62,7 @@ def serve(model: Path, home: Path) -> Iterator[Served]:
         "BENTOML_DO_NOT_TRACK": "True",
         "TMPDIR": str(temporary),
         "OMP_NUM_THREADS": "1",
+        **variables,
     }
     command = [sys.executable, "-m", "bentoml", "serve", "service:svc", "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as out:

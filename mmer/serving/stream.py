@@ -95,7 +95,8 @@ class Streams:
 
     async def _hello(self, socket: WebSocket) -> Hello:
         try:
-            message = await asyncio.wait_for(socket.receive(), HELLO_S)
+            async with asyncio.timeout(HELLO_S):  # `wait_for` may swallow a cancellation
+                message = await socket.receive()
         except TimeoutError:
             raise Refusal("no_hello", f"no hello within {HELLO_S:g} s") from None
         if message["type"] == "websocket.disconnect":
@@ -126,27 +127,24 @@ class Streams:
 
     async def _serve(self, socket: WebSocket, session: Session) -> tuple[str, str]:
         """Read and answer until one of the two ends; why it ended."""
-        news = asyncio.Event()
+        news, bye = asyncio.Event(), asyncio.Event()
         reader = asyncio.create_task(self._read(socket, session, news))
-        worker = asyncio.create_task(self._work(socket, session, news))
+        worker = asyncio.create_task(self._work(socket, session, news, bye))
         try:
-            done, _ = await asyncio.wait(
-                (reader, worker), timeout=self._settings.session_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not done:
-                return "session_over", f"{self._settings.session_s:g} s are over"
-            if reader in done and reader.exception() is None:  # a bye: what is owed comes first
-                while session.due and not worker.done():
-                    news.set()
-                    await asyncio.sleep(0.01)
-                return "done", "as you asked"
-            next(iter(done)).result()
-            return "failed", "the session ended"
+            async with asyncio.timeout(self._settings.session_s):
+                done, _ = await asyncio.wait((reader, worker), return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+                bye.set()
+                news.set()
+                await worker  # what is owed comes first
+            return "done", "as you asked"
+        except TimeoutError:
+            return "session_over", f"{self._settings.session_s:g} s are over"
         finally:
             for task in (reader, worker):
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(reader, worker, return_exceptions=True)
+            await asyncio.gather(reader, worker, return_exceptions=True)
 
     async def _read(self, socket: WebSocket, session: Session, news: asyncio.Event) -> None:
         """Messages into the session's mailboxes, until a bye.
@@ -158,7 +156,8 @@ class Streams:
         messages, size = Bucket(settings.messages_per_s), Bucket(settings.megabytes_per_s * 2**20)
         while True:
             try:
-                message = await asyncio.wait_for(socket.receive(), settings.idle_s)
+                async with asyncio.timeout(settings.idle_s):
+                    message = await socket.receive()
             except TimeoutError:
                 raise Refusal("idle", f"nothing came for {settings.idle_s:g} s") from None
             if message["type"] == "websocket.disconnect":
@@ -182,10 +181,10 @@ class Streams:
                     raise Refusal("errors", f"{bad} messages in a row could not be used") from None
                 await self._complain(socket, refusal)
 
-    async def _work(self, socket: WebSocket, session: Session, news: asyncio.Event) -> None:
-        """Steps, as they become due."""
+    async def _work(self, socket: WebSocket, session: Session, news: asyncio.Event, bye: asyncio.Event) -> None:
+        """Steps, as they become due, until a bye."""
         had_face = False
-        while True:
+        while not bye.is_set():
             await news.wait()
             news.clear()
             if dropped := session.catch_up():
@@ -212,7 +211,8 @@ class Streams:
 
     async def _send(self, socket: WebSocket, message: object) -> None:
         try:
-            await asyncio.wait_for(socket.send_json(message), SEND_S)
+            async with asyncio.timeout(SEND_S):
+                await socket.send_json(message)
         except TimeoutError:
             raise Refusal("slow_reader", f"an answer could not be sent for {SEND_S:g} s") from None
         except RuntimeError:  # Starlette's word for a connection that is closed

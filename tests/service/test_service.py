@@ -89,8 +89,8 @@ def test_a_form_without_a_file_is_refused(client: httpx.Client) -> None:
 
 
 def test_a_body_that_is_no_form_is_refused(client: httpx.Client) -> None:
-    assert refusal(client.post("/predict", json={"file": "clip.mp4"})) == (415, "no_file")
-    assert refusal(client.post("/predict", data={"file": "clip.mp4"})) == (415, "no_file")
+    assert refusal(client.post("/predict", json={"file": "clip.mp4"})) == (415, "no_form")
+    assert refusal(client.post("/predict", data={"file": "clip.mp4"})) == (415, "no_form")
 
 
 def test_a_url_in_place_of_the_file_is_never_fetched(client: httpx.Client) -> None:

@@ -1,0 +1,343 @@
+"""Live sessions over real WebSockets: the answers, the order of things, every way to be refused."""
+
+import json
+import struct
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from httpx_ws import WebSocketNetworkError
+from wsproto.utilities import LocalProtocolError
+
+from mmer.labels import EMOTIONS, MODALITIES
+from mmer.recognizer import Recognizer
+from mmer.samples import SAMPLE_RATE
+from tests.graphs import drawn_clips, write_model
+from tests.service.live import HELLO, Live, live, play
+from tests.serving import Served, serve
+
+PIECE = SAMPLE_RATE // 10
+NO_AUDIO, NO_VIDEO = HELLO | {"audio": False}, HELLO | {"video": False}
+
+
+def send(session: Live, path: Path) -> None:
+    """A whole clip at once: pictures before the voice that makes their steps due."""
+    frames, voice = play(path)
+    frames = list(frames)
+    for k in range(0, len(voice) // 2, PIECE):
+        while frames and frames[0][0] * SAMPLE_RATE <= k + PIECE:
+            session.frame(frames[0][1], frames[0][0])
+            frames.pop(0)
+        session.voice(voice[2 * k : 2 * (k + PIECE)], k / SAMPLE_RATE)
+
+
+def test_it_says_who_it_is_and_what_it_allows(service: Served) -> None:
+    with live(service.url) as session:
+        ready = session.ready
+    assert (ready["type"], ready["protocol"], ready["step_s"]) == ("ready", 1, 0.2)
+    assert ready["labels"] == list(EMOTIONS)
+    assert ready["modalities"] == list(MODALITIES)
+    assert ready["model"]["drawings"] is True
+    assert {"message_bytes", "messages_per_s", "bytes_per_s", "session_s", "idle_s"} == set(ready["limits"])
+
+
+def test_a_clip_played_live_gets_the_steps_of_the_clip(
+    service: Served, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """To the JPEGs' losses: the model sums up every picture and window that it ever saw."""
+    path = drawn_clips()["happy"]
+    with live(service.url) as session:
+        send(session, path)
+        *heard, closing, closed = session.end()
+    whole = Recognizer.load(write_model(tmp_path_factory.mktemp("same"))).predict(path)
+    steps = [m for m in heard if m["type"] == "step"]
+    assert [m["n"] for m in steps] == list(range(len(steps)))
+    assert len(steps) >= len(whole.steps) - 1
+    for told, step in zip(steps, whole.steps, strict=False):
+        assert told["present"] == step.present
+        assert told["voice_dbfs"] == pytest.approx(step.voice_dbfs, abs=0.2)
+        assert told["box"] == pytest.approx(step.box, abs=0.02)
+    first, expected = steps[0]["raw"], whole.steps[0].to_json()["probabilities"]
+    assert list(first.values()) == pytest.approx(list(expected.values()), abs=0.05)
+    assert set(steps[0]["alone"]) == set(MODALITIES)
+    assert sum(steps[0]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert 0 <= steps[5]["t"] * 1000 - steps[5]["frame_ms"] <= 110
+    assert (closing["type"], closing["code"], closed["code"]) == ("closing", "done", 1000)
+
+
+def test_two_sessions_do_not_mix(service: Served) -> None:
+    clips = [drawn_clips()["happy"], drawn_clips()["sad"]]
+    alone, together = [], {}
+    for path in clips:
+        with live(service.url) as session:
+            send(session, path)
+            alone.append([m["raw"] for m in session.end() if m["type"] == "step"])
+
+    def one(k: int) -> None:
+        with live(service.url) as session:
+            send(session, clips[k])
+            together[k] = [m["raw"] for m in session.end() if m["type"] == "step"]
+
+    threads = [threading.Thread(target=one, args=(k,)) for k in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [together[0], together[1]] == alone
+
+
+def test_voice_alone_and_pictures_alone_are_enough(service: Served) -> None:
+    frames, voice = play(drawn_clips()["happy"])
+    with live(service.url, NO_VIDEO) as session:
+        session.voice(voice[: 2 * SAMPLE_RATE], 0)
+        heard = [m for m in session.end() if m["type"] == "step"]
+    assert len(heard) == 5
+    assert not any(m["present"]["face"] or m["present"]["scene"] for m in heard)
+    with live(service.url, NO_AUDIO) as session:
+        for t, jpeg in frames[:10]:
+            session.frame(jpeg, t)
+        seen = [m for m in session.end() if m["type"] == "step"]
+    assert len(seen) >= 4
+    assert not any(m["present"]["voice"] for m in seen)
+    assert seen[0]["alone"]["voice"] is None
+
+
+def test_a_step_does_not_wait_for_ever_for_what_was_announced(service: Served) -> None:
+    frames, _ = play(drawn_clips()["happy"])
+    with live(service.url) as session:  # it promised voice
+        for t, jpeg in frames[:10]:
+            session.frame(jpeg, t)
+        first = session.hear()
+    assert (first["type"], first["n"], first["present"]["voice"]) == ("step", 0, False)
+
+
+def test_a_camera_that_is_turned_off_shows_nothing_and_may_come_back(service: Served) -> None:
+    frames, voice = play(drawn_clips()["happy"])
+    with live(service.url) as session:
+        session.frame(frames[0][1], 0.1)
+        session.voice(voice[: 2 * PIECE * 2], 0)
+        assert session.hear()["present"]["face"]
+        session.off(3, 0.25)
+        session.voice(voice[4 * PIECE : 8 * PIECE], 0.2)
+        gone = session.hear()
+        session.frame(frames[5][1], 0.5)
+        session.voice(voice[8 * PIECE : 12 * PIECE], 0.4)
+        back = session.hear()
+    assert gone["present"] == {"face": False, "scene": False, "voice": True}
+    assert (gone["box"], gone["frame_ms"]) == (None, None)
+    assert back["present"]["face"]
+
+
+def test_late_and_disordered_messages_do_no_harm(service: Served) -> None:
+    frames, voice = play(drawn_clips()["happy"])
+    with live(service.url) as session:
+        session.voice(voice[2 * PIECE : 4 * PIECE], 0.1)
+        session.voice(voice[: 2 * PIECE], 0.0)
+        session.frame(frames[1][1], 0.2)
+        session.frame(frames[0][1], 0.1)
+        first = session.hear()
+        session.voice(voice[4 * PIECE : 8 * PIECE], 0.2)
+        session.frame(frames[0][1], 0.05)  # of the past
+        session.frame(frames[3][1], 0.4)
+        second = session.hear()
+    assert first["frame_ms"] == 200
+    assert second["frame_ms"] == 400
+
+
+def test_who_sends_too_fast_loses_the_oldest_and_is_told(service: Served) -> None:
+    frames, voice = play(drawn_clips()["happy"])
+    with live(service.url) as session:
+        session.frame(frames[0][1], 0.1)
+        session.voice(voice[: 2 * PIECE * 2], 0)
+        assert session.hear()["n"] == 0
+        session.frame(frames[1][1], 60.0)  # as after a computer's sleep
+        session.voice(voice[:PIECE], 60.0)
+        dropped = session.hear()
+        session.voice(voice[: 2 * SAMPLE_RATE], 60.0)
+        heard = session.hear()
+        while heard["frame_ms"] != 60000:
+            heard = session.hear()
+    assert dropped["type"] == "dropped"
+    assert dropped["steps"] > 290
+    assert dropped["behind_s"] > 59
+    assert heard["t"] == pytest.approx(60.0, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "bad_message"),
+        (b"\x01", "bad_message"),
+        (struct.pack("<BI", 9, 0) + b"what", "bad_message"),
+        (struct.pack("<BI", 2, 0) + b"odd", "bad_voice"),
+        (struct.pack("<BI", 2, 0) + b"\0" * 100_000, "bad_voice"),
+        ("no json", "bad_message"),
+        ("[1]", "bad_message"),
+        ('{"type": "sing"}', "bad_message"),
+        ("[" * 50_000, "bad_message"),
+    ],
+)
+def test_a_bad_message_is_told_and_the_session_lives_on(service: Served, data: bytes | str, code: str) -> None:
+    frames, _ = play(drawn_clips()["happy"])
+    with live(service.url, NO_AUDIO) as session:
+        if isinstance(data, bytes):
+            session.socket.send_bytes(data)
+        else:
+            session.socket.send_text(data)
+        error = session.hear()
+        session.frame(frames[1][1], 0.2)
+        step = session.hear()
+    assert (error["type"], error["code"]) == ("error", code)
+    assert error["message"]
+    assert error["hint"]
+    assert step["type"] == "step"
+
+
+@pytest.mark.parametrize("jpeg", [b"no picture", b"\xff\xd8\xff\xe0 cut", b""])
+def test_a_picture_that_is_none_is_told_with_its_step(service: Served, jpeg: bytes) -> None:
+    with live(service.url, NO_AUDIO) as session:
+        session.frame(jpeg, 0.2)
+        heard = [session.hear(), session.hear()]
+    assert [m["type"] for m in heard] == ["error", "step"]
+    assert heard[0]["code"] == "bad_picture"
+    assert heard[1]["present"]["face"] is False
+
+
+def test_a_picture_with_too_many_pixels_is_not_decoded(service: Served) -> None:
+    import cv2
+
+    jpeg = cv2.imencode(".jpg", np.zeros((4000, 4000, 3), np.uint8))[1].tobytes()
+    with live(service.url, NO_AUDIO) as session:
+        session.frame(jpeg, 0.2)
+        assert session.hear()["code"] == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("hello", "code"),
+    [
+        ({"type": "hallo"}, "bad_hello"),
+        (HELLO | {"protocol": 2}, "protocol"),
+        (HELLO | {"rate": 44100}, "bad_hello"),
+        (HELLO | {"video": False, "audio": False}, "bad_hello"),
+        (HELLO | {"video": "yes"}, "bad_hello"),
+    ],
+)
+def test_a_hello_that_is_none_is_refused(service: Served, hello: dict[str, object], code: str) -> None:
+    with live(service.url, hello) as session:
+        assert (session.ready["type"], session.ready["code"]) == ("closing", code)
+        assert session.hear() == {"type": "closed", "code": 1008}
+
+
+def test_media_before_the_hello_is_refused(service: Served) -> None:
+    with live(service.url, None) as session:
+        session.frame(b"", 0)
+        assert session.hear()["code"] == "no_hello"
+
+
+def test_a_page_of_another_origin_is_refused(service: Served) -> None:
+    with live(service.url, HELLO, origin="https://elsewhere.example") as session:
+        assert session.ready["code"] == "origin"
+    with live(service.url, HELLO, origin=service.url) as session:
+        assert session.ready["type"] == "ready"
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A service with limits that tests can reach."""
+    limits = {
+        "MMER_KEY": "open-sesame",
+        "MMER_ORIGINS": "https://app.example.org",
+        "MMER_SESSIONS": "3",
+        "MMER_SESSIONS_PER_ADDRESS": "2",
+        "MMER_IDLE_S": "1",
+        "MMER_SESSION_S": "4",
+        "MMER_MESSAGE_KB": "64",
+        "MMER_MESSAGES_PER_S": "50",
+    }
+    with serve(write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home"), **limits) as served:
+        yield served
+
+
+KEYED = HELLO | {"key": "open-sesame"}
+
+
+def test_the_key_is_asked_for(strict: Served) -> None:
+    with live(strict.url, HELLO) as session:
+        assert session.ready["code"] == "key"
+    with live(strict.url, KEYED) as session:
+        assert session.ready["type"] == "ready"
+    with live(strict.url, HELLO, **{"x-api-key": "open-sesame"}) as session:
+        assert session.ready["type"] == "ready"
+
+
+def test_an_origin_that_is_allowed_may_come(strict: Served) -> None:
+    with live(strict.url, KEYED, origin="https://app.example.org") as session:
+        assert session.ready["type"] == "ready"
+
+
+def test_one_address_gets_its_share_of_the_sessions(strict: Served) -> None:
+    with live(strict.url, KEYED) as one, live(strict.url, KEYED) as two:
+        assert (one.ready["type"], two.ready["type"]) == ("ready", "ready")
+        with live(strict.url, KEYED) as three:
+            assert three.ready["code"] == "busy_address"
+            assert three.hear() == {"type": "closed", "code": 1013}
+    for _ in range(50):  # their places are free again
+        with live(strict.url, KEYED) as four:
+            if four.ready["type"] == "ready":
+                return
+        time.sleep(0.1)
+    raise AssertionError("the places of ended sessions were not freed")
+
+
+def test_who_says_nothing_is_sent_away(strict: Served) -> None:
+    with live(strict.url, KEYED) as session:
+        assert session.hear()["code"] == "idle"
+
+
+def test_a_session_has_an_end(strict: Served) -> None:
+    with live(strict.url, KEYED) as session:
+        for k in range(60):
+            try:
+                session.voice(bytes(2 * PIECE), k / 10)
+            except (WebSocketNetworkError, LocalProtocolError):
+                break
+            time.sleep(0.1)
+        assert session.until("closing")[-1]["code"] == "session_over"
+
+
+def test_a_message_that_is_too_large_ends_the_session(strict: Served) -> None:
+    with live(strict.url, KEYED) as session:
+        session.frame(b"\0" * 70_000, 0)
+        assert session.hear()["code"] == "message_size"
+        assert session.hear() == {"type": "closed", "code": 1009}
+
+
+def test_a_flood_of_messages_ends_the_session(strict: Served) -> None:
+    with live(strict.url, KEYED) as session:
+        for k in range(400):
+            try:
+                session.voice(bytes(20), k / 1000)
+            except (WebSocketNetworkError, LocalProtocolError):
+                break
+        assert session.until("closing")[-1]["code"] == "rate"
+
+
+def test_nothing_but_nonsense_ends_the_session(strict: Served) -> None:
+    with live(strict.url, KEYED) as session:
+        for _ in range(20):
+            session.socket.send_text("nonsense")
+        assert session.until("closing")[-1]["code"] == "errors"
+
+
+def test_the_log_tells_of_sessions_and_nothing_of_people(service: Served) -> None:
+    with live(service.url) as session:
+        send(session, drawn_clips()["happy"])
+        session.end()
+    lines = [line for line in service.log.read_text().splitlines() if line.startswith("{")]
+    events = [json.loads(line) for line in lines]
+    ended = [e for e in events if e["event"] == "session"]
+    assert ended
+    assert set(ended[-1]) == {"time", "event", "code", "seconds", "steps"}
+    assert "127.0.0.1" not in "".join(lines)
