@@ -1,0 +1,194 @@
+"""What is promised beside recognising: queries, the API's description, keys, origins, limits, figures to watch."""
+
+import concurrent.futures
+import itertools
+import re
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from safetensors.numpy import save
+
+from mmer.labels import EMOTIONS
+from tests.graphs import drawn_clips, write_model
+from tests.service.test_infer import tensors
+from tests.service.test_service import refusal, request_head
+from tests.serving import Served, serve
+
+KEY = {"X-API-Key": "open-sesame"}
+ORIGIN = "https://app.example.org"
+
+
+def post(service: Served, query: str = "", **options: object) -> httpx.Response:
+    with drawn_clips()["happy"].open("rb") as file:
+        return httpx.post(f"{service.url}/predict{query}", files={"file": file}, timeout=60, **options)  # type: ignore[arg-type]
+
+
+def test_a_part_of_a_clip_can_be_asked_for(service: Served) -> None:
+    whole, part = post(service).json(), post(service, "?start=0.4&end=1.0").json()
+    assert len(part["steps"]) == 3
+    assert len(whole["steps"]) > 5
+
+
+def test_the_likeliest_and_no_timeline_can_be_asked_for(service: Served) -> None:
+    told = post(service, "?top=2&steps=false").json()
+    assert "steps" not in told
+    assert [row["label"] for row in told["top"]] == sorted(
+        told["probabilities"], key=told["probabilities"].get, reverse=True
+    )[:2]
+
+
+def test_smoothed_steps_change_more_slowly(service: Served) -> None:
+    def way(steps: list[dict[str, dict[str, float]]]) -> float:
+        rows = [list(step["probabilities"].values()) for step in steps]
+        return sum(abs(a - b) for one, other in itertools.pairwise(rows) for a, b in zip(one, other, strict=True))
+
+    plain, smooth = post(service).json(), post(service, "?smooth=true").json()
+    assert way(smooth["steps"]) < 0.7 * way(plain["steps"])
+    assert smooth["probabilities"] == plain["probabilities"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?top=0", "?top=8", "?top=x", "?start=-1", "?start=nan", "?end=0", "?start=2&end=1", "?smooth=perhaps", "?to=3"],
+)
+def test_a_query_that_makes_no_sense_is_refused(service: Served, query: str) -> None:
+    assert refusal(post(service, query)) == (422, "bad_query")
+
+
+def test_a_part_after_the_end_is_refused(service: Served) -> None:
+    assert refusal(post(service, "?start=100")) == (422, "truncated")
+
+
+def test_the_description_is_complete(service: Served) -> None:
+    told = httpx.get(f"{service.url}/docs.json").json()
+    assert told["openapi"].startswith("3.1")
+    assert {"/predict", "/infer", "/livez", "/readyz"} <= set(told["paths"])
+    responses = told["paths"]["/predict"]["post"]["responses"]
+    assert {"200", "401", "408", "413", "415", "422", "503"} == set(responses)
+    for status, response in responses.items():
+        content = response["content"]["application/json"]
+        assert content["example"], status
+    answer = post(service).json()
+    schema = told["components"]["schemas"]["Prediction"]
+    assert set(schema["required"]) <= set(answer) <= set(schema["properties"])
+    step = told["components"]["schemas"]["Step"]
+    assert set(answer["steps"][0]) == set(step["properties"])
+
+
+def test_it_is_ready_once_the_graph_has_answered(service: Served) -> None:
+    assert httpx.get(f"{service.url}/readyz").status_code == 200
+
+
+def metric(service: Served, name: str, **labels: str) -> float:
+    """The sum over a metric's samples with these labels."""
+    found = 0.0
+    for line in httpx.get(f"{service.url}/metrics").text.splitlines():
+        match = re.match(rf"{name}(\{{.*\}})? (\S+)$", line)
+        if match and all(f'{k}="{v}"' in (match[1] or "") for k, v in labels.items()):
+            found += float(match[2])
+    return found
+
+
+def test_what_happens_can_be_watched(service: Served) -> None:
+    before = {name: metric(service, name, of="file") for name in ("mmer_steps_total", "mmer_phase_seconds_count")}
+    refused = metric(service, "mmer_refused_total", code="bad_query")
+    steps = len(post(service).json()["steps"])
+    post(service, "?top=0")
+    assert metric(service, "mmer_steps_total", of="file") == before["mmer_steps_total"] + steps
+    assert metric(service, "mmer_phase_seconds_count", of="file") == before["mmer_phase_seconds_count"] + 1
+    assert metric(service, "mmer_refused_total", code="bad_query") == refused + 1
+    assert sum(metric(service, "mmer_labels_total", label=label) for label in EMOTIONS) > 0
+
+
+def test_passes_of_different_clients_form_batches(service: Served) -> None:
+    """By BentoML's own metric."""
+
+    def batches() -> tuple[float, float]:
+        name = "bentoml_service_adaptive_batch_size"
+        return metric(service, f"{name}_sum"), metric(service, f"{name}_count")
+
+    body = save(tensors(1, 1))
+    with concurrent.futures.ThreadPoolExecutor(8) as pool, httpx.Client(base_url=service.url, timeout=60) as client:
+        summed, counted = batches()
+        answers = list(pool.map(lambda _: client.post("/infer", content=body).status_code, range(400)))
+    after = batches()
+    assert set(answers) == {200}
+    assert after[0] - summed == 400
+    assert 400 / (after[1] - counted) > 1.5
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """With a key, one allowed origin, little patience, and room for one file."""
+    limits = {"MMER_KEY": "open-sesame", "MMER_ORIGINS": ORIGIN, "MMER_UPLOAD_S": "2", "MMER_PREDICTIONS": "1"}
+    limits |= {"MMER_UPLOAD_DURATION_S": "1.5"}
+    with serve(write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home"), **limits) as served:
+        yield served
+
+
+def test_without_the_key_nothing_is_taken(strict: Served) -> None:
+    assert refusal(post(strict)) == (401, "key")
+    assert refusal(post(strict, headers={"X-API-Key": "open-barley"})) == (401, "key")
+    assert refusal(httpx.post(f"{strict.url}/infer", content=b"")) == (401, "key")
+    assert post(strict, "?end=1", headers=KEY).status_code == 200
+    assert post(strict, "?end=1", headers={"Authorization": "Bearer open-sesame"}).status_code == 200
+
+
+def test_only_allowed_origins_may_read_the_answer(strict: Served) -> None:
+    allowed = post(strict, "?end=1", headers=KEY | {"Origin": ORIGIN})
+    other = post(strict, "?end=1", headers=KEY | {"Origin": "https://elsewhere.example"})
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    assert "access-control-allow-origin" not in other.headers
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    assert httpx.options(f"{strict.url}/predict", headers=asked).headers["access-control-allow-origin"] == ORIGIN
+
+
+def test_too_long_a_clip_is_refused(strict: Served) -> None:
+    assert refusal(post(strict, headers=KEY)) == (413, "too_long")
+
+
+def test_other_methods_are_refused(service: Served) -> None:
+    answer = httpx.get(f"{service.url}/predict")
+    assert refusal(answer) == (405, "method")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_a_body_that_never_comes_is_given_up(strict: Served) -> None:
+    url = httpx.URL(strict.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=30) as line:
+        line.sendall(request_head("X-API-Key: open-sesame\r\nContent-Length: 100000"))
+        line.sendall(b"--x\r\nContent-Disposition: form-data")
+        start = time.monotonic()
+        assert line.recv(4096).startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - start < 10
+
+
+def test_more_files_than_there_is_room_for_are_told_to_come_back(strict: Served) -> None:
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(strict, "?end=1.2", headers=KEY), range(8)))
+    codes = {answer.status_code for answer in answers}
+    assert codes <= {200, 503}
+    assert 503 in codes
+    assert next(a for a in answers if a.status_code == 503).headers["retry-after"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("MMER_SESION_S", "5", "did you mean MMER_SESSION_S"),
+        ("MMER_SESSIONS", "many", "MMER_SESSIONS: "),
+        ("MMER_ORIGINS", "app.example.org/page", "no origin"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_stops_the_start(
+    tmp_path_factory: pytest.TempPathFactory, variable: str, value: str, said: str
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    with (
+        pytest.raises(RuntimeError, match=said),
+        serve(write_model(tmp_path_factory.mktemp("model")), home, **{variable: value}),
+    ):
+        pass
