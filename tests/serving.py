@@ -39,12 +39,16 @@ class Served:
 
 
 @contextlib.contextmanager
-def serve(model: Path, home: Path, **variables: str) -> Iterator[Served]:
+def serve(
+    model: Path, home: Path, *, what: str = "service:svc", where: Path = ROOT, **variables: str
+) -> Iterator[Served]:
     """`bentoml serve service:svc` with a model, until the context ends.
 
     Args:
         model: the model's folder.
         home: an empty folder for BentoML's home, temporary files and the log.
+        what: to serve; a bento's name, or its folder.
+        where: the folder to be in.
         variables: of its environment.
 
     Raises:
@@ -64,10 +68,10 @@ def serve(model: Path, home: Path, **variables: str) -> Iterator[Served]:
         "OMP_NUM_THREADS": "1",
         **variables,
     }
-    command = [sys.executable, "-m", "bentoml", "serve", "service:svc", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "bentoml", "serve", what, "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **settings}, stdout=out, stderr=subprocess.STDOUT
+            command, cwd=where, env={**os.environ, **settings}, stdout=out, stderr=subprocess.STDOUT
         )
     served = Served(f"http://127.0.0.1:{port}", process.pid, log, temporary)
     try:
