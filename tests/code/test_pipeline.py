@@ -79,7 +79,7 @@ def dvc(home: Path, *arguments: str) -> str:
 
 
 def changed(home: Path) -> set[str]:
-    """Stages that `dvc repro` would certainly run, by their own code, parameters and raw data; not those of release/."""
+    """Stages here that `dvc repro` would certainly run, by their own code, parameters and raw data."""
     status = json.loads(dvc(home, "status", "--json"))
     here = {stage: reasons for stage, reasons in status.items() if not stage.startswith("release/")}
     return {stage for stage, reasons in here.items() if any("changed deps" in r for r in reasons)}
