@@ -92,11 +92,12 @@ def test_so_does_the_real_network_even_where_its_graph_lacks_the_inputs_it_was_n
 
     from mmer.export import export
     from mmer.model.network import EmotionNet
+    from mmer.training import Origin
 
     torch.manual_seed(0)
-    network = EmotionNet(Input(), Model(), modalities).eval()
+    network, origin = EmotionNet(Input(), Model(), modalities).eval(), Origin(corpora=["demo"])
     (tmp_path / "detector").symlink_to(model / "detector")
-    export(network, tmp_path / "mmer.onnx", media=Media(), faces=Faces(), trained_on=["demo"], revision="none")
+    export(network, tmp_path / "mmer.onnx", media=Media(), faces=Faces(), origin=origin, revision="none")
     recognizer = Recognizer.load(tmp_path)
     whole = recognizer.predict(drawn_clips()["happy"])
     assert whole.missing == [name for name in MODALITIES if name not in modalities]
