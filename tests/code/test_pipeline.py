@@ -79,9 +79,10 @@ def dvc(home: Path, *arguments: str) -> str:
 
 
 def changed(home: Path) -> set[str]:
-    """Stages that `dvc repro` would certainly run, by their own code, parameters and raw data."""
+    """Stages here that `dvc repro` would certainly run, by their own code, parameters and raw data."""
     status = json.loads(dvc(home, "status", "--json"))
-    return {stage for stage, reasons in status.items() if any("changed deps" in r for r in reasons)}
+    here = {stage: reasons for stage, reasons in status.items() if not stage.startswith("release/")}
+    return {stage for stage, reasons in here.items() if any("changed deps" in r for r in reasons)}
 
 
 def edit(path: Path, old: str, new: str) -> None:
