@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mmer.media import MediaError
 from mmer.recognizer import GRAPH, Arrays, Graph, ModelError, Recognizer, find_model
 from mmer.serving import answers
 from mmer.serving.gate import Gate
+from mmer.serving.gather import Gathered
 from mmer.serving.openapi import document
 from mmer.serving.predict import Predictions, read_query
 from mmer.serving.protocol import Refusal
@@ -41,6 +43,8 @@ try:
 except (SettingsError, ModelError) as error:  # BentoML would show the whole way here
     raise SystemExit(f"mmer: {error}") from None
 take_over_forms()
+# BentoML begins a span for each message of each stream: a quarter of the time, for whoever did not ask for tracing.
+os.environ.setdefault("BENTOML_CONFIG_OPTIONS", "tracing.excluded_urls=.*")
 
 
 @bentoml.service(
@@ -85,17 +89,20 @@ class EmotionService:
     def __init__(self) -> None:
         self.watch = Watch()
         self.recognizer = Recognizer.load(MODEL, run=self._run_from_thread)
-        self.streams = Streams(self.recognizer, self.infer, SETTINGS, self.watch)
+        self.streams = Streams(self.recognizer, Gathered(self._infer_all), SETTINGS, self.watch)
         self.predictions = Predictions(self.recognizer, SETTINGS, self.watch)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answered = False
 
     async def infer(self, arrays: Arrays) -> Arrays:
         """One pass, in a batch with others."""
-        wanted = {name: arrays[name] for name in self.recognizer.graph.inputs}
-        found = await self.network.to_async.infer([wanted])
-        result: Arrays = found[0]
-        return result
+        return (await self._infer_all([arrays]))[0]
+
+    async def _infer_all(self, passes: list[Arrays]) -> list[Arrays]:
+        inputs = self.recognizer.graph.inputs
+        wanted = [{name: arrays[name] for name in inputs} for arrays in passes]
+        found: list[Arrays] = await self.network.to_async.infer(wanted)
+        return found
 
     def _run_from_thread(self, arrays: Arrays) -> Arrays:
         assert self._loop is not None
