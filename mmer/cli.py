@@ -1,4 +1,4 @@
-"""The command line: `mmer predict clip.mp4`, `mmer info`, `mmer demo-corpus out`, `mmer folds`."""
+"""The command line: `mmer predict clip.mp4`, `mmer stream --camera`, `mmer info`, `mmer demo-corpus`, `mmer folds`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmer import __version__
 from mmer.errors import MmerError
@@ -63,6 +63,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.set_defaults(run=_predict)
 
+    stream = commands.add_parser(
+        "stream",
+        help="send a clip or a camera to a running service, live",
+        description="Send a clip, played at its own speed, or a camera (without a microphone: for that, open the page) "
+        "to a running service, and print a line for each step that it answers.",
+    )
+    source = stream.add_mutually_exclusive_group(required=True)
+    source.add_argument("--file", type=Path, metavar="CLIP", help="a video or a sound")
+    source.add_argument(
+        "--camera", type=int, nargs="?", const=0, metavar="N", help="the first camera, or the N-th from 0"
+    )
+    stream.add_argument("url", nargs="?", default="http://localhost:3000", metavar="URL", help="default: %(default)s")
+    stream.add_argument("--speed", type=float, default=1.0, metavar="X", help="2 plays the clip twice as fast")
+    stream.add_argument("--key", metavar="KEY", help="the service's API key (default: $MMER_KEY)")
+    stream.add_argument("--json", action="store_true", help="print the service's messages, one a line")
+    stream.set_defaults(run=_stream)
+
     info = commands.add_parser("info", parents=[model], help="say what a model is and was trained on")
     info.set_defaults(run=_info)
 
@@ -104,6 +121,48 @@ def _predict(args: argparse.Namespace) -> int:
             out = args.plot if len(paths) == 1 else args.plot.with_stem(f"{args.plot.stem}-{number}")
             failed |= _plot(prediction, out)
     return failed
+
+
+def _stream(args: argparse.Namespace) -> int:
+    import asyncio
+    import os
+
+    from mmer.client import connect
+    from mmer.play import film, pieces, play
+
+    clip = pieces(args.file) if args.file else []
+    sound = any(piece.voice for piece in clip)
+    picture = args.file is None or any(piece.jpeg for piece in clip)
+
+    def show(message: dict[str, Any], late_s: float) -> None:
+        if args.json:
+            print(json.dumps(message), flush=True)
+        elif message["type"] == "step":
+            chance = max(message["probabilities"].values())
+            here = " ".join(name for name, there in message["present"].items() if there) or "nothing to go by"
+            label = message["label"] or "–"
+            print(
+                f"{message['t']:6.1f}s  {label:<9} {_bar(chance)} {chance:4.0%}  {1000 * late_s:4.0f} ms  {here}",
+                flush=True,
+            )
+        elif message["type"] == "dropped":
+            print(f"mmer: the service is behind and skipped {message['steps']} steps", file=sys.stderr)
+        else:
+            print(f"mmer: {message['message']}", file=sys.stderr)
+
+    async def run() -> None:
+        key = args.key or os.environ.get("MMER_KEY")
+        async with connect(args.url, key=key, video=picture, audio=sound) as session:
+            if args.file:
+                await play(session, clip, show, speed=args.speed)
+            else:
+                await film(session, args.camera, show)
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 def _plot(prediction: Prediction, out: Path) -> int:

@@ -19,7 +19,7 @@ from mmer.smoothing import Smoother
 
 LATE_S = 0.25
 """A step waits no longer for one modality once another has reached it."""
-BEHIND_S = 2.0
+BEHIND_S = 1.0
 """Further behind what came in than this, steps are skipped …"""
 KEEP_S = 0.4
 """… until this much is left."""

@@ -40,8 +40,8 @@ class Settings(BaseModel):
     upload_duration_s: float = Field(300, gt=0)
     """Length of a file; the model's own limit stands beside it."""
 
-    sessions: int = Field(32, ge=1)
-    """Live streams at once, in each worker."""
+    sessions: int = Field(default_factory=lambda: 8 * (os.cpu_count() or 1), ge=1)
+    """Live streams at once, in each worker: what the cores carry, as measured (docs/serving.md)."""
     sessions_per_address: int = Field(8, ge=1)
     session_s: float = Field(3600, gt=0)
     idle_s: float = Field(30, gt=0)

@@ -1,0 +1,96 @@
+"""`mmer stream` and the Python client, against the real service."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mmer.cli import main
+from mmer.client import StreamError, connect, stream_url
+from mmer.labels import EMOTIONS
+from mmer.play import pieces
+from tests.graphs import drawn_clips
+from tests.serving import ROOT, Served
+
+
+def test_a_clip_is_played_and_each_step_printed(service: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", "--file", str(drawn_clips()["happy"]), service.url, "--speed", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 8
+    assert lines[0].split()[0] == "0.2s"
+    assert {line.split()[1] for line in lines} <= {*EMOTIONS, "–"}
+    assert all(" ms " in line for line in lines)
+
+
+def test_as_json_it_prints_the_messages_as_they_are(service: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", "--json", "--file", str(drawn_clips()["sad"]), service.url, "--speed", "2"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {m["type"] for m in told} == {"step"}
+    assert [m["n"] for m in told] == list(range(len(told)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--file", "{clip}", "http://127.0.0.1:9"], "no service answers at ws://127.0.0.1:9/stream"),
+        (["--file", "nowhere.mp4", "{url}"], "nowhere.mp4: does not exist"),
+        (["--camera", "77", "{url}"], "camera 77 cannot be opened"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    service: Served, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    given = [a.format(clip=drawn_clips()["happy"], url=service.url) for a in arguments]
+    assert main(["stream", *given]) == 1
+    error = capfd.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_refusal_is_an_error_with_its_reason(service: Served) -> None:
+    async def run() -> None:
+        async with connect(service.url) as session:
+            for _ in range(30):
+                await session._socket.send_text("nonsense")
+            async for _ in session:
+                pass
+
+    with pytest.raises(StreamError, match="messages in a row could not be used"):
+        asyncio.run(run())
+
+
+def test_the_camera_can_be_turned_off(service: Served) -> None:
+    clip = pieces(drawn_clips()["happy"])
+    steps: list[dict[str, object]] = []
+
+    async def run() -> None:
+        async with connect(service.url, audio=False) as session:
+            jpeg = next(p.jpeg for p in clip if p.jpeg)
+            await session.send_frame(jpeg, 0.2)
+            await session.camera_off(0.3)
+            await session.send_frame(jpeg, 0.8)
+            await session.bye()
+            steps.extend([message async for message in session])
+
+    asyncio.run(run())
+    assert steps[0]["n"] == 0
+    assert steps[0]["present"]["face"]  # type: ignore[index]
+
+
+def test_playing_needs_no_torch() -> None:
+    code = "import sys, mmer.play; print([m for m in ('torch', 'mlflow', 'onnxruntime') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize("url", ["localhost:3000", "http://localhost:3000/", "ws://localhost:3000/stream"])
+def test_the_address_may_be_written_in_several_ways(url: str) -> None:
+    assert stream_url(url) == "ws://localhost:3000/stream"
+
+
+def test_a_clip_becomes_pictures_and_voice_in_order() -> None:
+    found = pieces(drawn_clips()["happy"])
+    assert [p.t for p in found] == sorted(p.t for p in found)
+    assert sum(len(p.voice) for p in found if p.voice) > 2 * 16_000
+    assert all(p.jpeg.startswith(b"\xff\xd8") for p in found if p.jpeg)
