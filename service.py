@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import bentoml
 import numpy as np
 from starlette.applications import Starlette
@@ -33,7 +34,7 @@ from mmer.serving.settings import SettingsError, read_settings
 from mmer.serving.site import site_routes
 from mmer.serving.stream import Streams
 from mmer.serving.tensors import read_tensors, write_tensors
-from mmer.serving.uploads import NO_FILE, take_over_forms
+from mmer.serving.uploads import NO_FILE, forget, forget_orphans, take_over_forms
 from mmer.serving.watch import Watch
 
 WEB = Path(__file__).parent / "web"
@@ -42,6 +43,8 @@ try:
     MODEL = find_model()
 except (SettingsError, ModelError) as error:  # BentoML would show the whole way here
     raise SystemExit(f"mmer: {error}") from None
+RETRIES_S = (0.1, 0.5, 1, 2, 2, 2, 2)
+"""Between attempts: BentoML has a process back after some five seconds."""
 take_over_forms()
 # BentoML begins a span for each message of each stream: a quarter of the time, for whoever did not ask for tracing.
 os.environ.setdefault("BENTOML_CONFIG_OPTIONS", "tracing.excluded_urls=.*")
@@ -87,6 +90,7 @@ class EmotionService:
     network = bentoml.depends(Network)
 
     def __init__(self) -> None:
+        forget_orphans()
         self.watch = Watch()
         self.recognizer = Recognizer.load(MODEL, run=self._run_from_thread)
         self.streams = Streams(self.recognizer, Gathered(self._infer_all), SETTINGS, self.watch)
@@ -101,8 +105,15 @@ class EmotionService:
     async def _infer_all(self, passes: list[Arrays]) -> list[Arrays]:
         inputs = self.recognizer.graph.inputs
         wanted = [{name: arrays[name] for name in inputs} for arrays in passes]
-        found: list[Arrays] = await self.network.to_async.infer(wanted)
-        return found
+        for wait in (*RETRIES_S, None):
+            try:
+                found: list[Arrays] = await self.network.to_async.infer(wanted)
+                return found
+            except aiohttp.ClientError:  # the network's process is gone; a pass changes nothing, so make it again
+                if wait is None:
+                    raise Refusal("busy", "the network is being started anew") from None
+                await asyncio.sleep(wait)
+        raise AssertionError
 
     def _run_from_thread(self, arrays: Arrays) -> Arrays:
         assert self._loop is not None
@@ -134,6 +145,8 @@ class EmotionService:
             if error.code == "busy":
                 ctx.response.headers["Retry-After"] = "5"
             return answers.problem(error.code, str(error))
+        finally:
+            forget(file)
 
 
 def _service() -> EmotionService:
@@ -143,13 +156,12 @@ def _service() -> EmotionService:
 
 async def _infer(request: Request) -> Response:
     service = _service()
+    start = time.perf_counter()
     try:
-        arrays = read_tensors(await request.body(), service.recognizer.graph)
+        found = await service.infer(read_tensors(await request.body(), service.recognizer.graph))
     except Refusal as error:
         service.watch.refused(error.code)
         return JSONResponse(answers.problem(error.code, str(error)), answers.status(error.code))
-    start = time.perf_counter()
-    found = await service.infer(arrays)
     service.watch.phase("tensors", "network", time.perf_counter() - start)
     return Response(write_tensors(found), media_type="application/octet-stream")
 

@@ -21,8 +21,9 @@ def load(service: Service, path: Path, stop: threading.Event, outcomes: list[tup
     while not stop.is_set():
         start = time.monotonic()
         try:
-            status = httpx.post(f"{service.url}/predict?steps=false", files={"file": data}, timeout=60).status_code
-            outcomes.append((start, str(status)))
+            answer = httpx.post(f"{service.url}/predict?steps=false", files={"file": data}, timeout=60)
+            why = "" if answer.is_success else f" {answer.json()['error']}"
+            outcomes.append((start, f"{answer.status_code}{why}"))
         except httpx.HTTPError as error:
             outcomes.append((start, type(error).__name__))
             time.sleep(0.1)
@@ -47,8 +48,8 @@ def main() -> None:
             time.sleep(5)
             victim, killed = service.workers()[kind], time.monotonic()
             os.kill(victim, signal.SIGKILL)
-            while service.workers().get(kind, victim) == victim:
-                time.sleep(0.05)
+            while len(service.workers()) < 2 or service.workers()[kind] == victim:
+                time.sleep(0.2)
             service.wait()
             back = time.monotonic()
             time.sleep(5)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from _bentoml_impl.serde import ALL_SERDE, MultipartSerde  # type: ignore[import-untyped]
-from bentoml._internal.context import request_temp_dir
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+PREFIX = "mmer-upload-"
 NO_FILE = Path()
 """What `predict` is given where the form holds no file."""
 
@@ -29,7 +32,7 @@ class Uploads(MultipartSerde):  # type: ignore[misc]
         if not isinstance(upload, UploadFile):
             return cls.model_construct(file=NO_FILE)
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in (upload.filename or ""))[-80:].lstrip(".-")
-        path = Path(request_temp_dir()) / (name or "clip")
+        path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")) / (name or "clip")
         with path.open("wb") as file:
             while block := await upload.read(2**20):
                 file.write(block)
@@ -39,3 +42,27 @@ class Uploads(MultipartSerde):  # type: ignore[misc]
 def take_over_forms() -> None:
     """From now on forms are read by `Uploads`."""
     ALL_SERDE["multipart/form-data"] = Uploads
+
+
+def forget(file: Path) -> None:
+    """Delete an upload."""
+    if file != NO_FILE:
+        shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def forget_orphans() -> None:
+    """Delete what processes left that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

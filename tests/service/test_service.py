@@ -2,6 +2,8 @@
 
 import contextlib
 import http.server
+import os
+import signal
 import socket
 import threading
 import time
@@ -206,3 +208,45 @@ def test_without_a_model_it_does_not_start_and_says_why(tmp_path: Path) -> None:
         serve(tmp_path / "nowhere", tmp_path),
     ):
         pass
+
+
+def test_a_killed_worker_comes_back_and_what_it_left_is_deleted(tmp_path: Path) -> None:
+    """SIGKILL in the middle of a file: the network's loses nothing, the requests' only what it was working on."""
+    clip = drawn_clips()["happy"]
+    with serve(write_model(tmp_path / "model"), tmp_path / "home") as served, httpx.Client(timeout=60) as client:
+
+        def ask() -> int:
+            return client.post(f"{served.url}/predict", files={"file": clip.open("rb")}).status_code
+
+        os.kill(worker(served, "mmer-network"), signal.SIGKILL)
+        assert ask() == 200
+        with socket.create_connection(
+            (client.base_url.host or "127.0.0.1", int(served.url.rpartition(":")[2]))
+        ) as line:
+            body = clip.read_bytes()
+            line.sendall(request_head(f"Content-Length: {len(body) + 200}"))
+            line.sendall(b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + body)
+            line.sendall(b"\r\n--x--\r\n" + b" " * (200 - 80))
+            orphan = served.temporary / f"mmer-upload-{worker(served, 'mmer')}-x"
+            orphan.mkdir()
+            (orphan / "a.mp4").write_bytes(body)
+            os.kill(worker(served, "mmer"), signal.SIGKILL)
+        for _ in range(100):
+            with contextlib.suppress(httpx.HTTPError):
+                if ask() == 200:
+                    break
+            time.sleep(0.2)
+        assert ask() == 200
+        assert left_behind(served) == []
+
+
+def worker(served: Served, name: str) -> int:
+    """The process of one of the two services."""
+    for _ in range(100):
+        for pid in served.processes():
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                if name in words:
+                    return pid
+        time.sleep(0.1)
+    raise AssertionError(f"no worker {name}")
