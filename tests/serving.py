@@ -40,7 +40,7 @@ class Served:
 
 @contextlib.contextmanager
 def serve(
-    model: Path, home: Path, *, what: str = "service:svc", where: Path = ROOT, **variables: str
+    model: Path, home: Path, *, what: str = "service:svc", where: Path = ROOT, port: int = 0, **variables: str
 ) -> Iterator[Served]:
     """`bentoml serve service:svc` with a model, until the context ends.
 
@@ -49,13 +49,15 @@ def serve(
         home: an empty folder for BentoML's home, temporary files and the log.
         what: to serve; a bento's name, or its folder.
         where: the folder to be in.
+        port: to listen on; 0 is a free one.
         variables: of its environment.
 
     Raises:
         RuntimeError: it did not become ready; the message holds its log.
     """
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     temporary, log = home / "tmp", home / "log"
     temporary.mkdir(parents=True)

@@ -1,10 +1,11 @@
-// Talking to the service.
+// Talking to the service over HTTP.
 
 /** A refusal that its reader can act on. */
 export class Refused extends Error {
-  constructor(message, hint) {
+  constructor(message, hint, code = "") {
     super(message);
     this.hint = hint;
+    this.code = code;
   }
 }
 
@@ -12,15 +13,16 @@ export class Refused extends Error {
  * Have a clip recognised.
  * @param {File} file
  * @param {AbortSignal} signal
- * @returns {Promise<object>} the prediction
+ * @param {string} [key] the API key, where the service asks for one
+ * @returns {Promise<any>} the prediction
  * @throws {Refused} the service cannot be reached, or it cannot use the clip
  */
-export async function predict(file, signal) {
+export async function predict(file, signal, key) {
   const body = new FormData();
   body.append("file", file);
   let response;
   try {
-    response = await fetch("predict", { method: "POST", body, signal });
+    response = await fetch("predict", { method: "POST", body, signal, headers: key ? { "X-API-Key": key } : {} });
   } catch (error) {
     if (signal.aborted) throw error;
     throw new Refused("The service cannot be reached.", "Is it still running? A very large clip is cut off too.");
@@ -28,5 +30,12 @@ export async function predict(file, signal) {
   const answer = await response.json().catch(() => null);
   if (response.ok && answer) return answer;
   const told = answer?.error ?? {};
-  throw new Refused(told.message ?? `The service failed (HTTP ${response.status}).`, told.hint ?? "Its log says why.");
+  const what = told.message ?? `The service failed (HTTP ${response.status}).`;
+  throw new Refused(what, told.hint ?? "Its log says why.", told.code);
+}
+
+/** What the model says of itself. @returns {Promise<any>} */
+export async function modelInfo() {
+  const response = await fetch("model/info.json");
+  return response.json();
 }

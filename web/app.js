@@ -1,112 +1,216 @@
-// A clip is chosen or dropped, sent, and what comes back is shown.
-import { Refused, predict } from "./api.js";
-import { bars, timeline } from "./charts.js";
-import { colour } from "./emotions.js";
+// The page: live or a clip, in one view.
+import { Refused, modelInfo } from "./api.js";
+import { Clip } from "./clip.js";
+import { listDevices, missingSupport } from "./devices.js";
+import { Live } from "./live.js";
+import { Timeline } from "./timeline.js";
+import { View } from "./view.js";
 
+const SAY_EVERY_MS = 3000; // to a screen reader: a label that changes faster would never be heard to its end
+
+/** @param {string} id @returns {any} */
 const at = (id) => document.getElementById(id);
-let running = null; // the AbortController of the request under way: a new clip replaces it
+const info = await modelInfo();
+const view = new View(at, info.faces.margin);
+const timeline = new Timeline(at("timeline"));
+/** @type {Live|null} */
+let live = null;
+/** @type {Clip|null} */
+let clip = null;
+let said = { label: "", at: 0 };
 
+showModel();
+const unsupported = missingSupport();
+if (unsupported) {
+  at("go").disabled = true;
+  at("unsupported").textContent = unsupported;
+}
+
+at("go").addEventListener("click", () => goLive());
+at("stop").addEventListener("click", () => stop());
+at("pause").addEventListener("click", () => {
+  const paused = at("pause").getAttribute("aria-pressed") !== "true";
+  at("pause").setAttribute("aria-pressed", paused);
+  live?.pause(paused);
+  say(paused ? "Paused: nothing is sent." : "Live.");
+});
+at("mirror").addEventListener("click", () => {
+  const on = at("stage").classList.toggle("mirrored");
+  at("mirror").setAttribute("aria-pressed", on);
+});
+for (const menu of ["camera", "microphone"]) {
+  at(menu).addEventListener("change", () => goLive({ camera: at("camera").value, microphone: at("microphone").value }));
+}
+at("png").addEventListener("click", async () => save(await timeline.toPng(), "png"));
+at("csv").addEventListener("click", () => save(timeline.toCsv(), "csv"));
 at("form").addEventListener("submit", (event) => event.preventDefault());
 at("file").addEventListener("change", () => {
-  recognise(at("file").files[0]);
+  openClip(at("file").files[0]);
   at("file").value = ""; // so that the same clip can be chosen again
 });
+for (const button of document.querySelectorAll("[data-sample]")) {
+  button.addEventListener("click", async () => {
+    const name = `${button.dataset.sample}.mp4`;
+    const data = await (await fetch(`samples/${name}`)).blob();
+    openClip(new File([data], name, { type: "video/mp4" }));
+  });
+}
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault(); // a clip dropped beside the field must not replace the page
     at("drop").classList.toggle("over", kind === "dragenter" || kind === "dragover");
-    if (kind === "drop") recognise(event.dataTransfer.files[0]);
+    if (kind === "drop") openClip(event.dataTransfer.files[0]);
   });
 }
 
-async function recognise(file) {
+async function goLive(chosen) {
+  stop();
+  say("Waiting for camera and microphone …", true);
+  at("go").disabled = true;
+  const mine = (live = new Live(at("video"), {
+    ready: (ready) => {
+      timeline.begin(ready.step_s);
+      document.body.dataset.state = "live";
+    },
+    step: (step) => {
+      timeline.push(step);
+      const video = at("video");
+      view.show(step, video, { width: video.videoWidth || 4, height: video.videoHeight || 3 });
+      announce(step.label);
+    },
+    say: (text, bad) => (bad ? complain(text) : say(text)),
+    figures: ({ late, rate }) => {
+      at("figures").textContent = `${late === null ? "–" : Math.round(late)} ms from capture to paint · ${rate.toFixed(1)} steps a second`;
+    },
+  }));
+  const started = await mine.start(chosen, at("key").value || undefined);
+  at("go").disabled = false;
+  if (live !== mine) return mine.stop(); // something else was begun meanwhile
+  if (!started) return stop(true);
+  at("stage").classList.add("mirrored");
+  at("mirror").setAttribute("aria-pressed", "true");
+  open("live");
+  await listDevices(at("camera"), at("microphone"), mine.tracks);
+}
+
+async function openClip(file) {
   if (!file) return;
-  running?.abort();
-  const mine = (running = new AbortController());
-  at("error").hidden = at("result").hidden = true;
+  stop();
   say(`Looking at ${file.name} …`, true);
+  let steps = [];
+  const mine = (clip = new Clip(file, at("stage"), (seconds) => showAt(mine, steps, seconds)));
   try {
-    const prediction = await predict(file, mine.signal);
-    show(prediction, file);
+    const prediction = await mine.recognise(at("key").value || undefined);
+    if (clip !== mine) return;
+    steps = prediction.steps;
+    timeline.begin(prediction.model.step_s);
+    timeline.show(steps);
+    open("clip");
+    at("whole").textContent = `${file.name}, as a whole: ${prediction.label ?? "nothing to go by"}`;
+    at("missing").textContent = prediction.missing.map((name) => missing(name, prediction.model)).join(" ");
     say(`${file.name}: ${prediction.label ?? "nothing to go by"}`);
+    showAt(mine, steps, 0);
+    mine.player?.play?.().catch(() => {}); // a browser may want a click first
   } catch (error) {
-    if (mine.signal.aborted) return;
-    say("");
-    complain(error);
+    if (clip !== mine) return;
+    stop(true);
+    if (!(error instanceof Refused)) console.error(error);
+    complain(error instanceof Refused ? error.message : "The page failed to show the answer.", error.hint);
+    if (error.code === "key") askForKey();
   }
 }
 
-function show(prediction, file) {
-  const { label, model } = prediction;
-  const { svg, moveTo } = timeline(prediction);
-  at("label").textContent = label ?? "nothing to go by";
-  at("label").style.color = label ? colour(label) : "";
-  at("path").textContent = file.name;
-  at("bars").replaceChildren(...bars(prediction.probabilities));
-  at("timeline").replaceChildren(svg);
-  at("missing").textContent = prediction.missing.map((name) => missing(name, model)).join(" ");
-  at("drawings").hidden = !model.drawings;
-  at("model").replaceChildren(...facts(model));
-  at("result").hidden = false;
-  at("result").querySelector("figure").hidden = prediction.steps.length < 2;
-  preview(file, moveTo);
+/** The moment of a clip that plays. */
+function showAt(of, steps, seconds) {
+  if (clip !== of || !steps.length) return;
+  const step = steps.find((one) => one.t >= seconds - 1e-3) ?? steps.at(-1);
+  timeline.moveTo(seconds);
+  view.show(step, of.player instanceof HTMLAudioElement ? null : of.player, of.size);
+}
+
+function open(state) {
+  document.body.dataset.state = state;
+  at("view").hidden = false;
+  at("error").hidden = true;
+  at("whole").textContent = at("missing").textContent = at("figures").textContent = "";
+  at("pause").setAttribute("aria-pressed", "false");
+  at("timeline").setAttribute("aria-label", "Probabilities over time; the button CSV gives them as a table");
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) at("view").scrollIntoView({ block: "nearest", behavior: "smooth" });
+}
+
+/** @param {boolean} [keepWords] what was said stays */
+function stop(keepWords = false) {
+  live?.stop();
+  clip?.stop();
+  live = clip = null;
+  at("view").hidden = true;
+  at("stage").classList.remove("mirrored");
+  document.body.dataset.state = "start";
+  view.show(null, null, { width: 4, height: 3 });
+  if (keepWords) at("status").textContent = "";
+  else {
+    at("error").hidden = true;
+    say("");
+  }
+}
+
+function announce(label) {
+  const now = performance.now();
+  if (label === said.label || now - said.at < SAY_EVERY_MS) return;
+  said = { label, at: now };
+  at("announce").textContent = label ? `It looks and sounds ${label}.` : "Nothing to go by.";
+  at("timeline").setAttribute("aria-label", timeline.describe());
 }
 
 function missing(name, model) {
-  if (!model.modalities.includes(name)) return `The model does not use the ${name}: it was not trained on any.`;
+  if (!model.modalities.includes(name)) return "";
   return { face: "No face was found.", voice: "No voice was heard.", scene: "There was no picture." }[name];
 }
 
-function facts(model) {
+function showModel() {
+  at("drawings").hidden = !info.drawings;
+  const made = [];
+  if (info.partly_drawn && !info.drawings) made.push("some are drawings");
+  if (info.pairing !== "none") made.push("faces and voices of different people were paired");
   const rows = {
-    version: `${model.version} (git ${model.git})`,
-    status: model.status,
-    "trained on": model.corpora.join(", ") + madeUp(model),
-    uses: model.modalities.join(", "),
-    licence: model.licence,
+    version: `${info.version} (git ${info.git.slice(0, 12)})`,
+    status: info.status,
+    "trained on": info.corpora.join(", ") + (made.length ? ` (${made.join("; ")})` : ""),
+    uses: info.modalities.join(", "),
+    licence: info.licence,
   };
-  return Object.entries(rows).flatMap(([name, value]) => {
+  for (const [name, value] of Object.entries(rows)) {
     const term = document.createElement("dt");
     term.textContent = name;
     const fact = document.createElement("dd");
     fact.textContent = value;
-    return [term, fact];
-  });
+    at("model").append(term, fact);
+  }
 }
 
-/** What in the training was not a clip of a person. */
-function madeUp(model) {
-  const parts = [];
-  if (model.partly_drawn && !model.drawings) parts.push("some are drawings");
-  if (model.pairing !== "none") parts.push("faces and voices of different people were paired");
-  return parts.length ? ` (${parts.join("; ")})` : "";
+function save(blob, suffix) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = `mmer-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.${suffix}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** The clip itself, from the reader's own machine; one that this browser cannot play is simply left out. */
-function preview(file, moveTo) {
-  const kind = { video: "video", audio: "audio", image: "img" }[file.type.split("/")[0]];
-  const old = at("preview").firstElementChild;
-  if (old) URL.revokeObjectURL(old.src);
-  at("preview").replaceChildren();
-  if (!kind) return;
-  const player = document.createElement(kind);
-  player.src = URL.createObjectURL(file);
-  if (kind === "img") player.alt = "the image that was sent";
-  else player.controls = true;
-  player.addEventListener("timeupdate", () => moveTo(player.currentTime));
-  player.addEventListener("error", () => player.remove());
-  at("preview").append(player);
+function askForKey() {
+  at("keyfield").hidden = false;
+  at("key").focus();
 }
 
 function say(message, busy = false) {
   at("status").textContent = message;
   at("status").classList.toggle("busy", busy);
+  if (message === "Live.") at("error").hidden = true;
 }
 
-function complain(error) {
-  if (!(error instanceof Refused)) console.error(error);
-  const what = document.createElement("b");
-  what.textContent = error instanceof Refused ? error.message : "The page failed to show the answer.";
-  at("error").replaceChildren(what, ` ${error.hint ?? ""}`);
+function complain(what, hint = "") {
+  const words = document.createElement("b");
+  words.textContent = what;
+  at("error").replaceChildren(words, ` ${hint}`);
   at("error").hidden = false;
+  if (what.includes("API key")) askForKey();
 }

@@ -3,12 +3,15 @@
 import os
 import struct
 import subprocess
+import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from mmer.config import Media
 from mmer.media import Decoded, MediaError, decode, probe
@@ -62,6 +65,24 @@ def refusal(path: Path, media: Media = MEDIA) -> MediaError:
 
 def open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
+
+
+FORMATS = ("mp4", "webm", "mkv", "mov", "avi", "flv", "mp3", "wav", "ogg", "flac", "jpeg", "png")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_promised_format_is_decoded(make: Make, suffix: str) -> None:
+    only = {"jpeg": ("-frames:v", "1"), "png": ("-frames:v", "1")}
+    sounds = suffix in ("mp3", "wav", "ogg", "flac")
+    inputs = () if sounds else picture(2)
+    inputs += () if suffix in only else sound(2)
+    clip, pictures = decoded(make(f"clip.{suffix}", *inputs, "-ar", "44100" if suffix in ("mp3", "flv") else "48000",
+                                  *only.get(suffix, ())))  # fmt: skip
+    assert clip.steps == (1 if suffix in only else pytest.approx(10, abs=1))
+    assert len(clip.voice) == (0 if suffix in only else pytest.approx(32_000, abs=2_000))
+    assert len(pictures) == (0 if sounds else pytest.approx(clip.steps, abs=1))
+    if pictures:
+        assert np.ptp(next(iter(pictures.values()))[1].astype(int)) > 200
 
 
 # The grid of steps
@@ -348,6 +369,169 @@ def test_too_long_a_file_is_refused_even_if_it_hides_its_length(make: Make) -> N
     assert refusal(make("long.mp4", *picture(3)), short).code == "too_long"
     assert refusal(make("long.webm", *picture(4, rate=10), "-c:v", "libvpx", "-live", "1"), short).code == "too_long"
     assert refusal(make("long.mp3", *sound(4), "-write_xing", "0"), short).code == "too_long"
+
+
+@pytest.mark.parametrize("name", ["fast.mp4", "still.mkv"])
+def test_too_many_pictures_a_second_are_refused_whatever_the_file_says(make: Make, name: str) -> None:
+    """Counted as they come: headers lie, and a clock may stand still."""
+    rate = "settb=1/1000000,setpts=" + ("N*1000" if name == "fast.mp4" else "0")
+    path = make(name, "-f", "lavfi", "-i", f"color=s=32x32:r=25:d=40,{rate}", "-fps_mode", "passthrough")
+    assert refusal(path).code == "too_large"
+    assert "240 pictures a second" in refusal(path).reason
+    if name == "fast.mp4":
+        assert decoded(path, Media(max_fps=1e6))[0].steps == pytest.approx(5, abs=1)
+
+
+def test_slow_motion_is_taken(make: Make) -> None:
+    assert decoded(make("slow.mp4", *picture(3, rate=240, size="32x32")))[0].steps == 15
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a running process")
+def test_decoding_has_so_much_memory_and_no_more(make: Make) -> None:
+    large = make("4k.mp4", *picture(0.4, rate=10, size="3840x2160"), "-pix_fmt", "yuv420p", "-preset", "ultrafast")
+    decoded(large)
+    assert refusal(large, Media(max_memory_mb=300)).code in ("too_large", "truncated")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a running process")
+def test_the_system_bounds_a_decoder_even_if_its_reader_dies(make: Make) -> None:
+    """Its processor time is bounded from outside, and it cannot write to files."""
+    clip = make("clip.mp4", *picture(4, size="640x480"))
+    told: list[dict[str, str]] = []
+
+    def look(*_: object) -> None:
+        for task in Path("/proc/self/task").iterdir():
+            for pid in (task / "children").read_text().split():
+                lines = Path("/proc", pid, "limits").read_text().splitlines()
+                told.append({line[:26].strip(): line[26:].split()[0] for line in lines})
+
+    decode(clip, Media(timeout_s=7, max_memory_mb=1000), STEP, look)
+    limits = told[0]
+    assert limits["Max cpu time"] == "14"
+    assert limits["Max address space"] == str(1000 << 20)
+    assert limits["Max file size"] == limits["Max core file size"] == "0"
+
+
+def test_too_many_streams_are_refused(make: Make) -> None:
+    path = make("many.mkv", *sound(0.1), *["-map", "0"] * 200, "-c:a", "pcm_s16le")
+    assert refusal(path).code == "too_large"
+    assert "streams" in refusal(path).reason
+
+
+def test_a_file_that_tells_volumes_of_itself_is_read_or_refused(make: Make, tmp_path: Path) -> None:
+    """A title of megabytes is passed over; a tag that is asked for is not taken at that length."""
+    (tmp_path / "tags").write_text(f";FFMETADATA1\ntitle={'A' * 2_000_000}\n[STREAM]\nrotate={'A' * 2_000_000}\n")
+    tags = ("-f", "ffmetadata", "-i", str(tmp_path / "tags"), "-map", "0", "-map_metadata", "1")
+    assert decoded(make("title.mp4", *picture(1), *tags))[0].steps == 5
+    assert refusal(make("turn.mkv", *picture(1), *tags, "-map_metadata:s:v", "1:s:0")).code == "too_large"
+
+
+@pytest.mark.parametrize("tag", ["abc", "nan", "1e400", "", "90.5"])
+def test_a_tag_that_makes_no_sense_is_passed_over(make: Make, tag: str) -> None:
+    assert decoded(make("tag.mkv", *picture(1), "-metadata:s:v", f"rotate={tag}"))[0].steps == 5
+
+
+def test_a_gap_of_hours_is_too_long(make: Make) -> None:
+    hole = "setpts='if(lt(N,25),N/25/TB,(5000+N/25)/TB)'"
+    assert refusal(make("gap.mkv", *picture(2), "-vf", hole, "-fps_mode", "passthrough")).code == "too_long"
+    silence = "asetpts='if(lt(N,10),N*1024,N*1024+48000*5000)'"
+    assert refusal(make("gap.mka", *sound(2), "-af", silence)).code == "too_long"
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(*extra: bytes, size: tuple[int, int] = (8, 8)) -> bytes:
+    width, height = size
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress((b"\0" + bytes(3 * width)) * height))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(extra) + data + chunk(b"IEND", b"")
+
+
+def test_texts_in_a_png_that_unpack_to_gigabytes_are_not_unpacked(tmp_path: Path) -> None:
+    path, packed = tmp_path / "bomb.png", zlib.compress(bytes(1_000_000))
+    many = [chunk(b"zTXt", b"k%d\0\0" % k + packed) for k in range(100)]
+    huge = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(100_000_000)))
+    for extra in (many, [huge], [chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(100_000_000)))]):
+        path.write_bytes(png(*extra))
+        assert refusal(path).code == "not_media"
+
+
+def test_the_pixels_of_an_image_are_counted_before_any_is_read(tmp_path: Path) -> None:
+    """Of a png without EXIF Pillow reads everything to look for it: here it would find nothing but damage."""
+    path = tmp_path / "wide.png"
+    path.write_bytes(png(size=(8, 8))[:33] + chunk(b"IDAT", b"damage"))
+    assert refusal(path).code == "truncated"
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">II", 9000, 9000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+    assert refusal(path).code == "too_large"
+
+
+def jpeg(progressive: bool = False) -> bytes:
+    done, data = cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, int(progressive)])
+    assert done
+    return data.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["comments", "padding", "junk", "scans", "chunks"])
+def test_an_image_of_countless_parts_is_refused_unread(tmp_path: Path, kind: str) -> None:
+    """Each costs some microseconds of Python, or a pass over the whole picture, and nothing could end that."""
+    plain, slow = jpeg(), jpeg(progressive=True)
+    last = slow.rindex(b"\xff\xda")
+    data = {
+        "comments": plain[:2] + b"\xff\xfe\0\2" * 100_000 + plain[2:],
+        "padding": plain[:2] + b"\xff" * 100_000 + plain[2:],
+        "junk": plain[:2] + b"\xff\xfe\0\2" + bytes(100_000) + plain[2:],
+        "scans": slow[:-2] + slow[last:-2] * 200 + slow[-2:],
+        "chunks": png(chunk(b"prVt", b"") * 100_000),
+    }[kind]
+    path = tmp_path / "parts"
+    path.write_bytes(data)
+    error = refusal(path)
+    assert (error.code, error.reason) == ("too_large", "is made of too many parts")
+
+
+def test_images_with_all_that_telephones_put_into_them_are_taken(tmp_path: Path) -> None:
+    """A depth map in segments of 64 kB, another picture and a film behind the first, several scans."""
+    slow, path = jpeg(progressive=True), tmp_path / "photo.jpg"
+    depth = (b"\xff\xe1" + struct.pack(">H", 65_000) + os.urandom(64_998)) * 100
+    film = (b"\xff\xd8\xff\xda\0\2" + bytes(8)) * 1000
+    path.write_bytes(slow[:2] + depth + slow[2:] + film)
+    assert decoded(path)[1][0][1].shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"MM\0*\0\0\0\x08\0\1\1\x12\0\2\0\0\0\4abc\0\0\0\0\0",  # text for a number
+        b"II*\0\x08\0\0\0\1\0\x12\1\5\0\1\0\0\0\x1a\0\0\0\0\0\0\0\6\0\0\0\0\0\0\0",  # 6 / 0
+        b"II*\0\x08\0\0\0\xff\xff",  # 65,535 entries, and none
+        b"",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_an_image_whose_exif_makes_no_sense_is_upright(tmp_path: Path, exif: bytes) -> None:
+    told = b"Exif\0\0" + exif
+    (tmp_path / "odd.jpg").write_bytes(jpeg()[:2] + b"\xff\xe1" + struct.pack(">H", len(told) + 2) + told + jpeg()[2:])
+    assert decoded(tmp_path / "odd.jpg")[1][0][1].shape == (64, 64, 3)
+
+
+def test_every_way_to_hold_a_camera_is_shown_as_pillow_shows_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for suffix in ("jpg", "png"):
+        for orientation in range(1, 9):
+            image, exif = Image.fromarray(rng.integers(0, 256, (40, 60, 3), np.uint8)), Image.Exif()
+            exif[0x0112] = orientation
+            path = tmp_path / f"{orientation}.{suffix}"
+            image.save(path, exif=exif)
+            with Image.open(path) as saved:
+                expected = np.array(ImageOps.exif_transpose(saved))
+            shown = probe(path, MEDIA)
+            assert (shown.height, shown.width) == expected.shape[:2]
+            assert np.array_equal(decoded(path)[1][0][1], expected)
 
 
 def test_decoding_that_takes_too_long_is_ended(make: Make) -> None:

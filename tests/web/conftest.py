@@ -1,14 +1,18 @@
-"""A running service and a real browser for all tests of this folder."""
+"""A running service and a real browser, whose camera and microphone play a drawn clip, for all tests of this folder."""
 
+import contextlib
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.graphs import write_model
+from tests.graphs import drawn_clips, write_model
 from tests.serving import Served, serve
+
+Open = Callable[..., contextlib.AbstractContextManager[Browser]]
 
 
 @pytest.fixture(scope="package")
@@ -19,12 +23,41 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, without a window."""
+def playwright() -> Iterator[Playwright]:
+    """One for all: it has an event loop of its own."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def open_browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Open:
+    """Opens the system's Chromium, without a window, with more arguments."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         pytest.skip("no Chromium is installed (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=Path(found), args=["--no-sandbox"])
+    folder = tmp_path_factory.mktemp("devices")
+    camera, microphone = folder / "camera.y4m", folder / "microphone.wav"
+    clip = drawn_clips()["happy"]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-vf", "fps=15", "-pix_fmt", "yuv420p", camera], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-ar", "48000", microphone], check=True)
+    arguments = [
+        "--no-sandbox",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera}",
+        f"--use-file-for-fake-audio-capture={microphone}",
+    ]
+
+    @contextlib.contextmanager
+    def open_it(*more: str) -> Iterator[Browser]:
+        browser = playwright.chromium.launch(executable_path=Path(found), args=[*arguments, *more])
         yield browser
         browser.close()
+
+    return open_it
+
+
+@pytest.fixture(scope="module")
+def browser(open_browser: Open) -> Iterator[Browser]:
+    """One that gives camera and microphone to whoever asks."""
+    with open_browser("--use-fake-ui-for-media-stream") as browser:
+        yield browser

@@ -1,40 +1,51 @@
-"""The page in a real browser, against the real service."""
+"""The page in a real browser, against the real service; the camera and the microphone play a drawn clip."""
 
 import base64
+import csv
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from mmer.labels import EMOTIONS
-from tests.graphs import drawn_clips
-from tests.serving import Served
+from tests.graphs import drawn_clips, write_model
+from tests.serving import Served, serve
+from tests.web.conftest import Open
 
 PATIENCE = 60_000  # milliseconds; a bound, not a claim
+LABEL = re.compile("|".join(EMOTIONS))
 
 
 class Watched:
     """A page, and what it asked for and complained of."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.page = page = context.new_page()
+        self.url = url
         self.complaints: list[str] = []
         self.asked: list[str] = []
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.asked.append(request.url))
+        page.goto(url)
+        expect(page.locator("#go")).to_be_attached()
+        page.wait_for_function("document.querySelector('#model').children.length > 0")
+
+    def go_live(self) -> Page:
+        self.page.click("#go")
+        expect(self.page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
+        return self.page
 
 
 @pytest.fixture
 def watched(browser: Browser, service: Served) -> Iterator[Watched]:
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE)
-    watched = Watched(page)
-    page.goto(service.url)
-    yield watched
-    page.close()
+    context = browser.new_context(accept_downloads=True)
+    yield Watched(context, service.url)
+    context.close()
 
 
 def drop(page: Page, path: Path) -> None:
@@ -52,26 +63,151 @@ def drop(page: Page, path: Path) -> None:
         page.dispatch_event("#drop", kind, {"dataTransfer": files})
 
 
-def test_a_dropped_clip_is_recognised(watched: Watched, service: Served) -> None:
+def shares(page: Page) -> list[float]:
+    """What the bars say."""
+    return [float(text.rstrip("%")) for text in page.locator("#bars .share").all_inner_texts()]
+
+
+def test_camera_and_microphone_are_recognised_live(watched: Watched) -> None:
+    page = watched.go_live()
+    expect(page.locator("#status")).to_have_text("Live.")
+    expect(page.locator("#figures")).to_contain_text(
+        re.compile(r"\d+ ms from capture to paint · [3-6]\.\d steps a second")
+    )
+    expect(page.locator("#alone")).to_contain_text("Face")
+    assert sum(shares(page)) == pytest.approx(100, abs=4)
+    box = page.evaluate(
+        "document.querySelector('#overlay').getContext('2d').getImageData(0, 0, 640, 480).data.some(v => v)"
+    )
+    face = page.evaluate(
+        "document.querySelector('#crop').getContext('2d').getImageData(0, 0, 96, 96).data.some(v => v)"
+    )
+    assert (box, face) == (True, True)
+    expect(page.locator("#alone")).to_contain_text(
+        re.compile("Voice: . (" + "|".join(EMOTIONS) + ")"), timeout=PATIENCE
+    )
+    assert watched.complaints == []
+    assert [url for url in watched.asked if not url.startswith((watched.url, "blob:"))] == []
+
+
+def test_pause_sends_nothing_and_going_on_goes_on(watched: Watched) -> None:
+    page = watched.go_live()
+    page.click("#pause")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    steps = "document.querySelector('#timeline').getContext('2d') && performance.now()"
+    page.evaluate(steps)
+    before = page.locator("#figures").inner_text()
+    page.wait_for_timeout(1200)
+    assert page.locator("#figures").inner_text() == before
+    page.click("#pause")
+    expect(page.locator("#figures")).not_to_have_text(before, timeout=PATIENCE)
+    assert watched.complaints == []
+
+
+def test_the_timeline_can_be_taken_away_as_a_table_and_a_picture(watched: Watched, tmp_path: Path) -> None:
+    page = watched.go_live()
+    page.wait_for_timeout(1500)
+    with page.expect_download() as table:
+        page.click("#csv")
+    table.value.save_as(tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 5
+    assert float(rows[1]["t"]) - float(rows[0]["t"]) == pytest.approx(0.2)
+    assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
+    with page.expect_download() as picture:
+        page.click("#png")
+    picture.value.save_as(tmp_path / "t.png")
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_permission_it_says_what_to_do(open_browser: Open, service: Served) -> None:
+    with open_browser("--deny-permission-prompts") as browser:
+        watched = Watched(browser.new_context(), service.url)
+        watched.page.click("#go")
+        expect(watched.page.locator("#error")).to_contain_text("was not allowed", timeout=PATIENCE)
+        expect(watched.page.locator("#go")).to_be_enabled()
+        watched.page.set_input_files("#file", drawn_clips()["sad"])  # and a clip still works
+        expect(watched.page.locator("#label")).to_have_text(LABEL)
+
+
+ONLY = """() => {
+    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = (wanted) =>
+        wanted.KIND ? Promise.reject(new DOMException("none", "NotFoundError")) : real(wanted);
+}"""
+
+
+@pytest.mark.parametrize(("kind", "told"), [("video", "Face: not seen"), ("audio", "Voice: silent")])
+def test_one_of_the_two_is_enough(watched: Watched, kind: str, told: str) -> None:
+    """The browser has both; this page is told that one is not there, as the browser would tell it."""
+    page = watched.page
+    page.evaluate(ONLY.replace("KIND", kind))
+    page.click("#go")
+    expect(page.locator("#alone")).to_contain_text(told)
+    expect(page.locator("#view")).to_be_visible()
+    expect(page.locator("#label")).to_have_text(LABEL)
+
+
+def test_a_camera_that_is_lost_is_told_and_the_voice_goes_on(watched: Watched) -> None:
+    page = watched.go_live()
+    page.evaluate(
+        """() => {
+            const [track] = document.querySelector('#video').srcObject.getVideoTracks();
+            track.stop();
+            track.dispatchEvent(new Event('ended'));  // what the browser does when it is unplugged
+        }"""
+    )
+    expect(page.locator("#error")).to_contain_text("The camera is gone; going on without it.")
+    expect(page.locator("#alone")).to_contain_text("Face: not seen", timeout=PATIENCE)
+    expect(page.locator("#alone")).to_contain_text(re.compile("Voice: . "), timeout=PATIENCE)
+
+
+def test_after_a_restart_of_the_service_it_goes_on_by_itself(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    model = write_model(tmp_path_factory.mktemp("model"))
+    context = browser.new_context()
+    with serve(model, tmp_path_factory.mktemp("home")) as served:
+        watched = Watched(context, served.url)
+        page = watched.go_live()
+    expect(page.locator("#error")).to_contain_text("cannot be reached; trying again", timeout=PATIENCE)
+    port = served.url.rpartition(":")[2]
+    with serve(model, tmp_path_factory.mktemp("home2"), port=int(port)):
+        expect(page.locator("#status")).to_have_text("Live.", timeout=PATIENCE)
+        expect(page.locator("#error")).to_be_hidden(timeout=PATIENCE)
+        expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
+    context.close()
+
+
+def test_a_dropped_clip_is_recognised_and_played(watched: Watched) -> None:
     page, clip = watched.page, drawn_clips()["happy"]
     drop(page, clip)
-    expect(page.locator("#result")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#label")).to_have_text(re.compile("|".join(EMOTIONS)))
-    expect(page.locator("#bars dt")).to_have_count(7)
-    expect(page.locator("#timeline polyline")).to_have_count(7)
-    expect(page.locator("#path")).to_have_text(clip.name)
+    expect(page.locator("#view")).to_be_visible()
+    expect(page.locator("#whole")).to_contain_text(f"{clip.name}, as a whole: ")
+    expect(page.locator("#label")).to_have_text(LABEL)
+    expect(page.locator("#status")).to_have_text(re.compile(f"{clip.name}: ({LABEL.pattern})"))
+    assert sum(shares(page)) == pytest.approx(100, abs=4)
     expect(page.locator("#drawings")).to_be_visible()
-    expect(page.locator("#status")).to_contain_text(page.locator("#label").inner_text())
-    shares = [float(text.rstrip("%")) for text in page.locator("#bars .share").all_inner_texts()]
-    assert sum(shares) == pytest.approx(100, abs=0.5)
-    assert shares == sorted(shares, reverse=True)
+    page.evaluate("document.querySelector('#player').currentTime = 1.5")
+    page.wait_for_function("document.querySelector('#player').currentTime >= 1.5")
     assert watched.complaints == []
-    assert [url for url in watched.asked if not url.startswith((service.url, "blob:"))] == []
+    assert [url for url in watched.asked if not url.startswith((watched.url, "blob:"))] == []
+    page.click("#stop")
+    expect(page.locator("#go")).to_be_visible()
 
 
-def test_a_chosen_clip_without_a_voice_says_so(watched: Watched) -> None:
+@pytest.mark.parametrize("name", ["happy", "sad", "angry"])
+def test_a_sample_can_be_watched(watched: Watched, name: str) -> None:
+    watched.page.click(f"[data-sample={name}]")
+    expect(watched.page.locator("#whole")).to_contain_text(f"{name}.mp4, as a whole")
+    expect(watched.page.locator("#missing")).to_be_empty()
+    assert watched.complaints == []
+
+
+def test_a_clip_without_a_voice_says_so(watched: Watched) -> None:
     watched.page.set_input_files("#file", drawn_clips()["angry"])
-    expect(watched.page.locator("#missing")).to_have_text("No voice was heard.", timeout=PATIENCE)
+    expect(watched.page.locator("#missing")).to_have_text("No voice was heard.")
     assert watched.complaints == []
 
 
@@ -79,21 +215,37 @@ def test_a_text_file_is_refused_with_what_to_do_and_the_next_clip_works(watched:
     page, letter = watched.page, tmp_path / "letter.txt"
     letter.write_text("Dear all, this is a letter.")
     page.set_input_files("#file", letter)
-    expect(page.locator("#error")).to_contain_text("letter.txt", timeout=PATIENCE)
+    expect(page.locator("#error")).to_contain_text("letter.txt")
     expect(page.locator("#error")).to_contain_text("Send a video, a sound or an image")
-    expect(page.locator("#result")).to_be_hidden()
+    expect(page.locator("#view")).to_be_hidden()
     page.set_input_files("#file", drawn_clips()["sad"])
-    expect(page.locator("#result")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#view")).to_be_visible()
     expect(page.locator("#error")).to_be_hidden()
 
 
 def test_a_service_that_is_gone_is_told(watched: Watched) -> None:
     watched.page.route("**/predict", lambda route: route.abort())
     watched.page.set_input_files("#file", drawn_clips()["sad"])
-    expect(watched.page.locator("#error")).to_contain_text("cannot be reached", timeout=PATIENCE)
+    expect(watched.page.locator("#error")).to_contain_text("cannot be reached")
 
 
-def test_the_page_says_what_it_is_not_for(watched: Watched) -> None:
+def test_where_a_key_is_wanted_the_page_asks_for_it(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    with serve(write_model(tmp_path_factory.mktemp("model")), home, MMER_KEY="open-sesame") as served:
+        context = browser.new_context()
+        page = Watched(context, served.url).page
+        page.click("[data-sample=happy]")
+        expect(page.locator("#keyfield")).to_be_visible()
+        page.fill("#key", "open-sesame")
+        page.click("[data-sample=happy]")
+        expect(page.locator("#whole")).to_contain_text("happy.mp4")
+        page.click("#stop")
+        page.click("#go")
+        expect(page.locator("#label")).to_have_text(LABEL)
+        context.close()
+
+
+def test_the_page_says_what_it_is_not_for_before_anything_is_asked(watched: Watched) -> None:
     notice = watched.page.locator("aside")
     for words in (
         "Not at work, not in education",
@@ -104,26 +256,95 @@ def test_the_page_says_what_it_is_not_for(watched: Watched) -> None:
         expect(notice).to_contain_text(words)
 
 
-def test_the_page_can_be_used_by_keyboard_and_screen_reader(watched: Watched) -> None:
+def test_the_page_can_be_used_by_keyboard(watched: Watched) -> None:
     page = watched.page
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "file"
-    expect(page.get_by_label("Choose a clip")).to_be_attached()
-    expect(page.locator("#status")).to_have_attribute("role", "status")
-    expect(page.locator("#error")).to_have_attribute("role", "alert")
-    page.set_input_files("#file", drawn_clips()["happy"])
-    expect(page.locator("#timeline svg title")).to_contain_text("As a whole", timeout=PATIENCE)
+    visited = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        visited.append(page.evaluate("document.activeElement.id || document.activeElement.dataset.sample"))
+    assert visited == ["go", "file", "happy", "sad", "angry"]
+    page.focus("#go")
+    page.keyboard.press("Enter")
+    expect(page.locator("#label")).to_have_text(LABEL)
+    page.focus("#pause")
+    page.keyboard.press("Space")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    names = page.evaluate(
+        """() => [...document.querySelectorAll('button, select, input, canvas[role=img], meter')]
+            .filter((e) => e.checkVisibility())
+            .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))
+            .map((e) => e.outerHTML)"""
+    )
+    assert names == [], "each has a name for a screen reader"
+
+
+def contrast(page: Page, selector: str) -> float:
+    """WCAG's ratio of an element's ink to what is behind it."""
+    ratio: float = page.evaluate(
+        """(selector) => {
+            const element = document.querySelector(selector);
+            const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number).map((v) => v / 255)
+                .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+                .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+            let behind = element;
+            const ground = () => getComputedStyle(behind).backgroundColor;
+            while (/rgba\\(.*, 0\\)|transparent/.test(ground())) behind = behind.parentElement;
+            const [a, b] = [getComputedStyle(element).color, ground()].map(light);
+            return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        }""",
+        selector,
+    )
+    return ratio
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_is_wider_than_the_window_in_light_and_dark(watched: Watched, scheme: str, width: int) -> None:
+def test_it_fits_the_window_and_can_be_read_in_light_and_dark(watched: Watched, scheme: str, width: int) -> None:
     page = watched.page
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 800})
+    for selector in ("#go", "aside p", "#samples", "summary", "#drop b"):
+        assert contrast(page, selector) >= 4.5, selector
     page.set_input_files("#file", drawn_clips()["happy"])
-    expect(page.locator("#result")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#view")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for selector in ("#label", "#bars dt", "#bars .share", "#alone li", "figcaption", "#stop", "h3"):
+        assert contrast(page, selector) >= 4.5, selector
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(int, re.findall(r"\d+", ground)[:3])) / 3
     assert (brightness > 128) == (scheme == "light")
+
+
+def test_it_is_small(watched: Watched) -> None:
+    """Before anything is chosen: all that the page asked for."""
+    sizes = "performance.getEntriesByType('resource').reduce((sum, e) => sum + e.decodedBodySize, 0)"
+    assert watched.page.evaluate(sizes) < 150_000
+
+
+def test_the_voice_is_the_same_at_any_rate_of_the_browser(browser: Browser, service: Served) -> None:
+    """A tone of 440 Hz keeps its pitch and level through the resampler, at every rate that browsers have."""
+    context = browser.new_context()
+    page = Watched(context, service.url).page
+    for rate in (8000, 16000, 22050, 44100, 48000, 96000):
+        heard = page.evaluate(
+            """async (rate) => {
+                const context = new OfflineAudioContext(1, rate, rate);
+                await context.audioWorklet.addModule("resampler.js");
+                const tone = new OscillatorNode(context, { frequency: 440 });
+                const node = new AudioWorkletNode(context, "resampler", { numberOfOutputs: 1 });
+                const pieces = [];
+                node.port.onmessage = ({ data }) => pieces.push(...new Int16Array(data));
+                tone.connect(node).connect(context.destination);
+                tone.start();
+                await context.startRendering();
+                await new Promise((done) => setTimeout(done, 100));
+                return pieces;
+            }""",
+            rate,
+        )
+        assert 14_400 <= len(heard) <= 16_000, rate
+        middle = heard[2000:10_000]
+        crossings = sum(a < 0 <= b for a, b in itertools.pairwise(middle))
+        assert crossings == pytest.approx(220, abs=2), rate
+        assert max(middle) > 0.97 * 32767, rate
+    context.close()

@@ -1,0 +1,68 @@
+// A camera's pictures as JPEGs, about ten a second: never more than one on its way.
+
+const EVERY_MS = 95;
+const SIDE = 640;
+const QUALITY = 0.8;
+
+export class Camera {
+  /**
+   * @param {MediaStreamTrack} track
+   * @param {HTMLVideoElement} video shows it
+   * @param {(jpeg: Blob, taken: number) => void} onPicture `taken` by `performance.now`
+   */
+  constructor(track, video, onPicture) {
+    this.track = track;
+    this.video = video;
+    this.onPicture = onPicture;
+    this.paused = false;
+    this.stopped = false;
+    this.busy = false;
+    this.last = -Infinity;
+    this.canvas = typeof OffscreenCanvas === "function" ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
+    video.srcObject = new MediaStream([track]);
+    video.play().catch(() => {}); // a browser that wants a gesture first has had one
+    this.#next();
+  }
+
+  #next() {
+    if (this.stopped) return;
+    const again = () => {
+      this.#look();
+      this.#next();
+    };
+    // A frame callback tells of new pictures only; a hidden page gets none, and so sends none.
+    if ("requestVideoFrameCallback" in this.video) this.video.requestVideoFrameCallback(again);
+    else requestAnimationFrame(again);
+  }
+
+  async #look() {
+    const now = performance.now();
+    if (this.paused || this.busy || now - this.last < EVERY_MS || !this.video.videoWidth) return;
+    this.busy = true;
+    this.last = now;
+    try {
+      const scale = Math.min(1, SIDE / Math.max(this.video.videoWidth, this.video.videoHeight));
+      this.canvas.width = Math.round(this.video.videoWidth * scale);
+      this.canvas.height = Math.round(this.video.videoHeight * scale);
+      const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+      context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
+      const blob = await this.#jpeg();
+      if (blob && !this.stopped) this.onPicture(blob, now);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** @returns {Promise<Blob|null>} */
+  #jpeg() {
+    const { canvas } = this;
+    if ("convertToBlob" in canvas) return canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
+    return new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
+  }
+
+  stop() {
+    this.stopped = true;
+    this.track.stop();
+    this.video.srcObject = null;
+  }
+}

@@ -1,0 +1,103 @@
+// The stream protocol (docs/protocol.md): one session after another, until it is closed for good.
+
+const VERSION = 1;
+const [FRAME, VOICE, CAMERA_OFF, MICROPHONE_OFF] = [1, 2, 3, 4];
+const FULL = 256 * 1024; // bytes waiting to be sent: a slow line; pictures are dropped, not queued
+const WAITS_MS = [500, 1000, 2000, 4000, 8000];
+const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying again would change nothing
+
+export class Stream {
+  /**
+   * @param {{video: boolean, audio: boolean, key?: string}} what
+   * @param {object} on
+   * @param {(ready: any) => void} on.ready
+   * @param {(step: import("./emotions.js").Step) => void} on.step
+   * @param {(message: any) => void} on.trouble `error`, `dropped` or `closing`
+   * @param {(seconds: number|null) => void} on.lost the connection is gone; tried again in so many seconds, or not
+   */
+  constructor(what, on) {
+    this.what = what;
+    this.on = on;
+    this.attempt = 0;
+    this.dropped = 0;
+    this.closed = false;
+    this.open = false;
+    this.origin = 0;
+    this.#connect();
+  }
+
+  #connect() {
+    const url = new URL("stream", location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = (this.socket = new WebSocket(url));
+    socket.binaryType = "arraybuffer";
+    let last = null;
+    socket.onopen = () => socket.send(JSON.stringify({ type: "hello", protocol: VERSION, rate: 16000, ...this.what }));
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "ready") {
+        this.attempt = 0;
+        this.origin = performance.now();
+        this.open = true;
+        this.on.ready(message);
+      } else if (message.type === "step") this.on.step(message);
+      else {
+        last = message;
+        this.on.trouble(message);
+      }
+    };
+    socket.onclose = () => {
+      this.open = false;
+      if (this.closed) return;
+      const final = last?.type === "closing" && FINAL.has(last.code);
+      const wait = final ? null : WAITS_MS[Math.min(this.attempt, WAITS_MS.length - 1)];
+      this.attempt += 1;
+      this.on.lost(wait === null ? null : wait / 1000);
+      if (wait !== null) this.timer = setTimeout(() => this.#connect(), wait);
+    };
+  }
+
+  /** @param {number} now by `performance.now` @returns {number} milliseconds since the start of the session */
+  time(now) {
+    return Math.max(0, Math.round(now - this.origin));
+  }
+
+  #send(kind, now, payload = new ArrayBuffer(0)) {
+    if (!this.open || this.socket.readyState !== WebSocket.OPEN) return;
+    const message = new Uint8Array(5 + payload.byteLength);
+    const head = new DataView(message.buffer);
+    head.setUint8(0, kind);
+    head.setUint32(1, this.time(now), true);
+    message.set(new Uint8Array(payload), 5);
+    this.socket.send(message);
+  }
+
+  /** @param {Blob} jpeg @param {number} taken */
+  async sendPicture(jpeg, taken) {
+    if (!this.open || this.socket.bufferedAmount > FULL) {
+      this.dropped += 1;
+      return;
+    }
+    this.#send(FRAME, taken, await jpeg.arrayBuffer());
+  }
+
+  /** @param {ArrayBuffer} pcm @param {number} begun */
+  sendVoice(pcm, begun) {
+    if (begun >= this.origin) this.#send(VOICE, begun, pcm);
+  }
+
+  cameraOff() {
+    this.#send(CAMERA_OFF, performance.now());
+  }
+
+  microphoneOff() {
+    this.#send(MICROPHONE_OFF, performance.now());
+  }
+
+  close() {
+    this.closed = true;
+    this.open = false;
+    clearTimeout(this.timer);
+    this.socket.close();
+  }
+}

@@ -1,0 +1,112 @@
+// What is recognised at one moment: the box on the picture, the face, the label, the bars, each modality alone.
+import { EMOTIONS, SIGNS, colour, likeliest } from "./emotions.js";
+
+const QUIETEST = -60; // dB of full scale, the left end of the voice's level
+const ABSENT = { face: "not seen", scene: "not seen", voice: "silent" };
+const NAMES = { face: "Face", scene: "Surroundings", voice: "Voice" };
+
+/** @typedef {import("./emotions.js").Step} Step */
+
+export class View {
+  /**
+   * @param {(id: string) => any} at
+   * @param {number} margin how much more than the box the model sees of a face, as a share of its side
+   */
+  constructor(at, margin) {
+    this.at = at;
+    this.margin = margin;
+    this.rows = new Map();
+    for (const emotion of EMOTIONS) this.#row(emotion);
+    /** @type {HTMLCanvasElement} */
+    this.overlay = at("overlay");
+    /** @type {HTMLCanvasElement} */
+    this.crop = at("crop");
+  }
+
+  #row(emotion) {
+    const name = document.createElement("dt");
+    name.textContent = `${SIGNS[emotion]} ${emotion}`;
+    const value = document.createElement("dd");
+    const bar = value.appendChild(document.createElement("meter"));
+    bar.min = 0;
+    bar.max = 1;
+    bar.setAttribute("aria-label", emotion);
+    const track = value.appendChild(document.createElement("div"));
+    track.className = "track";
+    const fill = track.appendChild(document.createElement("div"));
+    fill.style.background = colour(emotion);
+    const share = value.appendChild(document.createElement("span"));
+    share.className = "share";
+    this.at("bars").append(name, value);
+    this.rows.set(emotion, { name, bar, fill, share });
+  }
+
+  /**
+   * @param {Step|null} step null clears the view
+   * @param {CanvasImageSource|null} picture of which `step.box` tells
+   * @param {{width: number, height: number}} size of the picture
+   */
+  show(step, picture, size) {
+    const label = step?.label ?? null;
+    this.at("label").textContent = label ? `${SIGNS[label]} ${label}` : "nothing to go by";
+    this.at("label").style.borderColor = label ? colour(label) : "";
+    for (const [emotion, { name, bar, fill, share }] of this.rows) {
+      const chance = label && step ? step.probabilities[emotion] : 0;
+      bar.value = chance;
+      fill.style.transform = `scaleX(${chance})`;
+      share.textContent = label ? `${Math.round(100 * chance)}%` : "–";
+      name.classList.toggle("leads", emotion === label);
+    }
+    this.#alone(step);
+    const level = step ? Math.max(0, Math.min(1, 1 - step.voice_dbfs / QUIETEST)) : 0;
+    this.at("level").value = level;
+    this.#box(step, size);
+    this.#face(step, picture, size);
+  }
+
+  /** What each modality says by itself. */
+  #alone(step) {
+    const rows = Object.entries(step?.alone ?? {}).map(([name, shares]) => {
+      const row = document.createElement("li");
+      const best = shares && likeliest(shares);
+      row.classList.toggle("gone", !best);
+      const mark = row.appendChild(document.createElement("span"));
+      mark.className = "dot";
+      mark.style.background = best ? colour(best) : "";
+        const told = best ? `${SIGNS[best]} ${best} ${Math.round(100 * shares[best])}%` : ABSENT[name];
+      row.append(`${NAMES[name]}: ${told}`);
+      return row;
+    });
+    this.at("alone").replaceChildren(...rows);
+  }
+
+  #box(step, { width, height }) {
+    const canvas = this.overlay;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.clearRect(0, 0, width, height);
+    if (!step?.box) return;
+    const [left, top, right, bottom] = step.box.map((v, k) => v * (k % 2 ? height : width));
+    const thick = Math.max(2, width / 200);
+    context.lineWidth = 2 * thick;
+    context.strokeStyle = "rgba(0, 0, 0, 0.55)";
+    context.strokeRect(left, top, right - left, bottom - top);
+    context.lineWidth = thick;
+    context.strokeStyle = step.label ? getComputedStyle(canvas).getPropertyValue(`--${step.label}`) : "#ffffff";
+    context.strokeRect(left, top, right - left, bottom - top);
+  }
+
+  /** The square that the model sees. */
+  #face(step, picture, { width, height }) {
+    const context = /** @type {CanvasRenderingContext2D} */ (this.crop.getContext("2d"));
+    const side = this.crop.width;
+    context.clearRect(0, 0, side, side);
+    this.crop.classList.toggle("gone", !step?.box);
+    if (!step?.box || !picture) return;
+    const [left, top, right, bottom] = step.box.map((v, k) => v * (k % 2 ? height : width));
+    const square = Math.max(right - left, bottom - top) * (1 + 2 * this.margin);
+    const x = (left + right - square) / 2;
+    const y = (top + bottom - square) / 2;
+    context.drawImage(picture, x, y, square, square, 0, 0, side, side);
+  }
+}
