@@ -68,8 +68,12 @@ class Media(Block):
     max_duration_s: float = Field(600, gt=0)
     max_pixels: int = Field(9_000_000, gt=0)
     """Largest picture that is decoded (a little over 4K UHD)."""
+    max_fps: float = Field(240, gt=0)
+    """Pictures in a second of a video (slow motion of telephones has 240)."""
     timeout_s: float = Field(120, gt=0)
     """Seconds that decoding one file may take."""
+    max_memory_mb: int = Field(2048, gt=0)
+    """Address space of one ffmpeg (Linux only): 4K UHD takes up to 930."""
 
 
 class Faces(Block):

@@ -170,6 +170,8 @@ def _session(path: Path) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    # Pictures of every size come: what is kept for each size would make a long-lived process grow and grow.
+    options.enable_mem_pattern = options.enable_cpu_mem_arena = False
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class of its own

@@ -1,7 +1,8 @@
 """Media files to pictures on the grid of steps and voice at 16 kHz, by ffmpeg, with limits.
 
 A file is untrusted: it is opened as a local file and nothing else, only as one of the accepted containers (ffmpeg would
-follow a playlist that calls itself .mp4), within limits of size, length and time. Images take a path of their own.
+follow a playlist that calls itself .mp4), within limits of size, length, rate, time and memory. Images take a path of
+their own.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import mmap
 import os
 import re
 import selectors
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import ffmpeg
 import numpy as np
@@ -29,6 +32,9 @@ import numpy.typing as npt
 from mmer.config import Media
 from mmer.errors import MmerError
 from mmer.samples import SAMPLE_RATE, step_count
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Picture = npt.NDArray[np.uint8]
 OnPicture = Callable[[int, float, Picture], None]
@@ -41,10 +47,17 @@ CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,flac,wav,mp3,ogg,mpe
 """What ffmpeg may open, in its own names."""
 LEAST_WHOLE = 0.9
 """Share of its promised duration that a file must yield; below it, it was cut."""
-_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-MAX_MEMORY = 1 << 30
-"""Bytes of address space that ffmpeg may have; 4K video (H.264, VP9) was decoded within 700 MB."""
+_STREAMS = 128
+"""A film with all its languages has some fifty."""
+_SCANS, _PARTS = 100, 50_000
+"""Of an image: a progressive jpeg has ten or so scans, and each of a million empty ones would draw the whole picture; a
+large png has some ten thousand chunks."""
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _CHUNK = 1 << 20
+_COMPLAINTS = 1 << 16
+_TOLD = 1 << 20
+"""Bytes that ffprobe may tell of a file: some hundreds are usual."""
 _USUAL = re.compile(
     "Invalid data found|Invalid argument|Conversion failed|Could not open codec|Consider increasing|^Error |repeated"
 )
@@ -99,16 +112,14 @@ def probe(path: Path, media: Media, *, start_s: float = 0.0, end_s: float | None
     Raises:
         MediaError: it is no accepted media file, exceeds a limit of `media`, or ends before the part begins.
     """
-    found = _probe_image(path) if _is_image(path) else _probe_streams(path, media)
+    found = _probe_image(path, media) if _is_image(path) else _probe_streams(path, media)
     if not (found.has_picture or found.has_sound):
         raise MediaError("no_stream", path, "holds neither picture nor sound")
     if start_s or end_s is not None:
         found = _part(path, found, start_s, end_s)
     if found.duration_s > media.max_duration_s:
         raise _too_long(path, media, f"{found.duration_s:.1f} s")
-    if found.width * found.height > media.max_pixels:
-        size = f"{found.width}x{found.height}"
-        raise MediaError("too_large", path, f"its picture is {size}; at most {media.max_pixels} pixels are taken")
+    _check_size(path, media, found.width, found.height)
     return found
 
 
@@ -157,7 +168,7 @@ def decode(
 
     grid = _Grid(path, media, step_s, _shrunk(shown.width, shown.height, media.frame_side), on_picture)
     sound = _Sound(heard_from, media, on_voice)
-    with _Process(path) as process:
+    with _Process(path, media) as process:
         outputs = []
         source = _input(path, media, start_s, end_s)
         if shown.has_picture:
@@ -165,7 +176,8 @@ def decode(
         if heard.has_sound:
             source = source if voice_path is None else _input(voice_path, media, start_s, end_s)
             outputs.append(sound.output(source, process.pipe(sound.take)))
-        process.run(ffmpeg.merge_outputs(*outputs), media.timeout_s)
+        options = ("-hide_banner", "-nostdin", "-v", "error", "-filter_complex_threads", "1")
+        process.run(ffmpeg.compile(ffmpeg.merge_outputs(*outputs).global_args(*options)))
     seen_s, heard_s = grid.close(), sound.samples / SAMPLE_RATE
 
     if shown.has_picture and not seen_s:
@@ -199,6 +211,7 @@ class _Grid:
         self.placed: dict[int, float] = {}
         self._path, self._media, self._step_s, self._shape, self._on_picture = path, media, step_s, shape, on_picture
         self._times: list[int] = []
+        self._decoded = 0
         self._line = b""
         self._bytes = bytearray()
         self._waiting: deque[tuple[int, Picture]] = deque()
@@ -222,7 +235,13 @@ class _Grid:
     def take_times(self, chunk: bytes) -> None:
         """Lines such as `frame:3 pts:100000 pts_time:0.1`, in microseconds by our time base."""
         *lines, self._line = (self._line + chunk).split(b"\n")
-        self._times += [int(m[1]) for line in lines if (m := re.search(rb"\bpts:(-?\d+)", line))]
+        for line in lines:
+            if found := re.search(rb"\bpts:(-?\d+)", line):
+                self._decoded += 1
+                self._times.append(max(int(found[1]), self._times[-1] if self._times else 0))  # a clock may jump back
+        if self._times and self._decoded > self._media.max_fps * (self._times[-1] / 1e6 + 1):
+            reason = f"has more than {self._media.max_fps:g} pictures a second"
+            raise MediaError("too_large", self._path, reason)
         self._place()
 
     def take_pictures(self, chunk: bytes) -> None:
@@ -294,8 +313,8 @@ class _Sound:
 class _Process:
     """One run of ffmpeg that writes to several pipes, read as they fill; it ends with the context, whatever happens."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, media: Media) -> None:
+        self._path, self._media = path, media
         self._sinks: dict[int, Callable[[bytes], None]] = {}
         self._ends: list[int] = []
         self._complaints = bytearray()
@@ -313,35 +332,29 @@ class _Process:
 
     def pipe(self, sink: Callable[[bytes], None]) -> str:
         """A new pipe into `sink`, as ffmpeg names it."""
-        read, write = os.pipe()
-        self._sinks[read] = sink
-        self._ends.append(write)
-        return f"pipe:{write}"
+        return f"pipe:{self._open(sink)}"
 
-    def run(self, outputs: Any, timeout_s: float) -> None:
-        """Run to the end.
+    def run(self, command: list[str], stdout: Callable[[bytes], None] | None = None) -> str:
+        """Run to the end; returns the last of what it complained of.
 
         Raises:
-            MediaError: ffmpeg is missing, failed or took too long.
+            MediaError: ffmpeg is missing, failed, or went over a limit.
         """
-        options = ("-hide_banner", "-nostdin", "-v", "error", "-filter_complex_threads", "1")
-        read, write = os.pipe()
-        self._sinks[read] = self._complain
-        self._ends.append(write)
+        complaints = self._open(self._complain)
         try:
             self._process = subprocess.Popen(
-                ffmpeg.compile(outputs.global_args(*options)),
+                command,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=write,
+                stdout=subprocess.DEVNULL if stdout is None else self._open(stdout),
+                stderr=complaints,
                 pass_fds=self._ends,
             )
         except FileNotFoundError:
             raise _no_ffmpeg(self._path) from None
-        _confine(self._process.pid, timeout_s)
+        self._limit(self._process.pid)
         while self._ends:
             os.close(self._ends.pop())
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + self._media.timeout_s
         with selectors.DefaultSelector() as selector:
             for end, sink in self._sinks.items():
                 selector.register(end, selectors.EVENT_READ, sink)
@@ -355,38 +368,45 @@ class _Process:
                     key.data(chunk)
                     deadline += time.monotonic() - started
                 if time.monotonic() > deadline:
-                    raise _timeout(self._path, timeout_s)
+                    raise _timeout(self._path, self._media)
         try:
             code = self._process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            raise _timeout(self._path, timeout_s) from None
+            raise _timeout(self._path, self._media) from None
+        told = self._complaints.decode(errors="replace")
+        if code == -signal.SIGXCPU:
+            raise _timeout(self._path, self._media)
         if code:
-            raise _failed(self._path, self._complaints.decode(errors="replace"))
+            raise _failed(self._path, told)
+        return told
+
+    def _open(self, sink: Callable[[bytes], None]) -> int:
+        read, write = os.pipe()
+        self._sinks[read] = sink
+        self._ends.append(write)
+        return write
+
+    def _limit(self, pid: int) -> None:
+        """What the process may use, even if this one dies; only Linux can say so once it runs."""
+        if sys.platform != "linux":
+            return
+        import resource
+
+        memory = self._media.max_memory_mb << 20
+        seconds = math.ceil(2 * self._media.timeout_s)  # it goes on while pictures are looked at, which is not counted
+        limits = (
+            (resource.RLIMIT_AS, (memory, memory)),
+            (resource.RLIMIT_CPU, (seconds, seconds + 1)),
+            (resource.RLIMIT_FSIZE, (0, 0)),  # it has pipes to write to, and no business with files
+            (resource.RLIMIT_CORE, (0, 0)),
+        )
+        with contextlib.suppress(ProcessLookupError):  # over already
+            for kind, limit in limits:
+                resource.prlimit(pid, kind, limit)
 
     def _complain(self, chunk: bytes) -> None:
         self._complaints += chunk
-        del self._complaints[:-4096]  # the end says why; a broken file can complain without end
-
-
-def _confine(pid: int, seconds: float) -> None:
-    """Limits that the system keeps for a process that reads what anybody sent: memory, processor time, no file written.
-
-    On Linux alone; elsewhere the deadline must do. Set from outside, right after the start: code between fork and exec
-    is not safe in a process with threads.
-    """
-    if sys.platform != "linux":
-        return
-    import resource
-
-    limits = {
-        resource.RLIMIT_AS: MAX_MEMORY,
-        resource.RLIMIT_CPU: math.ceil(seconds),
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    with contextlib.suppress(ProcessLookupError):  # it is done already
-        for limit, most in limits.items():
-            resource.prlimit(pid, limit, (most, most))
+        del self._complaints[:-_COMPLAINTS]  # the end says why; a broken file can complain without end
 
 
 def _input(path: Path, media: Media, start_s: float, end_s: float | None) -> Any:
@@ -409,7 +429,12 @@ def _part(path: Path, whole: Probe, start_s: float, end_s: float | None) -> Prob
 
 
 def _guards(media: Media) -> dict[str, Any]:
-    return {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_pixels": media.max_pixels}
+    return {
+        "protocol_whitelist": "file",
+        "format_whitelist": CONTAINERS,
+        "max_pixels": media.max_pixels,
+        "max_streams": _STREAMS,
+    }
 
 
 def _url(path: Path) -> str:
@@ -418,27 +443,20 @@ def _url(path: Path) -> str:
 
 
 def _probe_streams(path: Path, media: Media) -> Probe:
-    """ffprobe's view. Called directly: ffmpeg-python's probe knows no time-out and drops the warnings."""
+    """ffprobe's view. Called directly: ffmpeg-python's probe knows no limits and drops the warnings."""
     shown = "stream=codec_type,width,height,sample_aspect_ratio,duration:stream_disposition=attached_pic"
     guards = [word for key, value in _guards(media).items() for word in (f"-{key}", str(value))]
     entries = f"format=duration:{shown}:stream_side_data=rotation:stream_tags=rotate"
     command = ["ffprobe", "-hide_banner", "-v", "warning", "-of", "json", "-show_entries", entries, *guards]
-    pipe = subprocess.PIPE
-    try:
-        with subprocess.Popen(
-            [*command, "-i", _url(path)], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
-        ) as asked:
-            _confine(asked.pid, media.timeout_s)
-            try:
-                answer, complained = asked.communicate(timeout=media.timeout_s)
-            except subprocess.TimeoutExpired:
-                asked.kill()
-                raise _timeout(path, media.timeout_s) from None
-    except FileNotFoundError:
-        raise _no_ffmpeg(path) from None
-    complaints = complained.decode(errors="replace")
-    if asked.returncode:
-        raise _failed(path, complaints)
+    answer = bytearray()
+
+    def take(chunk: bytes) -> None:
+        answer.extend(chunk)
+        if len(answer) > _TOLD:
+            raise MediaError("too_large", path, f"tells more than {_TOLD} bytes of itself")
+
+    with _Process(path, media) as process:
+        complaints = process.run([*command, "-i", _url(path)], take)
     told = json.loads(answer.decode(errors="replace"))
 
     streams = told.get("streams", [])
@@ -467,8 +485,8 @@ def _shown_size(stream: dict[str, Any]) -> tuple[int, int]:
     if across > 0 and down > 0:
         width = round(width * across / down)
     turns = [data["rotation"] for data in stream.get("side_data_list", []) if "rotation" in data]
-    turn = float((turns or [stream.get("tags", {}).get("rotate", 0)])[0])
-    return (height, width) if round(turn) % 180 == 90 else (width, height)
+    turn = turns[0] if turns else stream.get("tags", {}).get("rotate", 0)  # a tag may say anything
+    return (height, width) if str(turn).strip() in ("90", "-90", "270", "-270") else (width, height)
 
 
 def _is_image(path: Path) -> bool:
@@ -486,41 +504,99 @@ def _is_image(path: Path) -> bool:
         raise MediaError("not_media", path, f"cannot be read: {error.strerror}") from None
     if not head:
         raise MediaError("empty", path, "is empty")
-    return head.startswith(_IMAGES)
+    return head.startswith((_JPEG, _PNG))
 
 
-def _probe_image(path: Path) -> Probe:
+def is_laborious(image: bytes | mmap.mmap) -> bool:
+    """Whether a jpeg or png is made of so many parts that reading it would take minutes, whatever its size says.
+
+    Nothing can end Pillow or OpenCV once they are at it, so this is asked before.
+    """
+    return _is_laborious_png(image) if image[:8] == _PNG else _is_laborious_jpeg(image)
+
+
+def _is_laborious_png(image: bytes | mmap.mmap) -> bool:
+    at, chunks = len(_PNG), 0
+    while at < len(image) and chunks <= _PARTS:
+        at += 12 + int.from_bytes(image[at : at + 4], "big")
+        chunks += 1
+    return chunks > _PARTS
+
+
+def _is_laborious_jpeg(image: bytes | mmap.mmap) -> bool:
+    at, parts, scans = 2, 0, 0
+    while parts <= _PARTS and scans <= _SCANS and (marker := _JPEG_MARKER.search(image, at)):
+        parts += 1 if scans else 1 + marker.start() - at  # what lies between segments Pillow reads byte by byte
+        kind, at = image[marker.start() + 1], marker.end()
+        if kind == 0xD9 and scans:  # the end; a telephone may put a film behind it
+            break
+        at += int.from_bytes(image[at : at + 2], "big")
+        scans += kind == 0xDA
+    return parts > _PARTS or scans > _SCANS
+
+
+def _probe_image(path: Path, media: Media) -> Probe:
     """Size from the header alone: a small file can claim a picture that fills the memory."""
     from PIL import Image
 
     try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if is_laborious(content):
+                raise MediaError("too_large", path, "is made of too many parts")
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             width, height = image.size
-            if image.getexif().get(0x0112, 1) >= 5:  # lies on its side
+            _check_size(path, media, width, height)
+            if _orientation(image) >= 5:  # lies on its side
                 width, height = height, width
+    except MediaError:
+        raise
     except Image.DecompressionBombError as error:
         raise MediaError("too_large", path, str(error)) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise MediaError("not_media", path, f"starts as an image, but cannot be read: {error}") from None
+    except Exception as error:  # Pillow raises whatever a broken file leads to
+        reason = str(error).replace(str(path), path.name)
+        raise MediaError("not_media", path, f"starts as an image, but cannot be read: {reason}") from None
     return Probe(0.0, width, height, True, False, True)
 
 
 def _read_image(path: Path, frame_side: int) -> Picture:
     """An image, upright and shrunk: uint8 [H, W, 3] RGB."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             image.thumbnail((frame_side, frame_side))
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+            image.load()  # else what looks for EXIF would, and damage be taken for a lack of it
+            turns = Image.Transpose
+            as_exif_says = (
+                turns.FLIP_LEFT_RIGHT, turns.ROTATE_180, turns.FLIP_TOP_BOTTOM,
+                turns.TRANSPOSE, turns.ROTATE_270, turns.TRANSVERSE, turns.ROTATE_90,
+            )  # fmt: skip
+            orientation = _orientation(image)
+            upright = image if orientation == 1 else image.transpose(as_exif_says[orientation - 2])
+            return np.array(upright.convert("RGB"))
+    except Exception as error:  # see above
         raise MediaError("truncated", path, f"breaks off or is damaged: {error}") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, as EXIF counts it: 1 (upright) to 8."""
+    try:
+        said = image.getexif().get(0x0112)
+    except Exception:  # the picture may be good all the same
+        return 1
+    return said if isinstance(said, int) and 1 <= said <= 8 else 1
 
 
 def _shrunk(width: int, height: int, frame_side: int) -> tuple[int, int, int]:
     """Shape [H, W, 3] of a picture whose long side is at most `frame_side`."""
     scale = min(1.0, frame_side / max(width, height, 1))
     return max(1, round(height * scale)), max(1, round(width * scale)), 3
+
+
+def _check_size(path: Path, media: Media, width: int, height: int) -> None:
+    if width * height > media.max_pixels:
+        reason = f"its picture is {width}x{height}; at most {media.max_pixels} pixels are taken"
+        raise MediaError("too_large", path, reason)
 
 
 def _check_whole(path: Path, promised: Probe, got_s: float) -> None:
@@ -539,6 +615,8 @@ def _failed(path: Path, complaints: str) -> MediaError:
         ("moov atom not found", *_without_index(path)),
         ("matches no streams", "no_stream", "lacks a stream"),
         ("Picture size", "too_large", "has too large a picture"),
+        ("exceeds max_streams", "too_large", "has too many streams"),
+        ("Cannot allocate memory", "too_large", "needs too much memory"),
     )
     for sign, code, meaning in signs:
         if said := [line for line in lines if sign in line]:
@@ -559,8 +637,8 @@ def _too_long(path: Path, media: Media, length: str) -> MediaError:
     return MediaError("too_long", path, f"lasts {length}; at most {media.max_duration_s:g} s are taken")
 
 
-def _timeout(path: Path, timeout_s: float) -> MediaError:
-    return MediaError("timeout", path, f"took longer than {timeout_s:g} s to decode")
+def _timeout(path: Path, media: Media) -> MediaError:
+    return MediaError("timeout", path, f"took longer than {media.timeout_s:g} s to decode")
 
 
 def _no_ffmpeg(path: Path) -> MediaError:

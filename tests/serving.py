@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,7 +48,7 @@ def serve(
 
     Args:
         model: the model's folder.
-        home: an empty folder for BentoML's home, temporary files and the log.
+        home: an empty folder for BentoML's home and the log.
         what: to serve; a bento's name, or its folder.
         where: the folder to be in.
         port: to listen on; 0 is a free one.
@@ -59,8 +61,8 @@ def serve(
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
-    temporary, log = home / "tmp", home / "log"
-    temporary.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
+    log, temporary = home / "log", Path(tempfile.mkdtemp(prefix="mmer-"))  # a short path: sockets' names are bounded
     settings = {
         "MMER_MODEL": str(model),
         "MMER_MAX_UPLOAD_MB": str(UPLOAD_LIMIT_MB),
@@ -86,6 +88,7 @@ def serve(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _wait(served: Served, process: "subprocess.Popen[bytes]") -> None:

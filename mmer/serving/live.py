@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mmer.media import is_laborious
 from mmer.recognizer import Arrays, Pass, Recognizer, Step, Stream, named
 from mmer.samples import SAMPLE_RATE
 from mmer.serving.protocol import CAMERA_OFF, FRAME, VOICE, Hello, Media, Refusal
@@ -164,10 +165,12 @@ def _decode(jpeg: bytes, pixels: int) -> npt.NDArray[np.uint8]:
     """
     from PIL import Image
 
+    if is_laborious(jpeg):
+        raise Refusal("bad_picture", "the picture is made of too many parts")
     try:
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
             width, height = image.size
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow raises whatever a broken picture leads to
         raise Refusal("bad_picture", f"the picture is no JPEG: {error}") from None
     if width * height > pixels:
         raise Refusal("too_large", f"the picture is {width}x{height}; at most {pixels} pixels are taken")

@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,15 +23,19 @@ PIECE = SAMPLE_RATE // 10
 NO_AUDIO, NO_VIDEO = HELLO | {"audio": False}, HELLO | {"video": False}
 
 
-def send(session: Live, path: Path) -> None:
-    """A whole clip at once: pictures before the voice that makes their steps due."""
+def send(session: Live, path: Path) -> list[dict[str, Any]]:
+    """A whole clip, each step as soon as the one before is answered; pictures before the voice that makes it due."""
     frames, voice = play(path)
-    frames = list(frames)
-    for k in range(0, len(voice) // 2, PIECE):
-        while frames and frames[0][0] * SAMPLE_RATE <= k + PIECE:
+    frames, heard = list(frames), []
+    for piece in range(len(voice) // 2 // PIECE):
+        end = (piece + 1) * PIECE
+        while frames and frames[0][0] * SAMPLE_RATE <= end:
             session.frame(frames[0][1], frames[0][0])
             frames.pop(0)
-        session.voice(voice[2 * k : 2 * (k + PIECE)], k / SAMPLE_RATE)
+        session.voice(voice[2 * piece * PIECE : 2 * end], piece * PIECE / SAMPLE_RATE)
+        if piece % 2:
+            heard.append(session.hear())
+    return heard + session.end()
 
 
 def test_it_says_who_it_is_and_what_it_allows(service: Served) -> None:
@@ -49,8 +54,7 @@ def test_a_clip_played_live_gets_the_steps_of_the_clip(
     """To the JPEGs' losses: the model sums up every picture and window that it ever saw."""
     path = drawn_clips()["happy"]
     with live(service.url) as session:
-        send(session, path)
-        *heard, closing, closed = session.end()
+        *heard, closing, closed = send(session, path)
     whole = Recognizer.load(write_model(tmp_path_factory.mktemp("same"))).predict(path)
     steps = [m for m in heard if m["type"] == "step"]
     assert [m["n"] for m in steps] == list(range(len(steps)))
@@ -72,13 +76,11 @@ def test_two_sessions_do_not_mix(service: Served) -> None:
     alone, together = [], {}
     for path in clips:
         with live(service.url) as session:
-            send(session, path)
-            alone.append([m["raw"] for m in session.end() if m["type"] == "step"])
+            alone.append([m["raw"] for m in send(session, path) if m["type"] == "step"])
 
     def one(k: int) -> None:
         with live(service.url) as session:
-            send(session, clips[k])
-            together[k] = [m["raw"] for m in session.end() if m["type"] == "step"]
+            together[k] = [m["raw"] for m in send(session, clips[k]) if m["type"] == "step"]
 
     threads = [threading.Thread(target=one, args=(k,)) for k in (0, 1)]
     for thread in threads:
@@ -155,7 +157,7 @@ def test_who_sends_too_fast_loses_the_oldest_and_is_told(service: Served) -> Non
         session.frame(frames[1][1], 60.0)  # as after a computer's sleep
         session.voice(voice[:PIECE], 60.0)
         dropped = session.hear()
-        session.voice(voice[: 2 * SAMPLE_RATE], 60.0)
+        session.voice(voice[: 2 * 4 * PIECE], 60.0)
         heard = session.hear()
         while heard["frame_ms"] != 60000:
             heard = session.hear()
@@ -334,7 +336,6 @@ def test_nothing_but_nonsense_ends_the_session(strict: Served) -> None:
 def test_the_log_tells_of_sessions_and_nothing_of_people(service: Served) -> None:
     with live(service.url) as session:
         send(session, drawn_clips()["happy"])
-        session.end()
     lines = [line for line in service.log.read_text().splitlines() if line.startswith("{")]
     events = [json.loads(line) for line in lines]
     ended = [e for e in events if e["event"] == "session"]
