@@ -11,7 +11,7 @@ from typing import Any
 from _bentoml_impl.serde import ALL_SERDE, MultipartSerde  # type: ignore[import-untyped]
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 PREFIX = "mmer-upload-"
 NO_FILE = Path()
@@ -26,7 +26,7 @@ class Uploads(MultipartSerde):  # type: ignore[misc]
         """The arguments of `predict`."""
         try:
             form = await request.form(max_files=1, max_fields=8)
-        except HTTPException:  # no form at all
+        except (HTTPException, ClientDisconnect):  # no form at all, or nobody left to hear of it
             return cls.model_construct(file=NO_FILE)
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
