@@ -48,6 +48,8 @@ RETRIES_S = (0.1, 0.5, 1, 2, 2, 2, 2)
 take_over_forms()
 # BentoML begins a span for each message of each stream: a quarter of the time, for whoever did not ask for tracing.
 os.environ.setdefault("BENTOML_CONFIG_OPTIONS", "tracing.excluded_urls=.*")
+# For the workers, which begin after this: glibc's malloc would have a heap for each thread, and keep what each freed.
+os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 
 
 @bentoml.service(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import math
 import time
 from collections.abc import Mapping
@@ -106,7 +108,10 @@ class Predictions:
         return await asyncio.to_thread(self._told, prediction, query, file.name)
 
     def _predict(self, file: Path, query: Query) -> Prediction:
-        return self._recognizer.predict(file, start_s=query.start, end_s=query.end)
+        try:
+            return self._recognizer.predict(file, start_s=query.start, end_s=query.end)
+        finally:
+            _give_back()
 
     def _told(self, prediction: Prediction, query: Query, name: str) -> dict[str, Any]:
         told = prediction.to_json() | {"path": name}
@@ -121,3 +126,9 @@ class Predictions:
         if not query.steps:
             del told["steps"]
         return told
+
+
+def _give_back() -> None:
+    """glibc's malloc keeps what was freed: after thousands of files of every size that was 570 MB instead of 190."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
