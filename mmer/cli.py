@@ -1,4 +1,6 @@
-"""The command line: `mmer predict clip.mp4`, `mmer stream --camera`, `mmer info`, `mmer demo-corpus`, `mmer folds`."""
+"""The command line: `mmer predict clip.mp4`, `mmer explain clip.mp4`, `mmer stream --camera`, `mmer info`,
+`mmer demo-corpus`, `mmer folds`.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +64,18 @@ def _parser() -> argparse.ArgumentParser:
         "--plot", type=Path, metavar="PNG", help="also draw the timeline (of several clips: PNG-1, PNG-2, …)"
     )
     predict.set_defaults(run=_predict)
+
+    explain = commands.add_parser(
+        "explain",
+        parents=[model],
+        help="draw why a clip was recognised as it was",
+        description="Draw what face, surroundings and voice brought to an emotion at each moment of a clip (by leaving "
+        "each out), and which parts of the face were looked at (by covering them).",
+    )
+    explain.add_argument("path", type=Path, metavar="CLIP", help="a video, sound or image")
+    explain.add_argument("--emotion", choices=EMOTIONS, help="instead of the one that is recognised")
+    explain.add_argument("--out", type=Path, metavar="PNG", default=Path("explain.png"), help="default: %(default)s")
+    explain.set_defaults(run=_explain)
 
     stream = commands.add_parser(
         "stream",
@@ -174,6 +188,24 @@ def _plot(prediction: Prediction, out: Path) -> int:
         return _complain("--plot needs matplotlib: pip install matplotlib")
     except (OSError, ValueError) as error:
         return _complain(f"{out} cannot be written: {error}")
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from mmer.explain import explain_clip
+    from mmer.reasons import draw
+    from mmer.recognizer import Recognizer
+
+    recognizer = Recognizer.load(args.model)
+    if recognizer.info.drawings:
+        print(f"mmer: {DRAWN}", file=sys.stderr)
+    prediction, explanation = explain_clip(recognizer, args.path, args.emotion)
+    if explanation is None:
+        return _complain(f"{args.path} shows no face and no voice that the model could go by: nothing to explain")
+    draw(prediction, explanation, args.out)
+    means = {name: float(brought.mean()) for name, brought in explanation.brought.items()}
+    told = ", ".join(f"{name} {mean:+.2f}" for name, mean in means.items())
+    print(f"{args.path}: {explanation.emotion}; brought on average, in nats: {told}\n{args.out}")
     return 0
 
 
