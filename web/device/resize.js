@@ -66,7 +66,7 @@ function resize(picture, columns, rows, width, height, channels) {
     for (let x = 0; x < width * channels; x += 1, at += 1) {
       let sum = 0;
       for (const [k, weight] of weights) sum += weight * narrow[k * width * channels + x];
-      out[at] = Math.min(255, roundEven(sum));
+      out[at] = Math.min(255, Math.round(sum));
     }
   }
   return out;
@@ -95,7 +95,7 @@ function linearTaps(from, to) {
   });
 }
 
-/** As Python and OpenCV round: a half goes to the even side. @param {number} value */
+/** As Python rounds: a half goes to the even side. @param {number} value */
 export function roundEven(value) {
   const down = Math.floor(value);
   const rest = value - down;
