@@ -146,7 +146,7 @@ export class Device {
 /** A live session, used like stream.js's. */
 export class DeviceStream {
   /** What `sendPicture` takes. */
-  static picture = /** @type {const} */ ("bitmap");
+  takes = /** @type {const} */ ("bitmap");
 
   /**
    * @param {Device} device
@@ -161,7 +161,7 @@ export class DeviceStream {
     this.dropped = 0;
     device.stream = this;
     this.#ask("open", { what: { video: what.video, audio: what.audio } }).then(() => {
-      if (device.stream === this) on.ready({ type: "ready", step_s: device.info.input.step_s });
+      if (device.stream === this) on.ready({ step_s: device.info.input.step_s });
     });
   }
 

@@ -10,13 +10,13 @@ import { Voice, power } from "./voice.js";
 /** @typedef {import("./means.js").Picture} Picture */
 /** @typedef {import("./runtime.js").Net} Net */
 /**
- * What a model says of itself (mmer/recognizer.py, `ModelInfo`).
- * @typedef {object} ModelInfo
+ * What a recogniser must know of its model besides (mmer/recognizer.py, `ModelInfo`).
+ * @typedef {object} Rules
  * @property {{step_s: number, voice_window_s: number, face_size: number, scene_size: number}} input
  * @property {{frame_side: number, silence_dbfs: number, max_duration_s: number}} media
  * @property {import("./detector.js").FaceRules} faces
- * @property {Modality[]} modalities
  */
+/** @typedef {import("../emotions.js").ModelInfo & Rules} ModelInfo */
 /** @typedef {{info: ModelInfo, graph: Net, nets: Record<"pnet"|"rnet"|"onet", Net>}} Model */
 /** @typedef {{face: Uint8Array|null, scene: Uint8Array|null, box: number[]|null, ms: number}} Look one picture, looked at */
 /**
@@ -44,6 +44,7 @@ export class Walk {
     this.tracker = new Tracker(new Detector(nets, info.faces));
     this.voice = new Voice(info.input);
     const size = Number(graph.inputs.get("state")?.[1]);
+    /** @type {import("./runtime.js").Given} */
     this.state = { data: new Float32Array(size), dims: [1, size] };
     this.done = 0; // steps walked
   }
