@@ -160,7 +160,7 @@ export class DeviceStream {
     this.waiting = 0;
     this.dropped = 0;
     device.stream = this;
-    this.#ask("open", { what: { video: what.video, audio: what.audio } }).then(() => {
+    this.#ask("open", { for: { video: what.video, audio: what.audio } }).then(() => {
       if (device.stream === this) on.ready({ step_s: device.info.input.step_s });
     });
   }

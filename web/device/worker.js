@@ -26,8 +26,8 @@ const answers = {
     }).observe({ type: "resource" });
   },
 
-  /** Begin a live session. @param {{what: {video: boolean, audio: boolean}}} asked */
-  async open({ what }) {
+  /** Begin a live session. @param {{for: {video: boolean, audio: boolean}}} asked */
+  async open({ for: what }) {
     session = new Session(await model, what, pixels);
   },
   /** @param {{picture: ImageBitmap|null, t: number}} asked */
