@@ -148,7 +148,7 @@ async function openClip(file) {
   try {
     const prediction = await mine.recognise(recognise);
     if (clip !== mine) return;
-    steps = prediction.steps; globalThis.__last = prediction;
+    steps = prediction.steps;
     timeline.begin(prediction.model.step_s);
     timeline.show(steps);
     open("clip");
