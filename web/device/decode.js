@@ -51,41 +51,54 @@ export class Film {
     this.end = video.duration; // of the last picture, seconds
   }
 
-  /** When the last picture ends: as long after it as the one before it was before. */
+  /** When the last picture ends: where a frame does not tell how long it stands, it is as long as the one before. */
   async #measure() {
     if (!Number.isFinite(this.video.duration)) await this.#wind(FAR_S);
     this.end = this.video.duration;
     const last = await this.#wind(this.end);
-    const before = last === null ? null : await this.#wind(last - 1e-3);
-    if (last !== null && before !== null && before < last) this.end = last + (last - before);
+    if (last.at === null) return;
+    const lasts = last.lasts || last.at - ((await this.#wind(last.at - 1e-3)).at ?? last.at);
+    if (lasts > 0) this.end = last.at + lasts;
   }
 
-  /** @param {number} seconds @returns {Promise<number|null>} when the picture that is now shown was due, if it can be known */
-  async #wind(seconds) {
+  /**
+   * Go to a moment.
+   * @template Taken
+   * @param {number} seconds
+   * @param {(shown: VideoFrame|HTMLVideoElement) => Promise<Taken>|null} [take] what is wanted of the picture shown there
+   * @returns {Promise<{at: number|null, lasts: number, taken: Taken|null}>} when it was due and how long it stands, if that
+   *   can be known
+   */
+  async #wind(seconds, take = () => null) {
     const wound = happened(this.video, "seeked");
     this.video.currentTime = Math.max(0, seconds);
     await wound;
-    if (typeof VideoFrame !== "function") return null;
+    if (typeof VideoFrame !== "function") return { at: null, lasts: 0, taken: await take(this.video) };
     const frame = new VideoFrame(this.video);
-    const at = frame.timestamp / 1e6;
+    const [at, lasts] = [frame.timestamp / 1e6, (frame.duration ?? 0) / 1e6];
+    const taken = await take(frame); // of this very frame: what the element shows may be another one by now
     frame.close();
-    return at;
+    return { at, lasts, taken };
   }
 
   /** @param {number} stepS @param {AbortSignal} signal @returns {AsyncGenerator<Seen>} */
   async *pictures(stepS, signal) {
+    const bitmap = (/** @type {VideoFrame|HTMLVideoElement} */ shown) => createImageBitmap(shown);
     let any = false;
     for (let step = 0; (step + 1) * stepS <= this.end + CLOSE_S; step += 1) {
       signal.throwIfAborted();
       const now = (step + 1) * stepS;
-      const at = (await this.#wind(now + CLOSE_S)) ?? now;
-      if (at > now + 2 * CLOSE_S) continue; // the first picture is still to come
-      any = true;
-      yield { step, at, picture: await createImageBitmap(this.video) };
+      const { at, taken } = await this.#wind(now + CLOSE_S, bitmap);
+      const early = at !== null && at > now + 2 * CLOSE_S; // the first picture is still to come
+      if (early || !taken) taken?.close();
+      else {
+        any = true;
+        yield { step, at: at ?? now, picture: taken };
+      }
     }
     if (any) return;
-    const at = (await this.#wind(0)) ?? 0; // over before it met a step
-    yield { step: stepCount(this.end, stepS) - 1, at, picture: await createImageBitmap(this.video) };
+    const { at, taken } = await this.#wind(0, bitmap); // over before it met a step
+    if (taken) yield { step: stepCount(this.end, stepS) - 1, at: at ?? 0, picture: taken };
   }
 
   close() {

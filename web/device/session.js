@@ -64,9 +64,10 @@ export class Session {
 
   /** Skip steps if the session is too far behind; what to tell of it. */
   catchUp() {
-    const behind = this.#newest() - this.walk.nextTime;
+    const [newest, next] = [this.#newest(), this.walk.nextTime];
+    const behind = newest - next;
     if (behind <= BEHIND_S) return null;
-    const steps = Math.floor((behind - KEEP_S) / this.stepS);
+    const steps = Math.floor((newest - KEEP_S - next) / this.stepS);
     this.walk.done += steps;
     this.walk.voice.forget(this.walk.done);
     let frames = 0;
