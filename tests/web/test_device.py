@@ -41,7 +41,9 @@ OPEN = """async () => {
     const wasm = await bytes("/ort/ort-wasm-simd-threaded.wasm");
     const runtime = await Runtime.open("/ort/ort.wasm.bundle.min.mjs", wasm);
     const nets = {};
-    for (const name of ["pnet", "rnet", "onet"]) nets[name] = await runtime.net(await bytes(`/model/detector/${name}.onnx`));
+    for (const name of ["pnet", "rnet", "onet"]) {
+        nets[name] = await runtime.net(await bytes(`/model/detector/${name}.onnx`));
+    }
     const picture = ({ data, width, height }) => {
         const rgba = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
         return { data: rgba, width, height };
@@ -69,8 +71,10 @@ def page(browser: Browser, service: Served) -> Iterator[Page]:
 
 @pytest.fixture(scope="module", params=["release", "tiny"])
 def recognizer(request: pytest.FixtureRequest, page: Page, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
-    """A model of people, which knows no surroundings, or that of `tests.graphs`, which sums up all that it sees; the page
-    has it open too."""
+    """A model of people, which knows no surroundings, or that of `tests.graphs`, which sums up all that it sees.
+
+    The page has it open too.
+    """
     folder = ROOT / "release" if request.param == "release" else write_model(tmp_path_factory.mktemp("model"))
     recognizer = Recognizer.load(folder)
     graph = base64.b64encode((folder / "mmer.onnx").read_bytes()).decode()
@@ -80,12 +84,11 @@ def recognizer(request: pytest.FixtureRequest, page: Page, tmp_path_factory: pyt
 
 @pytest.fixture(scope="module")
 def pictures() -> list[tuple[float, Picture]]:
-    """Of drawn clips, and one of them at another size."""
-    found: list[tuple[float, Picture]] = []
-    for clip in (drawn_clips()["happy"], drawn_clips()["neutral"]):
-        start = len(found) * 0.2
-        media.decode(clip, Media(), 0.2, lambda _, at, rgb, start=start: found.append((start + at, rgb)))
-    return found
+    """Of two drawn clips, one after the other, with their times; in the second the face is hidden for a while."""
+    shown: list[Picture] = []
+    for emotion in ("happy", "neutral"):
+        media.decode(drawn_clips()[emotion], Media(), 0.2, lambda _step, _at, rgb: shown.append(rgb))
+    return [(0.2 * k, rgb) for k, rgb in enumerate(shown)]
 
 
 def given(rgb: Picture) -> dict[str, Any]:
