@@ -33,7 +33,7 @@ class Watched:
         page.on("request", lambda request: self.asked.append(request.url))
         page.goto(url)
         expect(page.locator("#go")).to_be_attached()
-        page.wait_for_function("document.querySelector('#model').children.length > 0")
+        page.wait_for_function("() => document.querySelector('#model').children.length > 0")
 
     def go_live(self) -> Page:
         self.page.click("#go")
@@ -190,7 +190,7 @@ def test_a_dropped_clip_is_recognised_and_played(watched: Watched) -> None:
     assert sum(shares(page)) == pytest.approx(100, abs=4)
     expect(page.locator("#drawings")).to_be_visible()
     page.evaluate("document.querySelector('#player').currentTime = 1.5")
-    page.wait_for_function("document.querySelector('#player').currentTime >= 1.5")
+    page.wait_for_function("() => document.querySelector('#player').currentTime >= 1.5")
     assert watched.complaints == []
     assert [url for url in watched.asked if not url.startswith((watched.url, "blob:"))] == []
     page.click("#stop")
