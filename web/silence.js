@@ -33,9 +33,9 @@ export class Silence {
     const connections = openSockets();
     const last = asked.at(-1);
     const words = asked.length || connections
-      ? `The network is not silent: ${asked.length} requests and ${connections} open connections` +
+      ? `The network is not silent: ${asked.length} requests, ${connections} open connections` +
         `${last ? `, the last request for ${new URL(last).pathname}` : ""}; since ${this.since}.`
-      : `On this device. The network is silent: 0 requests and 0 open connections since ${this.since}.`;
+      : `On this device; the network is silent: 0 requests, 0 open connections since ${this.since}.`;
     if (this.place.textContent !== words) this.place.textContent = words;
     this.place.classList.toggle("bad", Boolean(asked.length || connections));
   }

@@ -313,7 +313,7 @@ def test_without_the_service_clips_and_camera_are_recognised_as_with_it(
     expect(page.locator("#status")).to_have_text("Live.", timeout=PATIENCE)
     expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
     expect(page.locator("#figures")).to_contain_text(re.compile(r"\d+ ms from capture to paint"), timeout=PATIENCE)
-    expect(page.locator("#network")).to_contain_text("The network is silent: 0 requests and 0 open connections")
+    expect(page.locator("#network")).to_contain_text("the network is silent: 0 requests, 0 open connections")
     assert [url for url in watched.asked if not url.startswith("blob:")] == []
     assert watched.complaints == []
     context.close()
@@ -354,7 +354,7 @@ def test_a_request_breaks_the_silence_and_turning_it_off_ends_it(watched: Watche
     expect(page.locator("#network")).to_contain_text("0 requests")
     page.evaluate("() => fetch('/livez')")
     expect(page.locator("#network")).to_contain_text(
-        "not silent: 1 requests and 0 open connections, the last request for /livez"
+        "not silent: 1 requests, 0 open connections, the last request for /livez"
     )
     page.click("#device")
     expect(page.locator("#network")).to_be_hidden()
