@@ -123,7 +123,8 @@ async function goLive(chosen) {
       announce(step.label);
     },
     say: (text, bad = false) => (bad ? complain(text) : say(text)),
-    figures: ({ late, rate }) => {
+    figures: ({ late, last, rate }) => {
+      at("figures").dataset.last = String(last); // for benchmarks/page.py
       at("figures").textContent = `${late === null ? "–" : Math.round(late)} ms from capture to paint · ${rate.toFixed(1)} steps a second`;
     },
   }));

@@ -16,7 +16,8 @@ export class Live {
    * @param {(step: import("./emotions.js").Step) => void} on.step
    * @param {(ready: {step_s: number}) => void} on.ready a session has begun
    * @param {(text: string, bad?: boolean) => void} on.say
-   * @param {(figures: {late: number|null, rate: number}) => void} on.figures milliseconds from capture to paint; steps a second
+   * @param {(figures: {late: number|null, last: number|null, rate: number}) => void} on.figures milliseconds from capture to
+   *   paint, the median of the last steps and the last; steps a second
    */
   constructor(video, connect, on) {
     this.video = video;
@@ -81,6 +82,7 @@ export class Live {
       const sorted = [...this.late].sort((a, b) => a - b);
       this.on.figures({
         late: sorted.length ? sorted[Math.floor(sorted.length / 2)] : null,
+        last: this.late.at(-1) ?? null,
         rate: last > first ? (1000 * (this.times.length - 1)) / (last - first) : 0,
       });
     });

@@ -2,7 +2,9 @@
 
 const VERSION = 1;
 const [FRAME, VOICE, CAMERA_OFF, MICROPHONE_OFF] = [1, 2, 3, 4];
-const FULL = 256 * 1024; // bytes waiting to be sent: a slow line; pictures are dropped, not queued
+const FULL = 64 * 1024; // bytes that wait to be sent: a slow line, on which pictures are left out, not queued
+const BEHIND_MS = 800; // so old an answer tells of a slow line too: what waits below the browser cannot be seen …
+const ANYWAY_MS = 1000; // … but a picture a second is sent, or one who only shows a face would never hear again
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
 const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying again would change nothing
 
@@ -35,7 +37,7 @@ export class Stream {
     this.dropped = 0;
     this.closed = false;
     this.open = false;
-    this.origin = 0;
+    this.origin = this.answered = this.sent = 0; // by `performance.now`: the session's start, the last answer's step, the last picture
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this.timer = undefined;
     this.socket = this.#connect();
@@ -55,10 +57,13 @@ export class Stream {
       const message = JSON.parse(data);
       if (message.type === "ready") {
         this.attempt = 0;
-        this.origin = performance.now();
+        this.origin = this.answered = this.sent = performance.now();
         this.open = true;
         this.on.ready(message);
-      } else if (message.type === "step") this.on.step(message);
+      } else if (message.type === "step") {
+        this.answered = this.origin + 1000 * message.t;
+        this.on.step(message);
+      }
       else {
         last = message;
         this.on.trouble(message);
@@ -95,10 +100,12 @@ export class Stream {
 
   /** @param {Blob} jpeg @param {number} taken */
   async sendPicture(jpeg, taken) {
-    if (!this.open || this.socket.bufferedAmount > FULL) {
+    const slow = taken - this.answered > BEHIND_MS && taken - this.sent < ANYWAY_MS;
+    if (!this.open || slow || this.socket.bufferedAmount > FULL) {
       this.dropped += 1;
       return;
     }
+    this.sent = taken;
     this.#send(FRAME, taken, await jpeg.arrayBuffer());
   }
 

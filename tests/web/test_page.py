@@ -33,7 +33,7 @@ class Watched:
         page.on("request", lambda request: self.asked.append(request.url))
         page.goto(url)
         expect(page.locator("#go")).to_be_attached()
-        page.wait_for_function("() => document.querySelector('#model').children.length > 0")
+        expect(page.locator("#model dt").first).to_be_attached()
 
     def go_live(self) -> Page:
         self.page.click("#go")
@@ -189,8 +189,13 @@ def test_a_dropped_clip_is_recognised_and_played(watched: Watched) -> None:
     expect(page.locator("#status")).to_have_text(re.compile(f"{clip.name}: ({LABEL.pattern})"))
     assert sum(shares(page)) == pytest.approx(100, abs=4)
     expect(page.locator("#drawings")).to_be_visible()
-    page.evaluate("document.querySelector('#player').currentTime = 1.5")
-    page.wait_for_function("() => document.querySelector('#player').currentTime >= 1.5")
+    page.evaluate(
+        """() => new Promise((done) => {
+            const player = document.querySelector('#player');
+            player.addEventListener('seeked', done);
+            player.currentTime = 1.5;
+        })"""
+    )
     assert watched.complaints == []
     assert [url for url in watched.asked if not url.startswith((watched.url, "blob:"))] == []
     page.click("#stop")
