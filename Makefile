@@ -15,7 +15,7 @@ export GX_ANALYTICS_ENABLED ?= false
 export BENTOML_DO_NOT_TRACK ?= True
 export DO_NOT_TRACK ?= 1
 
-.PHONY: help setup repro release serve ui test test-all lint clean
+.PHONY: help setup repro release serve page ui test test-all lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -32,20 +32,24 @@ release: .venv/.ready ## Train the model of real people in release/ (an hour on 
 serve: .venv-serve/.ready ## Serve a model over HTTP: make serve MODEL=models PORT=3000
 	MMER_MODEL=$(MODEL) .venv-serve/bin/bentoml serve service:svc --port $(PORT)
 
+page: ## Let the page recognise on the visitor's device, without a server: fetches its runtime (needs Node)
+	@command -v npm >/dev/null || { echo "page: npm is missing: install Node 20 or newer (Debian: apt-get install npm)"; exit 1; }
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+
 ui: .venv/.ready ## Look at the runs in MLflow
 	mlflow ui --port 5000
 
-test: .venv/.ready .venv/.tests ## Format, lint, types, and all tests but the slow ones
+test: .venv/.ready .venv/.tests web/node_modules/.package-lock.json ## Format, lint, types, and all tests but the slow ones
 	$(lint)
 	dvc pull --quiet data.dvc
 	pytest -m "not slow"
 
-test-all: .venv/.ready .venv/.tests ## All tests, also those that take minutes
+test-all: .venv/.ready .venv/.tests web/node_modules/.package-lock.json ## All tests, also those that take minutes
 	$(lint)
 	dvc pull --quiet data.dvc
 	pytest
 
-lint: .venv/.ready ## Format and lint (ruff) and types (mypy), nothing changed
+lint: .venv/.ready web/node_modules/.package-lock.json ## Format, lint and types (ruff, mypy; eslint, tsc), nothing changed
 	$(lint)
 
 clean: ## Remove what was made: data, models, reports, checkpoints, runs (not .venv, not the DVC cache)
@@ -56,6 +60,7 @@ define lint
 ruff format --check .
 ruff check .
 mypy
+@[ ! -d web/node_modules ] || { cd web && npm run --silent check; }
 endef
 
 .venv/.ready: requirements.txt requirements-facenet.txt pyproject.toml scripts/setup.sh
@@ -69,6 +74,10 @@ endef
 	scripts/setup.sh packages ffmpeg:ffmpeg
 	scripts/setup.sh venv .venv-serve $(PYTHON) 1 -r requirements-serve.txt
 	touch $@
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@if command -v npm >/dev/null; then $(MAKE) page && touch $@; else \
+		echo "set-up: no npm, so the page's own checks and its mode \"On this device\" are left out (install Node, then: make page)"; fi
 
 .venv/.tests: .venv/.ready
 	scripts/setup.sh packages chromium:chromium

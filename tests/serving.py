@@ -24,6 +24,7 @@ class Served:
     """A running service."""
 
     url: str
+    model: Path
     pid: int
     log: Path
     temporary: Path
@@ -77,7 +78,7 @@ def serve(
         process = subprocess.Popen(
             command, cwd=where, env={**os.environ, **settings}, stdout=out, stderr=subprocess.STDOUT
         )
-    served = Served(f"http://127.0.0.1:{port}", process.pid, log, temporary)
+    served = Served(f"http://127.0.0.1:{port}", model, process.pid, log, temporary)
     try:
         _wait(served, process)
         yield served

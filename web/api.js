@@ -2,6 +2,7 @@
 
 /** A refusal that its reader can act on. */
 export class Refused extends Error {
+  /** @param {string} message @param {string} hint what to do @param {string} [code] */
   constructor(message, hint, code = "") {
     super(message);
     this.hint = hint;
@@ -14,7 +15,7 @@ export class Refused extends Error {
  * @param {File} file
  * @param {AbortSignal} signal
  * @param {string} [key] the API key, where the service asks for one
- * @returns {Promise<any>} the prediction
+ * @returns {Promise<import("./emotions.js").Prediction>}
  * @throws {Refused} the service cannot be reached, or it cannot use the clip
  */
 export async function predict(file, signal, key) {
@@ -34,7 +35,7 @@ export async function predict(file, signal, key) {
   throw new Refused(what, told.hint ?? "Its log says why.", told.code);
 }
 
-/** What the model says of itself. @returns {Promise<any>} */
+/** What the model says of itself. @returns {Promise<import("./device/walk.js").ModelInfo>} */
 export async function modelInfo() {
   const response = await fetch("model/info.json");
   return response.json();

@@ -1,8 +1,12 @@
 // The page: live or a clip, in one view.
-import { Refused, modelInfo } from "./api.js";
+import { Refused, modelInfo, predict } from "./api.js";
 import { Clip } from "./clip.js";
 import { listDevices, missingSupport } from "./devices.js";
+import { DeviceStream } from "./device/client.js";
 import { Live } from "./live.js";
+import { prepare } from "./microphone.js";
+import { OnDevice } from "./ondevice.js";
+import { Stream } from "./stream.js";
 import { Timeline } from "./timeline.js";
 import { View } from "./view.js";
 
@@ -17,10 +21,27 @@ const timeline = new Timeline(at("timeline"));
 let live = null;
 /** @type {Clip|null} */
 let clip = null;
+/** @type {{label: string|null, at: number}} */
 let said = { label: "", at: 0 };
+/** Samples that were fetched, by name. @type {Map<string, Blob>} */
+const samples = new Map();
+/** @type {HTMLButtonElement[]} */
+const sampleButtons = [...document.querySelectorAll("button")].filter((button) => button.dataset.sample);
+
+/** @typedef {import("./emotions.js").Step} Step */
+
+const unsupported = missingSupport();
+const onDevice = new OnDevice(at, info, {
+  change: () => stop(),
+  fetch: () => Promise.all([
+    unsupported ? null : prepare(),
+    ...sampleButtons.map((button) => fetchSample(button.dataset.sample ?? "")),
+  ]),
+  say,
+  complain,
+});
 
 showModel();
-const unsupported = missingSupport();
 if (unsupported) {
   at("go").disabled = true;
   at("unsupported").textContent = unsupported;
@@ -32,7 +53,7 @@ at("pause").addEventListener("click", () => {
   const paused = at("pause").getAttribute("aria-pressed") !== "true";
   at("pause").setAttribute("aria-pressed", paused);
   live?.pause(paused);
-  say(paused ? "Paused: nothing is sent." : "Live.");
+  say(paused ? "Paused: nothing is looked at." : "Live.");
 });
 at("mirror").addEventListener("click", () => {
   const on = at("stage").classList.toggle("mirrored");
@@ -43,31 +64,54 @@ for (const menu of ["camera", "microphone"]) {
 }
 at("png").addEventListener("click", async () => save(await timeline.toPng(), "png"));
 at("csv").addEventListener("click", () => save(timeline.toCsv(), "csv"));
-at("form").addEventListener("submit", (event) => event.preventDefault());
+at("form").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
 at("file").addEventListener("change", () => {
   openClip(at("file").files[0]);
   at("file").value = ""; // so that the same clip can be chosen again
 });
-for (const button of document.querySelectorAll("[data-sample]")) {
+for (const button of sampleButtons) {
   button.addEventListener("click", async () => {
-    const name = `${button.dataset.sample}.mp4`;
-    const data = await (await fetch(`samples/${name}`)).blob();
-    openClip(new File([data], name, { type: "video/mp4" }));
+    const name = button.dataset.sample ?? "";
+    try {
+      openClip(new File([await fetchSample(name)], `${name}.mp4`, { type: "video/mp4" }));
+    } catch {
+      complain("The service cannot be reached.", "Is it still running?");
+    }
   });
 }
-for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+for (const kind of /** @type {const} */ (["dragenter", "dragover", "dragleave", "drop"])) {
   document.addEventListener(kind, (event) => {
     event.preventDefault(); // a clip dropped beside the field must not replace the page
     at("drop").classList.toggle("over", kind === "dragenter" || kind === "dragover");
-    if (kind === "drop") openClip(event.dataTransfer.files[0]);
+    if (kind === "drop") openClip(event.dataTransfer?.files[0]);
   });
 }
 
+/** @param {string} name @returns {Promise<Blob>} */
+async function fetchSample(name) {
+  const sample = samples.get(name) ?? (await (await fetch(`samples/${name}.mp4`)).blob());
+  samples.set(name, sample);
+  return sample;
+}
+
+/** To the service, or to this device. @type {import("./live.js").Connect} */
+function connect(what, on) {
+  const key = at("key").value;
+  return onDevice.device ? new DeviceStream(onDevice.device, what, on) : new Stream({ ...what, ...(key && { key }) }, on);
+}
+
+/** By the service, or by this device. @param {File} file @param {AbortSignal} signal */
+function recognise(file, signal) {
+  if (!onDevice.device) return predict(file, signal, at("key").value || undefined);
+  return onDevice.device.predict(file, signal, (seconds) => say(`Looking at ${file.name} … ${seconds.toFixed(1)} s`, true));
+}
+
+/** @param {{camera?: string, microphone?: string}} [chosen] */
 async function goLive(chosen) {
   stop();
   say("Waiting for camera and microphone …", true);
   at("go").disabled = true;
-  const mine = (live = new Live(at("video"), {
+  const mine = (live = new Live(at("video"), connect, {
     ready: (ready) => {
       timeline.begin(ready.step_s);
       document.body.dataset.state = "live";
@@ -78,13 +122,13 @@ async function goLive(chosen) {
       view.show(step, video, { width: video.videoWidth || 4, height: video.videoHeight || 3 });
       announce(step.label);
     },
-    say: (text, bad) => (bad ? complain(text) : say(text)),
+    say: (text, bad = false) => (bad ? complain(text) : say(text)),
     figures: ({ late, last, rate }) => {
       at("figures").dataset.last = String(last); // for benchmarks/page.py
       at("figures").textContent = `${late === null ? "–" : Math.round(late)} ms from capture to paint · ${rate.toFixed(1)} steps a second`;
     },
   }));
-  const started = await mine.start(chosen, at("key").value || undefined);
+  const started = await mine.start(chosen);
   at("go").disabled = false;
   if (live !== mine) return mine.stop(); // something else was begun meanwhile
   if (!started) return stop(true);
@@ -94,14 +138,16 @@ async function goLive(chosen) {
   await listDevices(at("camera"), at("microphone"), mine.tracks);
 }
 
+/** @param {File} [file] */
 async function openClip(file) {
   if (!file) return;
   stop();
   say(`Looking at ${file.name} …`, true);
+  /** @type {Step[]} */
   let steps = [];
   const mine = (clip = new Clip(file, at("stage"), (seconds) => showAt(mine, steps, seconds)));
   try {
-    const prediction = await mine.recognise(at("key").value || undefined);
+    const prediction = await mine.recognise(recognise);
     if (clip !== mine) return;
     steps = prediction.steps;
     timeline.begin(prediction.model.step_s);
@@ -111,24 +157,28 @@ async function openClip(file) {
     at("missing").textContent = prediction.missing.map((name) => missing(name, prediction.model)).join(" ");
     say(`${file.name}: ${prediction.label ?? "nothing to go by"}`);
     showAt(mine, steps, 0);
-    mine.player?.play?.().catch(() => {}); // a browser may want a click first
+    mine.play();
   } catch (error) {
     if (clip !== mine) return;
     stop(true);
-    if (!(error instanceof Refused)) console.error(error);
-    complain(error instanceof Refused ? error.message : "The page failed to show the answer.", error.hint);
-    if (error.code === "key") askForKey();
+    if (error instanceof Refused) complain(error.message, error.hint);
+    else {
+      console.error(error);
+      complain("The page failed to show the answer.");
+    }
+    if (error instanceof Refused && error.code === "key") askForKey();
   }
 }
 
-/** The moment of a clip that plays. */
+/** The moment of a clip that plays. @param {Clip} of @param {Step[]} steps @param {number} seconds */
 function showAt(of, steps, seconds) {
   if (clip !== of || !steps.length) return;
-  const step = steps.find((one) => one.t >= seconds - 1e-3) ?? steps.at(-1);
+  const step = steps.find((one) => one.t >= seconds - 1e-3) ?? steps[steps.length - 1];
   timeline.moveTo(seconds);
-  view.show(step, of.player instanceof HTMLAudioElement ? null : of.player, of.size);
+  view.show(step, of.picture, of.size);
 }
 
+/** @param {"live"|"clip"} state */
 function open(state) {
   document.body.dataset.state = state;
   at("view").hidden = false;
@@ -155,6 +205,7 @@ function stop(keepWords = false) {
   }
 }
 
+/** @param {string|null} label */
 function announce(label) {
   const now = performance.now();
   if (label === said.label || now - said.at < SAY_EVERY_MS) return;
@@ -163,6 +214,7 @@ function announce(label) {
   at("timeline").setAttribute("aria-label", timeline.describe());
 }
 
+/** @param {import("./emotions.js").Modality} name @param {import("./emotions.js").ModelInfo} model */
 function missing(name, model) {
   if (!model.modalities.includes(name)) return "";
   return { face: "No face was found.", voice: "No voice was heard.", scene: "There was no picture." }[name];
@@ -189,6 +241,7 @@ function showModel() {
   }
 }
 
+/** @param {Blob} blob @param {string} suffix */
 function save(blob, suffix) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -202,12 +255,14 @@ function askForKey() {
   at("key").focus();
 }
 
+/** @param {string} message @param {boolean} [busy] */
 function say(message, busy = false) {
   at("status").textContent = message;
   at("status").classList.toggle("busy", busy);
   if (message === "Live.") at("error").hidden = true;
 }
 
+/** @param {string} what @param {string} [hint] */
 function complain(what, hint = "") {
   const words = document.createElement("b");
   words.textContent = what;

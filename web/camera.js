@@ -1,4 +1,4 @@
-// A camera's pictures as JPEGs, about ten a second: never more than one on its way.
+// A camera's pictures, about ten a second: never more than one on its way.
 
 const EVERY_MS = 95;
 const SIDE = 640;
@@ -8,11 +8,13 @@ export class Camera {
   /**
    * @param {MediaStreamTrack} track
    * @param {HTMLVideoElement} video shows it
-   * @param {(jpeg: Blob, taken: number) => void} onPicture `taken` by `performance.now`
+   * @param {"jpeg"|"bitmap"} kind for the network, or for this device
+   * @param {(picture: any, taken: number) => void} onPicture a Blob or an ImageBitmap; `taken` by `performance.now`
    */
-  constructor(track, video, onPicture) {
+  constructor(track, video, kind, onPicture) {
     this.track = track;
     this.video = video;
+    this.kind = kind;
     this.onPicture = onPicture;
     this.paused = false;
     this.stopped = false;
@@ -46,8 +48,8 @@ export class Camera {
       this.canvas.height = Math.round(this.video.videoHeight * scale);
       const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
       context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
-      const blob = await this.#jpeg();
-      if (blob && !this.stopped) this.onPicture(blob, now);
+      const picture = await (this.kind === "bitmap" ? createImageBitmap(this.canvas) : this.#jpeg());
+      if (picture && !this.stopped) this.onPicture(picture, now);
     } finally {
       this.busy = false;
     }

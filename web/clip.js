@@ -1,5 +1,6 @@
-// A clip of the reader's own or a sample: played here, recognised by the service, shown as it plays.
-import { predict } from "./api.js";
+// A clip of the reader's own or a sample: played here, recognised by the service or this device, shown as it plays.
+
+/** @typedef {import("./emotions.js").Prediction} Prediction */
 
 export class Clip {
   /**
@@ -10,29 +11,36 @@ export class Clip {
   constructor(file, place, onTime) {
     this.file = file;
     this.abort = new AbortController();
-    const kind = { video: "video", audio: "audio", image: "img" }[file.type.split("/")[0]];
     this.url = URL.createObjectURL(file);
-    this.player = kind ? document.createElement(kind) : null;
-    if (!this.player) return;
-    this.player.id = "player";
-    this.player.src = this.url;
-    if (this.player instanceof HTMLImageElement) this.player.alt = "the picture that was sent";
-    else {
-      this.player.controls = true;
-      this.player.playsInline = true;
+    const player = (this.player = playerFor(file.type));
+    if (!player) return;
+    player.id = "player";
+    player.src = this.url;
+    if (player instanceof HTMLMediaElement) {
+      player.controls = true;
       const follow = () => {
-        onTime(this.player.currentTime);
-        if (!this.player.paused && this.player.isConnected) requestAnimationFrame(follow);
+        onTime(player.currentTime);
+        if (!player.paused && player.isConnected) requestAnimationFrame(follow);
       };
-      for (const event of ["play", "seeked", "timeupdate"]) this.player.addEventListener(event, follow);
+      for (const event of ["play", "seeked", "timeupdate"]) player.addEventListener(event, follow);
     }
-    this.player.addEventListener("error", () => this.player.remove()); // this browser cannot play it: the rest still works
-    place.append(this.player);
+    player.addEventListener("error", () => player.remove()); // this browser cannot play it: the rest still works
+    place.append(player);
   }
 
-  /** @returns {Promise<any>} the prediction */
-  recognise(key) {
-    return predict(this.file, this.abort.signal, key);
+  /** @param {(file: File, signal: AbortSignal) => Promise<Prediction>} by whom @returns {Promise<Prediction>} */
+  recognise(by) {
+    return by(this.file, this.abort.signal);
+  }
+
+  /** Begin to play. */
+  play() {
+    if (this.player instanceof HTMLMediaElement) this.player.play().catch(() => {}); // a browser may want a click first
+  }
+
+  /** What is to be seen of it. @returns {HTMLVideoElement|HTMLImageElement|null} */
+  get picture() {
+    return this.player instanceof HTMLAudioElement ? null : this.player;
   }
 
   /** @returns {{width: number, height: number}} */
@@ -48,4 +56,11 @@ export class Clip {
     this.player?.remove();
     URL.revokeObjectURL(this.url);
   }
+}
+
+/** @param {string} type of a file */
+function playerFor(type) {
+  if (type.startsWith("audio/")) return new Audio();
+  if (type.startsWith("image/")) return Object.assign(new Image(), { alt: "the picture that was chosen" });
+  return type.startsWith("video/") ? Object.assign(document.createElement("video"), { playsInline: true }) : null;
 }

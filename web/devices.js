@@ -2,6 +2,7 @@
 
 const VIDEO = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, facingMode: "user" };
 const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+/** @type {Record<string, string>} */
 const WHY = {
   NotAllowedError: "was not allowed: allow it in the browser's bar of addresses, and start again",
   NotFoundError: "was not found: plug one in",
@@ -25,11 +26,14 @@ export function missingSupport() {
 export async function openDevices(chosen = {}) {
   const video = chosen.camera === "" ? false : { ...VIDEO, ...(chosen.camera && { deviceId: { exact: chosen.camera } }) };
   const audio = chosen.microphone === "" ? false : { ...AUDIO, ...(chosen.microphone && { deviceId: { exact: chosen.microphone } }) };
+  /** @type {string[]} */
   const problems = [];
+  /** @param {string} name @param {MediaStreamConstraints} constraints */
   const ask = async (name, constraints) => {
     try {
       return (await navigator.mediaDevices.getUserMedia(constraints)).getTracks();
-    } catch (error) {
+    } catch (thrown) {
+      const error = /** @type {Error} */ (thrown);
       if (name) problems.push(`The ${name} ${WHY[error.name] ?? `cannot be used (${error.message || error.name})`}.`);
       return null;
     }
@@ -40,16 +44,21 @@ export async function openDevices(chosen = {}) {
     const heard = audio ? await ask("microphone", { audio }) : null;
     tracks = [...(seen ?? []), ...(heard ?? [])];
   }
-  const one = (kind) => tracks.find((track) => track.kind === kind) ?? null;
+  const one = (/** @type {string} */ kind) => tracks.find((track) => track.kind === kind) ?? null;
   return { video: one("video"), audio: one("audio"), problems };
 }
 
-/** Fill the two menus; names are known only once permission was given. */
+/**
+ * Fill the two menus; names are known only once permission was given.
+ * @param {HTMLSelectElement} camera
+ * @param {HTMLSelectElement} microphone
+ * @param {{video: MediaStreamTrack|null, audio: MediaStreamTrack|null}} used
+ */
 export async function listDevices(camera, microphone, used) {
   const found = await navigator.mediaDevices.enumerateDevices();
-  for (const [menu, kind, name, track] of [
-    [camera, "videoinput", "camera", used.video],
-    [microphone, "audioinput", "microphone", used.audio],
+  for (const { menu, kind, name, track } of [
+    { menu: camera, kind: "videoinput", name: "camera", track: used.video },
+    { menu: microphone, kind: "audioinput", name: "microphone", track: used.audio },
   ]) {
     const options = found.filter((device) => device.kind === kind && device.deviceId)
       .map((device, k) => new Option(device.label || `${name} ${k + 1}`, device.deviceId));

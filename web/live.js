@@ -2,38 +2,48 @@
 import { Camera } from "./camera.js";
 import { openDevices } from "./devices.js";
 import { Microphone } from "./microphone.js";
-import { Stream } from "./stream.js";
 
 const MEASURED = 25; // steps that the figures are of
+
+/** @typedef {import("./stream.js").Stream | import("./device/client.js").DeviceStream} Session */
+/** @typedef {(what: {video: boolean, audio: boolean}, on: import("./stream.js").StreamEvents) => Session} Connect */
 
 export class Live {
   /**
    * @param {HTMLVideoElement} video
+   * @param {Connect} connect to whom it is sent
    * @param {object} on
    * @param {(step: import("./emotions.js").Step) => void} on.step
-   * @param {(ready: any) => void} on.ready a session has begun
+   * @param {(ready: {step_s: number}) => void} on.ready a session has begun
    * @param {(text: string, bad?: boolean) => void} on.say
    * @param {(figures: {late: number|null, last: number|null, rate: number}) => void} on.figures milliseconds from capture to
    *   paint, the median of the last steps and the last; steps a second
    */
-  constructor(video, on) {
+  constructor(video, connect, on) {
     this.video = video;
+    this.connect = connect;
     this.on = on;
+    this.paused = false;
+    /** @type {number[]} */
     this.late = [];
+    /** @type {number[]} */
     this.times = [];
+    /** @type {{video: MediaStreamTrack|null, audio: MediaStreamTrack|null}} */
+    this.tracks = { video: null, audio: null };
+    /** @type {Session|null} */
+    this.stream = null;
   }
 
-  /** @param {{camera?: string, microphone?: string}} chosen @param {string} [key] @returns {Promise<boolean>} */
-  async start(chosen, key) {
+  /** @param {{camera?: string, microphone?: string}} [chosen] @returns {Promise<boolean>} */
+  async start(chosen) {
     const { video, audio, problems } = await openDevices(chosen);
     if (problems.length) this.on.say(problems.join(" "), true);
     if (!video && !audio) return false;
     this.tracks = { video, audio };
-    for (const [name, track] of [["camera", video], ["microphone", audio]]) {
-      track?.addEventListener("ended", () => this.#lost(name));
-    }
-    this.stream = new Stream(
-      { video: Boolean(video), audio: Boolean(audio), ...(key && { key }) },
+    video?.addEventListener("ended", () => this.#lost("camera"));
+    audio?.addEventListener("ended", () => this.#lost("microphone"));
+    const stream = (this.stream = this.connect(
+      { video: Boolean(video), audio: Boolean(audio) },
       {
         ready: (ready) => {
           this.on.ready(ready);
@@ -45,29 +55,30 @@ export class Live {
           seconds === null ? "The service does not take this session." :
             `The service cannot be reached; trying again in ${seconds} s.`, true),
       },
-    );
-    if (video) this.camera = new Camera(video, this.video, (jpeg, taken) => this.stream.sendPicture(jpeg, taken));
+    ));
+    if (video) this.camera = new Camera(video, this.video, stream.takes, (taken, at) => stream.sendPicture(taken, at));
     if (audio) {
       try {
-        this.microphone = await Microphone.open(audio, (pcm, begun) => this.stream.sendVoice(pcm, begun));
+        this.microphone = await Microphone.open(audio, (pcm, begun) => stream.sendVoice(pcm, begun));
       } catch (error) {
-        this.on.say(`The microphone cannot be heard here: ${error.message}`, true);
-        this.stream.microphoneOff();
+        this.on.say(`The microphone cannot be heard here: ${/** @type {Error} */ (error).message}`, true);
+        stream.microphoneOff();
       }
     }
     return true;
   }
 
+  /** @param {import("./emotions.js").Step} step */
   #step(step) {
-    if (this.paused) return;
+    if (this.paused || !this.stream) return;
     this.on.step(step);
     const session = this.stream.origin;
     requestAnimationFrame(() => {
       const now = performance.now();
       this.times.push(now);
-      if (step.frame_ms !== null && session === this.stream.origin) this.late.push(now - session - step.frame_ms);
+      if (typeof step.frame_ms === "number" && session === this.stream?.origin) this.late.push(now - session - step.frame_ms);
       for (const list of [this.times, this.late]) if (list.length > MEASURED) list.shift();
-      const [first, last] = [this.times[0], this.times.at(-1)];
+      const [first, last] = [this.times[0], this.times.at(-1) ?? 0];
       const sorted = [...this.late].sort((a, b) => a - b);
       this.on.figures({
         late: sorted.length ? sorted[Math.floor(sorted.length / 2)] : null,
@@ -77,15 +88,17 @@ export class Live {
     });
   }
 
+  /** @param {import("./stream.js").Trouble} message */
   #trouble(message) {
-    if (message.type === "dropped") this.on.say("The service is behind: some moments are left out.");
+    if (message.type === "dropped") this.on.say("Recognition is behind: some moments are left out.");
     else if (message.type === "error") this.on.say(`${message.message}. ${message.hint}`, true);
     else if (message.code !== "done") this.on.say(`${message.message}. ${message.hint}`, true);
   }
 
+  /** @param {"camera"|"microphone"} name */
   #lost(name) {
-    if (name === "camera") this.stream.cameraOff();
-    else this.stream.microphoneOff();
+    if (name === "camera") this.stream?.cameraOff();
+    else this.stream?.microphoneOff();
     this.on.say(`The ${name} is gone; going on without it.`, true);
   }
 
@@ -96,8 +109,8 @@ export class Live {
     this.times = [];
     if (paused) {
       this.video.pause();
-      if (this.camera) this.stream.cameraOff();
-      if (this.microphone) this.stream.microphoneOff();
+      if (this.camera) this.stream?.cameraOff();
+      if (this.microphone) this.stream?.microphoneOff();
     } else this.video.play().catch(() => {});
   }
 
@@ -105,6 +118,6 @@ export class Live {
     this.stream?.close();
     this.camera?.stop();
     this.microphone?.stop();
-    for (const track of Object.values(this.tracks ?? {})) track?.stop();
+    for (const track of Object.values(this.tracks)) track?.stop();
   }
 }

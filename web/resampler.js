@@ -5,7 +5,7 @@ const PIECE = 1600;
 const TAPS = 32;
 const PHASES = 64;
 
-/** A windowed sinc that passes what 16 kHz can hold, at fractions of a sample. */
+/** A windowed sinc that passes what 16 kHz can hold, at fractions of a sample. @param {number} ratio */
 function filters(ratio) {
   const cut = Math.min(1, 1 / ratio) * 0.92;
   return Array.from({ length: PHASES }, (_, phase) => {
@@ -28,10 +28,13 @@ class Resampler extends AudioWorkletProcessor {
     this.at = 0; // of the next sample out, in samples heard
     this.piece = new Int16Array(PIECE);
     this.filled = 0;
+    this.over = false;
+    this.port.onmessage = () => (this.over = true);
   }
 
+  /** @param {Float32Array[][]} inputs */
   process([input]) {
-    if (!input.length) return true;
+    if (!input.length) return !this.over;
     const mono = Float32Array.from(input[0], (_, k) => input.reduce((sum, channel) => sum + channel[k], 0) / input.length);
     const heard = new Float32Array(this.heard.length + mono.length);
     heard.set(this.heard);

@@ -8,14 +8,27 @@ const ANYWAY_MS = 1000; // … but a picture a second is sent, or one who only s
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
 const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying again would change nothing
 
+/**
+ * @typedef {object} StreamEvents
+ * @property {(ready: {step_s: number}) => void} ready a session has begun
+ * @property {(step: import("./emotions.js").Step) => void} step
+ * @property {(message: Trouble) => void} trouble
+ * @property {(seconds: number|null) => void} lost the connection is gone; tried again in so many seconds, or not
+ */
+/** @typedef {{type: string, code?: string, message: string, hint: string}} Trouble `error`, `dropped` or `closing` */
+
+let sockets = 0;
+
+/** How many connections are open. */
+export const openSockets = () => sockets;
+
 export class Stream {
+  /** What `sendPicture` takes. */
+  takes = /** @type {const} */ ("jpeg");
+
   /**
    * @param {{video: boolean, audio: boolean, key?: string}} what
-   * @param {object} on
-   * @param {(ready: any) => void} on.ready
-   * @param {(step: import("./emotions.js").Step) => void} on.step
-   * @param {(message: any) => void} on.trouble `error`, `dropped` or `closing`
-   * @param {(seconds: number|null) => void} on.lost the connection is gone; tried again in so many seconds, or not
+   * @param {StreamEvents} on
    */
   constructor(what, on) {
     this.what = what;
@@ -25,14 +38,19 @@ export class Stream {
     this.closed = false;
     this.open = false;
     this.origin = this.answered = this.sent = 0; // by `performance.now`: the session's start, the last answer's step, the last picture
-    this.#connect();
+    /** @type {ReturnType<typeof setTimeout>|undefined} */
+    this.timer = undefined;
+    this.socket = this.#connect();
   }
 
+  /** @returns {WebSocket} */
   #connect() {
     const url = new URL("stream", location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    const socket = (this.socket = new WebSocket(url));
+    const socket = new WebSocket(url);
+    sockets += 1;
     socket.binaryType = "arraybuffer";
+    /** @type {Trouble|null} */
     let last = null;
     socket.onopen = () => socket.send(JSON.stringify({ type: "hello", protocol: VERSION, rate: 16000, ...this.what }));
     socket.onmessage = ({ data }) => {
@@ -52,14 +70,16 @@ export class Stream {
       }
     };
     socket.onclose = () => {
+      sockets -= 1;
       this.open = false;
       if (this.closed) return;
-      const final = last?.type === "closing" && FINAL.has(last.code);
+      const final = last?.type === "closing" && FINAL.has(last.code ?? "");
       const wait = final ? null : WAITS_MS[Math.min(this.attempt, WAITS_MS.length - 1)];
       this.attempt += 1;
       this.on.lost(wait === null ? null : wait / 1000);
-      if (wait !== null) this.timer = setTimeout(() => this.#connect(), wait);
+      if (wait !== null) this.timer = setTimeout(() => (this.socket = this.#connect()), wait);
     };
+    return socket;
   }
 
   /** @param {number} now by `performance.now` @returns {number} milliseconds since the start of the session */
@@ -67,6 +87,7 @@ export class Stream {
     return Math.max(0, Math.round(now - this.origin));
   }
 
+  /** @param {number} kind @param {number} now @param {ArrayBuffer} [payload] */
   #send(kind, now, payload = new ArrayBuffer(0)) {
     if (!this.open || this.socket.readyState !== WebSocket.OPEN) return;
     const message = new Uint8Array(5 + payload.byteLength);

@@ -62,12 +62,12 @@ export class Timeline {
     this.#paint(context, width, height, getComputedStyle(this.canvas));
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {CSSStyleDeclaration} style */
+  /** @param {CanvasRenderingContext2D} context @param {number} width @param {number} height @param {CSSStyleDeclaration} style */
   #paint(context, width, height, style) {
-    const ink = (name) => style.getPropertyValue(`--${name}`);
+    const ink = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`);
     const plot = height - FOOT - 2 * (STRIP + GAP);
-    const x = (t) => LEFT + ((t - this.span.from) / (this.span.to - this.span.from)) * (width - LEFT - 4);
-    const y = (share) => 4 + (plot - 4) * (1 - share);
+    const x = (/** @type {number} */ t) => LEFT + ((t - this.span.from) / (this.span.to - this.span.from)) * (width - LEFT - 4);
+    const y = (/** @type {number} */ share) => 4 + (plot - 4) * (1 - share);
     context.fillStyle = ink("card");
     context.fillRect(0, 0, width, height);
     context.font = "11px system-ui, sans-serif";
@@ -82,7 +82,7 @@ export class Timeline {
       context.stroke();
       context.fillText(`${100 * share}%`, LEFT - 6, y(share) + 4);
     }
-    ["face", "voice"].forEach((modality, row) => {
+    /** @type {const} */ (["face", "voice"]).forEach((modality, row) => {
       const top = plot + GAP + row * (STRIP + GAP);
       context.fillStyle = ink("soft");
       context.fillText(modality, LEFT - 6, top + STRIP);
@@ -110,9 +110,9 @@ export class Timeline {
     }
     context.fillStyle = ink("soft");
     const { from, to } = this.span;
-    for (const [t, align] of [[from, "left"], [(from + to) / 2, "center"], [to, "right"]]) {
-      context.textAlign = /** @type {CanvasTextAlign} */ (align);
-      context.fillText(`${Number(t).toFixed(to - from > 10 ? 0 : 1)} s`, x(t), height - 5);
+    for (const [t, align] of /** @type {const} */ ([[from, "left"], [(from + to) / 2, "center"], [to, "right"]])) {
+      context.textAlign = align;
+      context.fillText(`${t.toFixed(to - from > 10 ? 0 : 1)} s`, x(t), height - 5);
     }
     if (this.head !== null) {
       context.fillStyle = ink("ink");

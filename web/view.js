@@ -2,10 +2,13 @@
 import { EMOTIONS, SIGNS, colour, likeliest } from "./emotions.js";
 
 const QUIETEST = -60; // dB of full scale, the left end of the voice's level
+/** @type {Record<string, string>} */
 const ABSENT = { face: "not seen", scene: "not seen", voice: "silent" };
+/** @type {Record<string, string>} */
 const NAMES = { face: "Face", scene: "Surroundings", voice: "Voice" };
 
 /** @typedef {import("./emotions.js").Step} Step */
+/** @typedef {{width: number, height: number}} Size */
 
 export class View {
   /**
@@ -15,6 +18,7 @@ export class View {
   constructor(at, margin) {
     this.at = at;
     this.margin = margin;
+    /** @type {Map<import("./emotions.js").Emotion, {name: HTMLElement, bar: HTMLMeterElement, fill: HTMLElement, share: HTMLElement}>} */
     this.rows = new Map();
     for (const emotion of EMOTIONS) this.#row(emotion);
     /** @type {HTMLCanvasElement} */
@@ -23,6 +27,7 @@ export class View {
     this.crop = at("crop");
   }
 
+  /** @param {import("./emotions.js").Emotion} emotion */
   #row(emotion) {
     const name = document.createElement("dt");
     name.textContent = `${SIGNS[emotion]} ${emotion}`;
@@ -44,7 +49,7 @@ export class View {
   /**
    * @param {Step|null} step null clears the view
    * @param {CanvasImageSource|null} picture of which `step.box` tells
-   * @param {{width: number, height: number}} size of the picture
+   * @param {Size} size of the picture
    */
   show(step, picture, size) {
     const label = step?.label ?? null;
@@ -64,7 +69,7 @@ export class View {
     this.#face(step, picture, size);
   }
 
-  /** What each modality says by itself. */
+  /** What each modality says by itself. @param {Step|null} step */
   #alone(step) {
     const rows = Object.entries(step?.alone ?? {}).map(([name, shares]) => {
       const row = document.createElement("li");
@@ -73,13 +78,14 @@ export class View {
       const mark = row.appendChild(document.createElement("span"));
       mark.className = "dot";
       mark.style.background = best ? colour(best) : "";
-        const told = best ? `${SIGNS[best]} ${best} ${Math.round(100 * shares[best])}%` : ABSENT[name];
+      const told = best && shares ? `${SIGNS[best]} ${best} ${Math.round(100 * shares[best])}%` : ABSENT[name];
       row.append(`${NAMES[name]}: ${told}`);
       return row;
     });
     this.at("alone").replaceChildren(...rows);
   }
 
+  /** @param {Step|null} step @param {Size} size */
   #box(step, { width, height }) {
     const canvas = this.overlay;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
@@ -96,7 +102,7 @@ export class View {
     context.strokeRect(left, top, right - left, bottom - top);
   }
 
-  /** The square that the model sees. */
+  /** The square that the model sees. @param {Step|null} step @param {CanvasImageSource|null} picture @param {Size} size */
   #face(step, picture, { width, height }) {
     const context = /** @type {CanvasRenderingContext2D} */ (this.crop.getContext("2d"));
     const side = this.crop.width;

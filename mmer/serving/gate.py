@@ -15,7 +15,7 @@ from mmer.serving.settings import Settings
 GUARDED = ("/predict", "/infer")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
-    "connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; worker-src 'self' blob:; "
+    "connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; worker-src 'self'; "
     "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), display-capture=()",
     "X-Content-Type-Options": "nosniff",

@@ -24,26 +24,30 @@ TYPES = {
     ".onnx": "application/octet-stream",
     ".webmanifest": "application/manifest+json",
 }
-ORT = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.mjs")
+RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+"""onnxruntime-web: the module for WASM alone, which holds the loader of the one binary that it needs."""
 
 
 def site_routes(web: Path, model: Path, info: ModelInfo) -> Iterator[BaseRoute]:
     """A route for each file: a catch-all would hide BentoML's own."""
     yield _file("/", web / "index.html")
-    for path in sorted(web.rglob("*")):
-        name = path.relative_to(web)
-        if path.suffix in TYPES and path.is_file() and name.parts[0] != "node_modules":
-            yield _file(f"/{name.as_posix()}", path)
-    for part in (model / GRAPH, *sorted((model / "detector").glob("*.onnx"))):
-        yield _file(f"/model/{part.relative_to(model).as_posix()}", part)
+    for folder in (web, web / "device", web / "samples"):
+        for path in sorted(folder.iterdir()):
+            if path.suffix in TYPES and path.suffix != ".mjs":  # a tool's settings
+                yield _file(f"/{path.relative_to(web).as_posix()}", path)
+    graphs = [model / GRAPH, *sorted((model / "detector").glob("*.onnx"))]
+    parts = {f"model/{path.relative_to(model).as_posix()}": path for path in graphs}
+    runtime = web / "node_modules" / "onnxruntime-web" / "dist"
+    if all((runtime / name).is_file() for name in RUNTIME):
+        parts |= {f"ort/{name}": runtime / name for name in RUNTIME}
+    for url, path in parts.items():
+        yield _file(f"/{url}", path)
+    whole = [{"url": url, "bytes": path.stat().st_size} for url, path in parts.items()]
+    yield Route("/device/parts.json", _answer(JSONResponse, whole if f"ort/{RUNTIME[0]}" in parts else []))
     yield Route("/model/info.json", _answer(JSONResponse, info.model_dump(mode="json")))
     card = model / "MODEL_CARD.md"
     if card.is_file():
         yield Route("/model/card.md", _answer(Response, card.read_text(), media_type="text/markdown; charset=utf-8"))
-    runtime = web / "node_modules" / "onnxruntime-web" / "dist"
-    for file in ORT:
-        if (runtime / file).is_file():
-            yield _file(f"/ort/{file}", runtime / file)
 
 
 def _file(url: str, path: Path) -> Route:

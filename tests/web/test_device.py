@@ -1,0 +1,445 @@
+"""The recogniser in the page: it sees, crops and says what the service does, and leaves the network silent."""
+
+import base64
+import re
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import numpy.typing as npt
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from mmer import media
+from mmer.config import Faces, Input, Media
+from mmer.faces import Detector, Picture, Tracker, crop, shrink
+from mmer.labels import EMOTIONS
+from mmer.recognizer import Recognizer
+from mmer.serving import protocol
+from mmer.serving.live import Session
+from mmer.serving.protocol import Hello
+from mmer.smoothing import Smoother
+from tests.graphs import drawn_clips, write_model
+from tests.serving import ROOT, Served, serve
+from tests.web.test_page import LABEL, PATIENCE, Watched
+
+RUNTIME = ROOT / "web" / "node_modules" / "onnxruntime-web" / "dist"
+pytestmark = pytest.mark.skipif(not RUNTIME.is_dir(), reason="the page's runtime is not installed (make page)")
+
+OPEN = """async () => {
+    const { Runtime } = await import("/device/runtime.js");
+    const { Detector } = await import("/device/detector.js");
+    const { Tracker } = await import("/device/tracker.js");
+    const { crop, shrink } = await import("/device/resize.js");
+    const { Whole } = await import("/device/whole.js");
+    const { Session } = await import("/device/session.js");
+    const bytes = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
+    const wasm = await bytes("/ort/ort-wasm-simd-threaded.wasm");
+    const runtime = await Runtime.open("/ort/ort.wasm.bundle.min.mjs", wasm);
+    const nets = {};
+    for (const name of ["pnet", "rnet", "onet"]) {
+        nets[name] = await runtime.net(await bytes(`/model/detector/${name}.onnx`));
+    }
+    const picture = ({ data, width, height }) => {
+        const rgba = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+        return { data: rgba, width, height };
+    };
+    const pcm = (data) => new Int16Array(Uint8Array.from(atob(data), (c) => c.charCodeAt(0)).buffer);
+    const inBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
+    const ours = { Detector, Tracker, crop, shrink, Whole, Session, runtime, nets, picture, pcm, inBase64 };
+    Object.assign(window, { ours });
+}"""
+OPEN_MODEL = """async ([graph, info]) => {
+    const bytes = Uint8Array.from(atob(graph), (c) => c.charCodeAt(0));
+    ours.model = { info, graph: await ours.runtime.net(bytes), nets: ours.nets };
+}"""
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, service: Served) -> Iterator[Page]:
+    """With the parts of the recogniser at hand as `ours`."""
+    context = browser.new_context()
+    page = Watched(context, service.url).page
+    page.evaluate(OPEN)
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module", params=["release", "tiny"])
+def recognizer(request: pytest.FixtureRequest, page: Page, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """A model of people, which knows no surroundings, or that of `tests.graphs`, which sums up all that it sees.
+
+    The page has it open too.
+    """
+    folder = ROOT / "release" if request.param == "release" else write_model(tmp_path_factory.mktemp("model"))
+    recognizer = Recognizer.load(folder)
+    graph = base64.b64encode((folder / "mmer.onnx").read_bytes()).decode()
+    page.evaluate(OPEN_MODEL, [graph, recognizer.info.model_dump(mode="json")])
+    return recognizer
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[tuple[float, Picture]]:
+    """Of two drawn clips, one after the other, with their times; in the second the face is hidden for a while."""
+    shown: list[Picture] = []
+    for emotion in ("happy", "neutral"):
+        media.decode(drawn_clips()[emotion], Media(), 0.2, lambda _step, _at, rgb: shown.append(rgb))
+    return [(0.2 * k, rgb) for k, rgb in enumerate(shown)]
+
+
+def given(rgb: Picture) -> dict[str, Any]:
+    """A picture, on its way to the page."""
+    rgba = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
+    return {"data": base64.b64encode(rgba.tobytes()).decode(), "width": rgb.shape[1], "height": rgb.shape[0]}
+
+
+def taken(text: str, size: int) -> Picture:
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(size, size, 3)
+
+
+def test_faces_are_found_where_the_service_finds_them(
+    page: Page, service: Served, pictures: list[tuple[float, Picture]]
+) -> None:
+    rules = Faces()
+    detector = Detector.load(_model(service), rules)
+    found = 0
+    for _, rgb in [*pictures[::3], (0.0, crowd(pictures))]:
+        boxes, scores = detector.detect(rgb)
+        told = page.evaluate(
+            "([given, rules]) => new ours.Detector(ours.nets, rules).detect(ours.picture(given))",
+            [given(rgb), rules.model_dump(mode="json")],
+        )
+        found += len(boxes)
+        assert len(told) == len(boxes)
+        np.testing.assert_allclose(np.reshape([one["box"] for one in told], (-1, 4)), boxes, atol=0.05)
+        np.testing.assert_allclose([one["score"] for one in told], scores, atol=1e-3)
+    assert found > 6
+
+
+def crowd(pictures: list[tuple[float, Picture]]) -> Picture:
+    """Four faces of two sizes in one picture."""
+    first, last = pictures[0][1], pictures[4][1]
+    small = cv2.resize(np.hstack([last, first]), first.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return np.vstack([np.hstack([first, last]), np.hstack([small, last])])
+
+
+def test_a_face_is_followed_as_the_service_follows_it(
+    page: Page, service: Served, pictures: list[tuple[float, Picture]]
+) -> None:
+    rules = Faces()
+    tracker = Tracker(Detector.load(_model(service), rules), rules, Input())
+    page.evaluate(
+        "(rules) => { ours.tracker = new ours.Tracker(new ours.Detector(ours.nets, rules)); }",
+        rules.model_dump(mode="json"),
+    )
+    followed = 0
+    for at, rgb in pictures:
+        view = tracker.look(rgb, at)
+        box = page.evaluate("([given, at]) => ours.tracker.look(ours.picture(given), at)", [given(rgb), at])
+        assert (box is None) == (view.box is None)
+        if view.box is not None:
+            followed += 1
+            np.testing.assert_allclose(box, view.box, atol=0.05)
+    assert followed > 10
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (40.2, 31.7, 180.4, 190.1),  # smaller than it was
+        (10.5, 20.5, 60.5, 70.5),  # larger, and halves to be rounded
+        (-30.0, -20.0, 70.0, 90.0),  # beyond the edge
+        (100.0, 40.0, 228.0, 168.0),  # half of it, exactly
+    ],
+)
+def test_a_crop_is_that_of_the_service(
+    page: Page, pictures: list[tuple[float, Picture]], box: tuple[float, float, float, float]
+) -> None:
+    rgb = pictures[0][1]
+    for margin in (0.0, -0.03, 0.1):
+        told = page.evaluate(
+            "([given, box, margin]) => ours.inBase64(ours.crop(ours.picture(given), box, 64, margin))",
+            [given(rgb), box, margin],
+        )
+        difference = np.abs(taken(told, 64).astype(int) - crop(rgb, box, 64, margin).astype(int))
+        assert difference.max() <= 1
+        assert difference.mean() < 0.15
+
+
+def test_a_small_picture_is_that_of_the_service(page: Page, pictures: list[tuple[float, Picture]]) -> None:
+    for rgb in (pictures[0][1], pictures[0][1][:50]):
+        told = page.evaluate("(given) => ours.inBase64(ours.shrink(ours.picture(given), 64))", given(rgb))
+        assert np.abs(taken(told, 64).astype(int) - shrink(rgb, 64).astype(int)).max() <= 1
+
+
+def _model(service: Served) -> Path:
+    return service.model / "detector"
+
+
+def chances(steps: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
+    """Probabilities [T, 7]."""
+    return np.array([[step["probabilities"][emotion] for emotion in EMOTIONS] for step in steps])
+
+
+@pytest.mark.parametrize("emotion", ["happy", "neutral", "angry"])
+def test_from_the_same_pictures_and_voice_comes_the_same(page: Page, recognizer: Recognizer, emotion: str) -> None:
+    """Of a clip as ffmpeg decodes it, so that what differs is the recogniser's, not a decoder's."""
+    clip, info = drawn_clips()[emotion], recognizer.info
+    theirs = recognizer.predict(clip).to_json()
+    page.evaluate("() => { ours.whole = new ours.Whole(ours.model); }")
+
+    def look(step: int, at: float, rgb: Picture) -> None:
+        page.evaluate("([step, given, at]) => ours.whole.look(step, ours.picture(given), at)", [step, given(rgb), at])
+
+    decoded = media.decode(clip, info.media, info.input.step_s, look)
+    voice = base64.b64encode(decoded.voice.tobytes()).decode()
+    mine = page.evaluate("([n, voice]) => ours.whole.recognise(n, ours.pcm(voice))", [decoded.steps, voice])
+    for key in ("label", "missing"):
+        assert mine[key] == theirs[key], key
+    assert mine["model"] == theirs["model"] | {k: mine["model"][k] for k in ("media", "faces")}
+    for key in ("label", "t", "present", "voice_dbfs"):
+        assert [step[key] for step in mine["steps"]] == [step[key] for step in theirs["steps"]], key
+    np.testing.assert_allclose(chances(mine["steps"]), chances(theirs["steps"]), atol=0.01)
+    for ours, other in zip(mine["steps"], theirs["steps"], strict=True):
+        assert ours["alone"].keys() == other["alone"].keys()
+        assert (ours["box"] is None) == (other["box"] is None)
+        np.testing.assert_allclose(ours["box"] or [], other["box"] or [], atol=1e-3)
+
+
+def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recognizer) -> None:
+    """Pictures between the steps, voice that comes late and that jitters, a camera that is turned off and on."""
+    clip, info = drawn_clips()["happy"], recognizer.info
+    frames: list[Picture] = []
+    decoded = media.decode(clip, info.media, 0.1, lambda _step, _at, rgb: frames.append(rgb))
+    session = "(what) => { ours.session = new ours.Session(ours.model, what, (picture) => picture); }"
+    page.evaluate(session, {"video": True, "audio": True})
+    stream, smoother = recognizer.stream(), Smoother(info.input.step_s)
+    hop, mine, theirs = 1600, [], []
+    for k, rgb in enumerate(frames):
+        at, heard = round(0.1 * k + 0.03, 3), decoded.voice[k * hop : (k + 1) * hop]
+        begun = round(0.1 * k + (0.012 if k % 3 else 0.0), 3)  # it jitters
+        off = 8 <= k < 14
+        if k in range(8) or k >= 14 or k == 8:
+            stream.push_frame(None if off else rgb, at)
+            put = "([g, t]) => ours.session.see(g && { ...ours.picture(g), close() {} }, t)"
+            page.evaluate(put, [None if off else given(rgb), at])
+        stream.push_voice(heard, begun)
+        voice = base64.b64encode(heard.tobytes()).decode()
+        page.evaluate("([voice, t]) => ours.session.hear(ours.pcm(voice), t)", [voice, begun])
+        while page.evaluate("() => ours.session.due"):
+            assert stream.next_time <= 0.1 * (k + 1) + 0.02, "not before what it needs has come"
+            step = stream.step()
+            probabilities, label = smoother.push(step.probabilities, any(step.present.values()))
+            theirs.append((label, probabilities, step))
+            mine.append(page.evaluate("() => ours.session.step()"))
+    assert len(mine) >= len(frames) // 2 - 1
+    assert [step["label"] for step in mine] == [label for label, _, _ in theirs]
+    assert [step["present"] for step in mine] == [step.present for _, _, step in theirs]
+    assert not all(step["present"]["face"] for step in mine)
+    np.testing.assert_allclose(chances(mine), [probabilities for _, probabilities, _ in theirs], atol=0.01)
+
+
+def test_a_session_that_is_behind_skips_steps_as_the_service_does(page: Page, recognizer: Recognizer) -> None:
+    theirs = Session(recognizer, Hello(type="hello", protocol=1, video=False), 2_100_000)
+    page.evaluate("() => { ours.session = new ours.Session(ours.model, { video: false, audio: true }, (p) => p); }")
+    for k in range(30):
+        theirs.receive(protocol.Media(protocol.VOICE, k / 10, bytes(3200)))
+        page.evaluate("(t) => ours.session.hear(new Int16Array(1600), t)", k / 10)
+    told, dropped = page.evaluate("() => ours.session.catchUp()"), theirs.catch_up()
+    assert dropped is not None
+    assert told == dropped | {"behind_s": pytest.approx(dropped["behind_s"])}
+    assert page.evaluate("() => ours.session.step()")["t"] == pytest.approx(0.2 * (told["steps"] + 1))
+    assert page.evaluate("() => ours.session.catchUp()") is None
+
+
+@pytest.fixture
+def watched(browser: Browser, service: Served) -> Iterator[Watched]:
+    context = browser.new_context()
+    yield Watched(context, service.url)
+    context.close()
+
+
+def turn_on(page: Page) -> None:
+    """Turn the switch on, and wait until everything is there."""
+    page.click("#device")
+    expect(page.locator("#status")).to_have_text("Ready: from now on nothing is sent.", timeout=PATIENCE)
+
+
+def steps_shown(page: Page) -> list[dict[str, Any]]:
+    """What the page's table holds: the labels of its steps."""
+    with page.expect_download() as table:
+        page.click("#csv")
+    lines = table.value.path().read_text().splitlines()
+    return [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+
+
+def test_without_the_service_clips_and_camera_are_recognised_as_with_it(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The service is stopped once the page has its parts. What the browser decodes differs from what ffmpeg does by a
+    fifth of a grey level, which may turn a step that was nearly even; the clip's label it does not."""
+    clips = {name: ROOT / "web" / "samples" / f"{name}.mp4" for name in ("happy", "sad", "angry")}
+    context = browser.new_context()
+    with serve(ROOT / "release", tmp_path_factory.mktemp("home")) as served:
+        theirs = {}
+        for name, clip in clips.items():
+            with clip.open("rb") as file:
+                theirs[name] = httpx.post(f"{served.url}/predict", files={"file": file}, timeout=60).json()
+        watched = Watched(context, served.url)
+        page = watched.page
+        turn_on(page)
+    watched.asked.clear()
+    same = []
+    for name, clip in clips.items():
+        if name == "happy":
+            page.set_input_files("#file", clip)
+        else:
+            page.click(f"[data-sample={name}]")
+        whole = f"{name}.mp4, as a whole: {theirs[name]['label']}"
+        expect(page.locator("#whole")).to_have_text(whole, timeout=PATIENCE)
+        shown = steps_shown(page)
+        assert len(shown) == len(theirs[name]["steps"])
+        same += [a["label"] == b["label"] for a, b in zip(shown, theirs[name]["steps"], strict=True)]
+        for mine, other in zip(shown, theirs[name]["steps"], strict=True):
+            assert float(mine["voice_dbfs"]) == pytest.approx(other["voice_dbfs"], abs=0.5)
+            assert mine["face"] == str(int(other["present"]["face"]))
+        page.click("#stop")
+    assert np.mean(same) >= 0.85
+    page.click("#go")
+    expect(page.locator("#status")).to_have_text("Live.", timeout=PATIENCE)
+    expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
+    expect(page.locator("#figures")).to_contain_text(re.compile(r"\d+ ms from capture to paint"), timeout=PATIENCE)
+    expect(page.locator("#network")).to_contain_text("the network is silent: 0 requests, 0 open connections")
+    assert [url for url in watched.asked if not url.startswith("blob:")] == []
+    assert watched.complaints == []
+    context.close()
+
+
+def test_an_image_and_a_sound_are_recognised_on_this_device(watched: Watched, service: Served, tmp_path: Path) -> None:
+    page = watched.page
+    turn_on(page)
+    picture, sound = tmp_path / "face.png", tmp_path / "voice.wav"
+    frames: list[Picture] = []
+    decoded = media.decode(drawn_clips()["happy"], Media(), 0.2, lambda _step, _at, rgb: frames.append(rgb))
+    cv2.imwrite(str(picture), cv2.cvtColor(frames[3], cv2.COLOR_RGB2BGR))
+    _write_wav(sound, decoded.voice)
+    for path, missing in ((picture, "No voice was heard."), (sound, "No face was found. There was no picture.")):
+        theirs = Recognizer.load(service.model).predict(path).to_json()
+        page.set_input_files("#file", path)
+        expect(page.locator("#whole")).to_have_text(f"{path.name}, as a whole: {theirs['label']}", timeout=PATIENCE)
+        expect(page.locator("#missing")).to_have_text(missing)
+        shown = steps_shown(page)
+        assert [step["label"] or None for step in shown] == [step["label"] for step in theirs["steps"]]
+    assert watched.complaints == []
+
+
+def test_a_letter_is_refused_on_this_device_with_what_to_do(watched: Watched, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear all, this is a letter.")
+    turn_on(watched.page)
+    watched.page.set_input_files("#file", letter)
+    expect(watched.page.locator("#error")).to_contain_text("letter.txt: this browser finds neither picture nor sound")
+    expect(watched.page.locator("#error")).to_contain_text("Send a video, a sound or an image")
+    watched.page.set_input_files("#file", drawn_clips()["sad"])
+    expect(watched.page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
+
+
+def test_a_clip_that_is_chosen_while_another_is_looked_at_takes_its_place(watched: Watched) -> None:
+    page = watched.page
+    turn_on(page)
+    page.set_input_files("#file", drawn_clips()["happy"])
+    page.set_input_files("#file", drawn_clips()["sad"])
+    expect(page.locator("#whole")).to_contain_text("s01-sad-1.mp4, as a whole: ", timeout=PATIENCE)
+    page.click("#stop")
+    page.set_input_files("#file", drawn_clips()["happy"])
+    page.wait_for_timeout(300)
+    page.click("#go")
+    expect(page.locator("#status")).to_have_text("Live.", timeout=PATIENCE)
+    expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
+    expect(page.locator("#whole")).to_be_hidden()
+    assert watched.complaints == []
+
+
+def test_a_request_breaks_the_silence_and_turning_it_off_ends_it(watched: Watched) -> None:
+    page = watched.page
+    turn_on(page)
+    expect(page.locator("#network")).to_contain_text("0 requests")
+    page.evaluate("() => fetch('/livez')")
+    expect(page.locator("#network")).to_contain_text(
+        "not silent: 1 requests, 0 open connections, the last request for /livez"
+    )
+    page.click("#device")
+    expect(page.locator("#network")).to_be_hidden()
+    watched.asked.clear()
+    page.set_input_files("#file", drawn_clips()["sad"])
+    expect(page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
+    assert f"{watched.url}/predict" in watched.asked
+
+
+def test_where_a_part_cannot_be_fetched_the_switch_says_so_and_the_service_still_works(watched: Watched) -> None:
+    page = watched.page
+    page.context.route("**/pnet.onnx", lambda route: route.abort())
+    page.click("#device")
+    expect(page.locator("#error")).to_contain_text("It cannot run on this device.", timeout=PATIENCE)
+    expect(page.locator("#device")).not_to_be_checked()
+    page.set_input_files("#file", drawn_clips()["sad"])
+    expect(page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("delete globalThis.WebAssembly;", "WebAssembly is off in this browser."),
+        ("WebAssembly.validate = () => false;", "too old (it lacks SIMD)"),
+    ],
+)
+def test_without_webassembly_the_switch_is_off_and_says_why(
+    browser: Browser, service: Served, script: str, told: str
+) -> None:
+    context = browser.new_context()
+    context.add_init_script(script)
+    page = Watched(context, service.url).page
+    expect(page.locator("#devicenote")).to_contain_text(told)
+    expect(page.locator("#device")).to_be_disabled()
+    context.close()
+
+
+def _write_wav(path: Path, voice: npt.NDArray[np.int16]) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(voice.tobytes())
+
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed (make page)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong_in_any_state(watched: Watched, scheme: str) -> None:
+    page = watched.page
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page.evaluate(AXE.read_text() + "; undefined")
+    assert _violations(page) == {}, "start"
+    turn_on(page)
+    page.evaluate("() => document.querySelector('#about').open = true")
+    assert _violations(page) == {}, "on this device"
+    page.set_input_files("#file", drawn_clips()["happy"])
+    expect(page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
+    assert _violations(page) == {}, "clip"
+    page.click("#stop")
+    page.click("#go")
+    expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
+    assert _violations(page) == {}, "live"
+
+
+def _violations(page: Page) -> dict[str, list[str]]:
+    """By axe's rule, the elements."""
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", tags)
+    return {one["id"]: [node["html"] for node in one["nodes"]] for one in found["violations"]}

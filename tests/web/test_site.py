@@ -1,0 +1,57 @@
+"""What the page offers where its runtime was not installed, in a real browser."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, expect
+from starlette.applications import Starlette
+
+from mmer.recognizer import GRAPH, Graph
+from mmer.serving.site import RUNTIME, site_routes
+from tests.serving import ROOT, Served
+from tests.web.test_page import Watched
+
+
+def offered(web: Path, model: Path) -> dict[str, int]:
+    """What a page is told to fetch, and its bytes."""
+    app = Starlette(routes=list(site_routes(web, model, Graph(model / GRAPH).info)))
+
+    async def ask() -> dict[str, int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mmer") as client:
+            parts = {part["url"]: part["bytes"] for part in (await client.get("/device/parts.json")).json()}
+            for url, size in parts.items():
+                assert len((await client.get(f"/{url}")).content) == size
+            for tool in ("eslint.config.mjs", "package.json"):
+                assert (await client.get(f"/{tool}")).status_code == 404
+            return parts
+
+    return asyncio.run(ask())
+
+
+def test_the_parts_are_offered_whole_or_not_at_all(tmp_path: Path) -> None:
+    web, model = tmp_path / "web", ROOT / "release"
+    shutil.copytree(ROOT / "web", web, ignore=shutil.ignore_patterns("node_modules"))
+    assert offered(web, model) == {}
+    runtime = web / "node_modules" / "onnxruntime-web" / "dist"
+    runtime.mkdir(parents=True)
+    (runtime / RUNTIME[0]).write_text("export {};")
+    assert offered(web, model) == {}
+    (runtime / RUNTIME[1]).write_bytes(b"\0asm")
+    nets = {f"model/detector/{name}.onnx" for name in ("pnet", "rnet", "onet")}
+    assert offered(web, model).keys() == {"model/mmer.onnx", *nets, *(f"ort/{name}" for name in RUNTIME)}
+
+
+def test_without_the_runtime_the_switch_is_off_and_says_how_to_add_it(browser: Browser, service: Served) -> None:
+    context = browser.new_context()
+    context.route("**/device/parts.json", lambda route: route.fulfill(json=[]))
+    watched = Watched(context, service.url)
+    expect(watched.page.locator("#devicenote")).to_contain_text("“make page”")
+    expect(watched.page.locator("#device")).to_be_disabled()
+    assert watched.complaints == []
+    context.close()
+
+
+def test_the_lock_file_names_no_addresses() -> None:
+    assert '"resolved"' not in (ROOT / "web" / "package-lock.json").read_text()

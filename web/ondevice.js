@@ -1,0 +1,80 @@
+// The switch “On this device”: the recogniser is fetched once, and from then on it shows that the network is silent.
+import { Device, listParts, missingForDevice } from "./device/client.js";
+import { Silence } from "./silence.js";
+
+const ADD = "This server does not offer it: whoever runs it adds it with “make page”, which needs Node.";
+
+export class OnDevice {
+  /**
+   * @param {(id: string) => any} at
+   * @param {import("./device/walk.js").ModelInfo} info
+   * @param {object} on
+   * @param {() => void} on.change what runs must stop
+   * @param {() => Promise<unknown>} on.fetch what else must be at hand
+   * @param {(text: string, busy?: boolean) => void} on.say
+   * @param {(what: string, hint: string) => void} on.complain
+   */
+  constructor(at, info, on) {
+    this.button = at("device");
+    this.note = at("devicenote");
+    this.info = info;
+    this.on = on;
+    this.silence = new Silence(at("network"));
+    /** The recogniser, while the switch is on. @type {Device|null} */
+    this.device = null;
+    /** @type {import("./device/client.js").Part[]} */
+    this.parts = [];
+    this.button.checked = false; // some browsers bring back what it was
+    this.button.addEventListener("change", () => (this.button.checked ? this.#turnOn() : this.#turnOff()));
+    this.#offer();
+  }
+
+  async #offer() {
+    this.parts = await listParts().catch(() => []);
+    const missing = missingForDevice() ?? (this.parts.length ? null : ADD);
+    this.button.disabled = missing !== null;
+    this.note.textContent = missing ??
+      `Model and runtime, ${megabytes(this.#bytes)}, are fetched once; then nothing is sent: pictures and voice stay in this browser.`;
+  }
+
+  get #bytes() {
+    return this.parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  async #turnOn() {
+    this.on.change();
+    this.button.disabled = true;
+    let got = 0;
+    const told = () => this.on.say(`Fetching model and runtime: ${megabytes(got)} of ${megabytes(this.#bytes)} …`, true);
+    told();
+    try {
+      await this.on.fetch();
+      const device = await Device.open(this.info, this.parts, (bytes) => {
+        got += bytes;
+        told();
+      });
+      this.device = device;
+      device.onRequests = (urls) => this.silence.add(urls);
+      this.silence.begin();
+      this.on.say("Ready: from now on nothing is sent.");
+    } catch (error) {
+      this.button.checked = false;
+      this.on.say("");
+      this.on.complain("It cannot run on this device.", `${/** @type {Error} */ (error).message}. The server still can.`);
+    }
+    this.button.disabled = false;
+    document.body.dataset.device = this.device ? "on" : "off";
+  }
+
+  #turnOff() {
+    this.on.change();
+    this.device?.close();
+    this.device = null;
+    this.silence.end();
+    document.body.dataset.device = "off";
+    this.on.say("Pictures and voice go to the server again.");
+  }
+}
+
+/** @param {number} bytes */
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
