@@ -1,12 +1,11 @@
 """What the page offers where its runtime was not installed, in a real browser."""
 
-import asyncio
 import shutil
 from pathlib import Path
 
-import httpx
 from playwright.sync_api import Browser, expect
 from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from mmer.recognizer import GRAPH, Graph
 from mmer.serving.site import RUNTIME, site_routes
@@ -16,18 +15,13 @@ from tests.web.test_page import Watched
 
 def offered(web: Path, model: Path) -> dict[str, int]:
     """What a page is told to fetch, and its bytes."""
-    app = Starlette(routes=list(site_routes(web, model, Graph(model / GRAPH).info)))
-
-    async def ask() -> dict[str, int]:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mmer") as client:
-            parts = {part["url"]: part["bytes"] for part in (await client.get("/device/parts.json")).json()}
-            for url, size in parts.items():
-                assert len((await client.get(f"/{url}")).content) == size
-            for tool in ("eslint.config.mjs", "package.json"):
-                assert (await client.get(f"/{tool}")).status_code == 404
-            return parts
-
-    return asyncio.run(ask())
+    client = TestClient(Starlette(routes=list(site_routes(web, model, Graph(model / GRAPH).info))))
+    parts = {part["url"]: part["bytes"] for part in client.get("/device/parts.json").json()}
+    for url, size in parts.items():
+        assert len(client.get(f"/{url}").content) == size
+    for tool in ("eslint.config.mjs", "package.json"):
+        assert client.get(f"/{tool}").status_code == 404
+    return parts
 
 
 def test_the_parts_are_offered_whole_or_not_at_all(tmp_path: Path) -> None:
