@@ -203,7 +203,9 @@ def test_a_training_goes_on_from_an_earlier_one(small: Params, corpus: Path, tmp
 def test_the_average_of_the_weights_is_what_is_kept(small: Params, corpus: Path) -> None:
     clips, weight = read_manifest(corpus / "clips.parquet"), "branch.voice.project.weight"
     last, slow = (
-        fit(small, small.train.model_copy(update={"epochs": 1, "ema": ema}), clips, corpus, seed=0).network.state_dict()
+        fit(
+            small, small.train.model_copy(update={"epochs": 1, "batch_size": 2, "ema": ema}), clips, corpus, seed=0
+        ).network.state_dict()
         for ema in (0.0, 0.999)
     )
     torch.manual_seed(0)
@@ -221,7 +223,7 @@ def test_patience_ends_a_training_that_gets_no_better(small: Params, corpus: Pat
 def test_a_voice_made_softer_than_silence_allows_is_not_heard(small: Params, corpus: Path) -> None:
     clip = read_manifest(corpus / "clips.parquet")[0]
     sample = training.held(clip, corpus)
-    loud = np.where(np.arange(len(sample.voice)) < len(sample.voice) // 2, 9000, 3).astype(np.int16)
+    loud = np.where(np.arange(len(sample.voice)) < 1000, 9000, 3).astype(np.int16)
     heard = training._reheard(replace(sample, voice=loud), small).present[:, 2]
     assert heard[0]
     assert not heard[-1]
