@@ -282,6 +282,17 @@ def test_calibration_takes_back_confidence_that_is_not_earned(corpus: Path, tmp_
     assert training.score(network, held_out, tmp_path)["val_loss"] < 0.9 * before
 
 
+def test_the_answer_of_early_fusion_is_calibrated_too(small: Params, corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    network = fit(small, small.train.model_copy(update={"epochs": 2}), clips, corpus, seed=0).network
+    network.fusion.head.weight.data *= 8
+    network.fusion.head.bias.data *= 8
+    sure = predict(network, held_out(clips), corpus).max(1).mean()
+    training.calibrate(network, held_out(clips), corpus)
+    assert network.fusion.temperature > 2
+    assert predict(network, held_out(clips), corpus).max(1).mean() < sure
+
+
 def test_an_empty_split_is_an_error_that_says_where_to_look(small: Params, corpus: Path) -> None:
     clips = [c for c in read_manifest(corpus / "clips.parquet") if c.split != "val"]
     with pytest.raises(TrainingError, match=r"0 to validate.*params\.yaml"):
