@@ -22,9 +22,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, there: Tensor, bias: Tenso
     Returns:
         [..., Q, D].
     """
-    q, k, v = (
-        x.unflatten(-1, (HEADS, -1)).transpose(-2, -3) for x in (query, key, value)
-    )  # [..., HEADS, *, D / HEADS]
+    # [..., HEADS, Q or L, D / HEADS]
+    q, k, v = (torch.unflatten(x, -1, (HEADS, -1)).transpose(-2, -3) for x in (query, key, value))
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     if bias is not None:
         scores = scores + bias

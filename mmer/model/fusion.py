@@ -155,9 +155,9 @@ class LateFusion(nn.Module):
     def __init__(self, embeddings: Mapping[ModalityName, int], temporal: Temporal, dropout: float) -> None:
         super().__init__()
         self.embeddings = dict(embeddings)
-        over_time = {m: make_temporal(size + 1, temporal) for m, size in embeddings.items()}
-        self.state_size = sum(each.state_size for each in over_time.values())
-        self.temporal = nn.ModuleDict(over_time)
+        over_time = [make_temporal(size + 1, temporal) for size in embeddings.values()]
+        self.state_size = sum(each.state_size for each in over_time)
+        self.temporal = nn.ModuleDict(dict(zip(embeddings, over_time, strict=True)))
         self.head = nn.ModuleDict({m: nn.Linear(temporal.hidden, len(EMOTIONS)) for m in embeddings})
         self.drop = nn.Dropout(dropout)
         self.temperature: Tensor
