@@ -88,15 +88,16 @@ def test_crema_d_reads_the_one_name_that_is_cut_short(tmp_path: Path) -> None:
     assert (clip.clip_id, clip.intensity, clip.path) == ("1040_ITH_SAD_XX", "unknown", "AudioWAV/1040_ITH_SAD_X.wav")
 
 
-def test_crema_d_names_its_videos_once_a_list_is_there(tmp_path: Path) -> None:
-    assert [s.path for s in crema_d.sources(None)] == [crema_d.VOTES, crema_d.PEOPLE]
-    touch(tmp_path, crema_d.VOTES).joinpath(crema_d.VOTES).write_text(VOTES)
-    assert [s.path for s in crema_d.sources(tmp_path)][2:] == ["VideoFlash/1001_IEO_HAP_HI.flv"]
-    (tmp_path / crema_d.CHECKSUMS).write_text("file,sha256,bytes\nVideoFlash/1001_DFA_ANG_XX.flv,ab,12\n")
-    (video,) = crema_d.sources(tmp_path)[2:]
-    assert (video.path, video.sha256, video.size) == ("VideoFlash/1001_DFA_ANG_XX.flv", "ab", 12)
-    assert video.url is not None
-    assert video.url.endswith(video.path)
+def test_crema_d_states_size_and_sha256_of_all_its_videos() -> None:
+    votes, people, *videos = crema_d.sources(None)
+    assert (votes.path, people.path) == (crema_d.VOTES, crema_d.PEOPLE)
+    assert len({video.path for video in videos}) == 7442
+    assert len({crema_d.NAME.fullmatch(Path(video.path).stem)[2] for video in videos}) == 91
+    assert all(video.sha256 and len(video.sha256) == 64 and video.size and video.url for video in videos)
+    (one,) = (video for video in videos if video.path == "VideoFlash/1001_DFA_ANG_XX.flv")
+    assert one.url.endswith(one.path)
+    # word for word what the repository's Git LFS pointer of that file says
+    assert (one.sha256, one.size) == ("10dc3fd1f2bc8203657431598bd7dc9312462008f93d08fda786043ae6a8d2f4", 265922)
 
 
 def test_every_speaker_has_one_fold() -> None:
