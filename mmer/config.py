@@ -122,10 +122,16 @@ class Validate(Block):
     """Most frequent over least frequent emotion."""
 
 
-class FaceNet(Block):
-    """MobileFaceNet."""
+Fusion = Literal["concat", "gated", "cross_attention", "late"]
 
+
+class FaceNet(Block):
+    """The network on the face crop."""
+
+    kind: Literal["mobilefacenet", "mobilenet_v3_small"] = "mobilefacenet"
+    """Made for faces, or for pictures of anything (docs/model.md)."""
     width: float = Field(0.25, gt=0, le=1)
+    """Factor on its channels."""
     embedding: int = Field(128, ge=8)
     grey: bool = False
     """Look at lightness alone: for a model whose training faces are grey (FER2013), but which meets colour."""
@@ -148,21 +154,34 @@ class VoiceNet(Block):
 
 
 class Temporal(Block):
-    """The LSTM over steps (one for each modality where `fusion` is late)."""
+    """What gathers evidence over the steps (one for each modality where `fusion` is late); docs/model.md."""
 
-    hidden: int = Field(96, ge=8)
+    kind: Literal["lstm", "gru", "attention", "mean"] = "lstm"
+    hidden: int = Field(96, ge=8, multiple_of=4)
+    """Size of what is known at a step; also of what gated and cross_attention mix. Attention's four heads share it."""
+    context: int = Field(25, ge=2, le=500)
+    """Steps that attention looks back over, and in which mean forgets two thirds; the others learn how long."""
 
 
 class Model(Block):
-    """The network's size."""
+    """The network: its parts, their sizes and how they meet."""
+
+    modalities: tuple[ModalityName, ...] = Field(MODALITIES, min_length=1)
+    """Those that it may use; one of which the training data holds nothing is off anyway."""
 
     face: FaceNet = FaceNet()
     scene: SceneNet = SceneNet()
     voice: VoiceNet = VoiceNet()
     temporal: Temporal = Temporal()
-    fusion: Literal["concat", "late"] = "concat"
-    """Where the modalities meet: before one LSTM, or (late) as calibrated log-probabilities after one LSTM each, for
-    training data in which faces and voices are not of the same clips."""
+    fusion: Fusion = "concat"
+    """Where the modalities meet: before `temporal`, in one of three ways, or (late) as calibrated log-probabilities
+    after one `temporal` each, for training data in which faces and voices are not of the same clips."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Model:
+        if len(set(self.modalities)) < len(self.modalities):
+            raise ValueError("modalities names one twice")
+        return self
 
 
 class Balance(Block):
@@ -181,7 +200,14 @@ class Train(Block):
     lr: float = Field(0.002, gt=0)
     """Peak learning rate of AdamW under one cosine cycle."""
     weight_decay: float = Field(0.01, ge=0)
+    loss: Literal["cross_entropy", "balanced", "focal"] = "cross_entropy"
+    """`balanced` weighs each emotion by its rarity, `focal` each clip by how unsure the network is (mmer/losses.py)."""
     label_smoothing: float = Field(0.05, ge=0, lt=1)
+    ema: float = Field(0.0, ge=0, lt=1)
+    """The weights that are validated and kept are an exponential moving average of those of the updates, with this
+    decay; 0 keeps the last."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Ends the training after so many epochs that were no better on the validation speakers."""
     dropout: float = Field(0.2, ge=0, lt=1)
     modality_dropout: float = Field(0.15, ge=0, lt=1)
     """Chance, per clip and modality, that a modality is hidden (never all that a clip has)."""
@@ -191,6 +217,8 @@ class Train(Block):
     """Weight of each branch's own loss."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
+    nothing: float = Field(0.0, ge=0, lt=0.5)
+    """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another."""
     balance: Balance = Balance()
     targets: Literal["intended", "votes", "both"] = "intended"
     """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""
@@ -202,6 +230,29 @@ class Train(Block):
     face_weights: str | None = None
     """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it
     starts from nothing and says so."""
+    start: str | None = None
+    """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
+    branches: dict[ModalityName, dict[str, Any]] = {}
+    """With `fusion: late`: the branches are trained apart, each on the clips that hold its modality and with these keys
+    of `train` changed: {voice: {epochs: 60}}."""
+
+    @model_validator(mode="after")
+    def _branches_are_trainings(self) -> Train:
+        for name, changed in self.branches.items():
+            for key in changed:
+                if key not in Train.model_fields or key == "branches":
+                    raise ValueError(f"branches.{name}: unknown key {key!r}.{_suggest(key, Train.model_fields)}")
+            try:
+                self.of_branch(name)
+            except ValidationError as error:
+                raise ValueError(f"branches.{name}: " + "; ".join(_explain(e) for e in error.errors())) from None
+        if self.branches and self.pairing != "none":
+            raise ValueError("branches are trained apart, and pairing joins them: choose one")
+        return self
+
+    def of_branch(self, name: ModalityName) -> Train:
+        """The training of one modality's branch."""
+        return Train.model_validate(self.model_dump() | {"branches": {}} | self.branches.get(name, {}))
 
 
 class Range(Block):
@@ -297,6 +348,8 @@ class Params(Block):
         for name in self.corpora:
             if name not in self.download.corpora and not corpora.get(name).by_hand:
                 raise ValueError(f"corpora names {name!r}, which nothing fetches: add it to download.corpora too")
+        if self.train.branches and self.model.fusion != "late":
+            raise ValueError("train.branches trains the branches apart, which needs model.fusion: late")
         tested = set(self.split.test_corpora)
         if unknown := sorted(tested - set(self.corpora)):
             raise ValueError(f"split.test_corpora names {unknown[0]!r}, which corpora does not")
