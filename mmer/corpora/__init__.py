@@ -51,8 +51,9 @@ class Corpus:
     list_clips: Callable[[Path], list[Clip]]
     """From the corpus's raw folder to its clips. Files that are missing are simply not listed."""
     sources: Callable[[Path | None], list[Source]] | None = None
-    """From this corpus's folder, in a mirror or half fetched (None: nothing is there yet), to the files that its owner
-    publishes. None where nothing is fetched: the demo corpus, one's own clips."""
+    """From this corpus's folder, in a mirror or half fetched (None: nothing is there yet), to the files to fetch, as
+    far as the owner's own lists in that folder tell. None where nothing is fetched: the demo corpus, one's own clips.
+    """
     expected: Mapping[str, int] = field(default_factory=dict)
     """Known counts of the official whole: `clips`, `speakers`, `pictures` (clips that have a picture)."""
     accept: str | None = None
