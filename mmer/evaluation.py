@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mmer import charts, corpora, metrics
 from mmer.clips import Clip
 from mmer.labels import EMOTIONS, MODALITIES
+from mmer.words import counted
 
 Probabilities = npt.NDArray[np.floating[Any]]
 Report = dict[str, Any]
@@ -189,15 +190,15 @@ def describe(clips: Sequence[Clip]) -> str:
     """Who the clips are of, in words: "60 clips of 4 unseen speakers", "3,589 images of unknown people"."""
     parts = []
     if known := [c for c in clips if c.knows_speaker]:
-        parts.append(f"{len(known):,} {noun(known)} of {n_speakers(known):,} unseen speakers")
+        parts.append(f"{counted(len(known), noun(known))} of {counted(n_speakers(known), 'unseen speaker')}")
     if unknown := [c for c in clips if not c.knows_speaker]:
-        parts.append(f"{len(unknown):,} {noun(unknown)} of unknown people")
+        parts.append(f"{counted(len(unknown), noun(unknown))} of unknown people")
     return " and ".join(parts)
 
 
 def noun(clips: Sequence[Clip]) -> str:
-    """`images` where each clip is a single picture, else `clips`."""
-    return "clips" if any(c.has_voice or c.steps > 1 for c in clips) else "images"
+    """`image` where each clip is a single picture, else `clip`."""
+    return "clip" if any(c.has_voice or c.steps > 1 for c in clips) else "image"
 
 
 def n_speakers(clips: Sequence[Clip]) -> int:
@@ -211,8 +212,8 @@ def resampled(clips: Sequence[Clip]) -> str:
     if not unknown:
         return "the speakers"
     if len(unknown) == len(clips):
-        return f"the {noun(clips)}"
-    return f"the speakers (in {', '.join(sorted({c.corpus for c in unknown}))}: the {noun(unknown)})"
+        return f"the {noun(clips)}s"
+    return f"the speakers (in {', '.join(sorted({c.corpus for c in unknown}))}: the {noun(unknown)}s)"
 
 
 def one_hot(probabilities: Probabilities) -> npt.NDArray[np.float64]:
@@ -306,10 +307,10 @@ def _protocol(clips: Sequence[Clip], resamples: int, cross_corpus: Sequence[str]
             where = f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}" if folds else "the official test split"
         what, speakers = noun(own), n_speakers(own)
         if speakers:
-            who = f"{speakers} speakers, none of them in training or validation (speaker-independent)"
+            who = f"{counted(speakers, 'speaker')}, of whom nothing is in training or validation (speaker-independent)"
         else:
-            who = f"people whom the corpus does not tell apart (each {what.removesuffix('s')} counts as one)"
-        parts.append(f"{corpus}: {len(own):,} {what} of {who}, {where}.")
+            who = f"people whom the corpus does not tell apart (each {what} counts as one)"
+        parts.append(f"{corpus}: {counted(len(own), what)} of {who}, {where}.")
     if len(parts) > 1:
         parts.append("Scores at the top are of all these clips pooled; by_corpus tells the corpora apart.")
     parts.append(f"Against intended labels. Intervals: 95%, {resamples} resamples of {resampled(clips)}.")
