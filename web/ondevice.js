@@ -54,6 +54,7 @@ export class OnDevice {
         got += bytes;
         told();
       });
+      this.on.change(); // what was begun meanwhile still goes to the server
       this.device = device;
       device.onRequests = (urls) => this.silence.add(urls);
       this.silence.begin();

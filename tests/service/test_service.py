@@ -253,7 +253,7 @@ def test_when_it_is_stopped_it_answers_what_it_was_given(tmp_path: Path) -> None
 
         asking = threading.Thread(target=ask)
         asking.start()
-        while not list(served.temporary.glob("mmer-upload-*")):  # until it is being worked on
+        while asking.is_alive() and not list(served.temporary.glob("mmer-upload-*")):  # until it is being worked on
             time.sleep(0.005)
         os.kill(served.pid, signal.SIGTERM)
         asking.join(60)
