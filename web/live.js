@@ -41,7 +41,7 @@ export class Live {
     this.tracks = { video: null, audio: null };
     /** @type {Session|null} */
     this.stream = null;
-    /** What the service said last that was wrong. @type {import("./stream.js").Trouble|null} */
+    /** Why the service ended the session. @type {import("./stream.js").Trouble|null} */
     this.told = null;
   }
 
@@ -119,7 +119,7 @@ export class Live {
       }, CALM_MS);
       this.#tell();
     } else if (message.code !== "done") {
-      this.told = message;
+      if (message.type === "closing") this.told = message;
       this.#wrong("line", `${message.message}. ${message.hint}`);
     }
   }

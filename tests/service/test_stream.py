@@ -259,8 +259,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Served:
         "MMER_ORIGINS": "https://app.example.org",
         "MMER_SESSIONS": "3",
         "MMER_SESSIONS_PER_ADDRESS": "2",
-        "MMER_IDLE_S": "1",
-        "MMER_SESSION_S": "4",
+        "MMER_IDLE_S": "3",
+        "MMER_SESSION_S": "7",
         "MMER_MESSAGE_KB": "64",
         "MMER_MESSAGES_PER_S": "50",
     }
@@ -350,7 +350,7 @@ def test_who_says_nothing_is_sent_away(strict: Served) -> None:
 
 def test_a_session_has_an_end(strict: Served) -> None:
     with live(strict.url, KEYED) as session:
-        for k in range(60):
+        for k in range(100):
             try:
                 session.voice(bytes(2 * PIECE), k / 10)
             except (WebSocketNetworkError, LocalProtocolError):
