@@ -181,6 +181,11 @@ async def _docs(_: Request) -> Response:
     return JSONResponse(_document())
 
 
+async def _nothing(request: Request) -> Response:
+    problem = answers.problem("not_found", f"there is no {request.url.path[:80]}")
+    return JSONResponse(problem, answers.status("not_found"))
+
+
 svc: Any = EmotionService
 svc.mount_asgi_app(
     Starlette(
@@ -189,7 +194,8 @@ svc.mount_asgi_app(
             WebSocketRoute("/stream", _stream),
             Route("/docs.json", _docs),
             *site_routes(WEB, MODEL, Graph(MODEL / GRAPH).info),
-        ]
+            Route("/{path:path}", _nothing),  # after BentoML's own, except its pages about itself
+        ],
     )
 )
-svc.add_asgi_middleware(Gate, settings=SETTINGS)
+svc.add_asgi_middleware(Gate, settings=SETTINGS, refused=lambda code: _service().watch.refused(code))
