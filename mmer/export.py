@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from mmer.clips import Clip
 from mmer.config import Faces, Media
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS
+from mmer.rectifiers import vectorise
 
 if TYPE_CHECKING:
     from mmer.model.network import EmotionNet
@@ -63,7 +65,8 @@ def export(
     class Graph(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = network
+            self.network = copy.deepcopy(network)
+            vectorise(self.network)
 
         def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
             output = self.network(*inputs)

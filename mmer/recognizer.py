@@ -261,7 +261,7 @@ class Recognizer:
             steps=steps,
             missing=[name for name in MODALITIES if not any(step.present[name] for step in steps)],
             model=self.info,
-            crops=[looks[k].view.face if k in looks else None for k in range(len(steps))] if keep_crops else [],
+            crops=[looks[k].face if k in looks else None for k in range(len(steps))] if keep_crops else [],
         )
 
     def stream(self) -> Stream:
@@ -363,7 +363,9 @@ class Stream:
 class _Look:
     """One picture, looked at."""
 
-    view: faces.View
+    face: Picture | None
+    scene: Picture | None
+    """Where the model was trained on scenes."""
     box: tuple[float, float, float, float] | None
     ms: float
 
@@ -440,7 +442,8 @@ class _Walk:
         if view.box is not None:
             x1, y1, x2, y2 = view.box
             box = (x1 / width, y1 / height, x2 / width, y2 / height)
-        return _Look(view, box, 1000 * (time.perf_counter() - start))
+        scene = faces.shrink(rgb, self._info.input.scene_size) if "scene" in self._info.modalities else None
+        return _Look(view.face, scene, box, 1000 * (time.perf_counter() - start))
 
     def run(self, looks: Sequence[_Look | None]) -> tuple[Floats, list[Step]]:
         """Walk the next steps: their logits [n, 7], and each as a `Step`. None is a step without a picture."""
@@ -456,10 +459,11 @@ class _Walk:
         present = np.zeros((count, len(MODALITIES)), bool)
         for k, look in enumerate(looks):
             if look is not None:
-                scene[0, k] = look.view.scene
-                if look.view.face is not None:
-                    face[0, k] = look.view.face
-                present[k, :2] = look.view.face is not None, True
+                present[k, :2] = look.face is not None, look.scene is not None
+                if look.face is not None:
+                    face[0, k] = look.face
+                if look.scene is not None:
+                    scene[0, k] = look.scene
         windows = self.voice.windows(self.done, count)
         present[:, 2] = samples.voice_present(windows, self._info.media.silence_dbfs)
         present &= self._trained
