@@ -107,12 +107,11 @@ def _small(package: Report) -> str:
     """What the graph with int8 weights costs and gains."""
     small = package["quantised"]
     parity = small["parity"]
-    between = (
-        "" if parity["uar_loss_low"] is None else f" ({parity['uar_loss_low']:.4f} to {parity['uar_loss_high']:.4f})"
-    )
+    low, high = parity["uar_loss_low"], parity["uar_loss_high"]
+    between = "" if low is None else f" (95%: {low:.4f} to {high:.4f})"
     told = (
-        f"UAR less by {parity['uar_loss']:.4f}{between}, same label for {parity['agreement']:.1%}, probabilities within "
-        f"{parity['max_difference']:g}"
+        f"UAR less by {parity['uar_loss']:.4f}{between}, same label for {parity['agreement']:.1%} of the clips, "
+        f"probabilities within {parity['max_difference']:g}"
     )
     if not small["ships"]:
         return f"does not ship: {told}; at most {small['max_loss']:g} may be lost"

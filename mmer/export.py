@@ -181,8 +181,8 @@ def compare(
 
 
 def speed(paths: Sequence[Path], passes: int = 50) -> list[float]:
-    """Processor milliseconds that each graph takes for one step of a stream, one thread: the median over so many passes,
-    in which they take turns.
+    """Processor milliseconds that each graph takes for one step of a stream, with one thread: the median over so many
+    passes, in which they take turns.
     """
     graphs, taken = [Graph(path) for path in paths], np.zeros((passes, len(paths)))
     given, rng = graphs[0].info.input, np.random.default_rng(0)

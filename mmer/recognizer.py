@@ -514,8 +514,8 @@ class _Walk:
 
 
 def find_model(path: Path | str | None = None) -> Path:
-    """The model's graph: the one named or that of the folder named, else of `$MMER_MODEL`, else of `release/` here or in
-    the repository. The folder it lies in is the model's.
+    """The model's graph: the one named or that of the folder named, else of `$MMER_MODEL`, else of `release/` here or
+    in the repository. The folder it lies in is the model's.
 
     Raises:
         ModelError: there is none.
