@@ -309,8 +309,8 @@ class Folds(Block):
 class Quantised(Block):
     """The graph with int8 weights."""
 
-    max_loss: float = Field(0.01, ge=0)
-    """Most UAR that it may lose on the test clips; where it loses more, it is not shipped."""
+    max_loss: float = Field(0.01, ge=-1, le=1)
+    """Most UAR that it may lose on the test clips; where it loses more, it does not ship."""
 
 
 class Package(Block):
