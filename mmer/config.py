@@ -306,6 +306,13 @@ class Folds(Block):
     """Folds trained at once, each by a process with one thread; -1 is one per core. The results do not depend on it."""
 
 
+class Quantised(Block):
+    """The graph with int8 weights."""
+
+    max_loss: float = Field(0.01, ge=-1, le=1)
+    """Most UAR that it may lose on the test clips; where it loses more, it does not ship."""
+
+
 class Package(Block):
     """What a graph must keep of the network it was exported from, and what it is called."""
 
@@ -313,6 +320,7 @@ class Package(Block):
     """Told by the model wherever it is used."""
     max_difference: float = Field(1e-3, gt=0)
     """Largest difference of a probability, over all test clips."""
+    quantised: Quantised = Quantised()
 
 
 class Params(Block):
