@@ -142,10 +142,16 @@ class Validate(Block):
     """Most frequent over least frequent emotion."""
 
 
-class FaceNet(Block):
-    """MobileFaceNet."""
+Fusion = Literal["concat", "gated", "cross_attention", "late"]
 
+
+class FaceNet(Block):
+    """The network on the face crop."""
+
+    kind: Literal["mobilefacenet", "mobilenet_v3_small"] = "mobilefacenet"
+    """Made for faces, or for pictures of anything (docs/model.md)."""
     width: float = Field(0.25, gt=0, le=1)
+    """Factor on its channels."""
     embedding: int = Field(128, ge=8)
     grey: bool = False
     """Look at lightness alone: for a model whose training faces are grey (FER2013), but which meets colour."""
@@ -168,21 +174,34 @@ class VoiceNet(Block):
 
 
 class Temporal(Block):
-    """The LSTM over steps (one for each modality where `fusion` is late)."""
+    """What gathers evidence over the steps (one for each modality where `fusion` is late); docs/model.md."""
 
-    hidden: int = Field(96, ge=8)
+    kind: Literal["lstm", "gru", "attention", "mean"] = "lstm"
+    hidden: int = Field(96, ge=8, multiple_of=4)
+    """Size of what is known at a step; also of what gated and cross_attention mix. Attention's four heads share it."""
+    context: int = Field(25, ge=2, le=500)
+    """Steps that attention looks back over, and in which mean forgets two thirds; the others learn how long."""
 
 
 class Model(Block):
-    """The network's size."""
+    """The network: its parts, their sizes and how they meet."""
+
+    modalities: tuple[ModalityName, ...] = Field(MODALITIES, min_length=1)
+    """Those that it may use; one of which the training data holds nothing is off anyway."""
 
     face: FaceNet = FaceNet()
     scene: SceneNet = SceneNet()
     voice: VoiceNet = VoiceNet()
     temporal: Temporal = Temporal()
-    fusion: Literal["concat", "late"] = "concat"
-    """Where the modalities meet: before one LSTM, or (late) as calibrated log-probabilities after one LSTM each, for
-    training data in which faces and voices are not of the same clips."""
+    fusion: Fusion = "concat"
+    """Where the modalities meet: before `temporal`, in one of three ways, or (late) as calibrated log-probabilities
+    after one `temporal` each, for training data in which faces and voices are not of the same clips."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Model:
+        if len(set(self.modalities)) < len(self.modalities):
+            raise ValueError("modalities names one twice")
+        return self
 
 
 class Balance(Block):

@@ -218,7 +218,7 @@ def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> No
     """
     from scipy.optimize import minimize_scalar
 
-    from mmer.model.temporal import LateFusion
+    from mmer.model.fusion import LateFusion
 
     if not isinstance(network.fusion, LateFusion):
         return
@@ -242,17 +242,15 @@ def start_face(network: EmotionNet, name: str) -> str | None:
     """Start the face network from the weights `name` below MMER_MIRROR, if they are there; returns their name and
     sha256, None where the network has no face or starts from nothing.
     """
-    from mmer.model.mobilefacenet import MobileFaceNet
     from mmer.model.pretrained import start_from
 
     if "face" not in network.modalities:
         return None
-    path, face = face_weights(name), network.branch["face"]
-    assert isinstance(face, MobileFaceNet)
+    path = face_weights(name)
     if path is None:
         print(f"train.face_weights: there is no {name} below MMER_MIRROR; the face network starts from nothing")
         return None
-    start_from(face, path)
+    start_from(network.branch["face"], path)
     return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 

@@ -18,7 +18,7 @@ from mmer.augment import pair
 from mmer.clips import Clip, read_manifest
 from mmer.config import Balance, Params, load_params, varied
 from mmer.labels import MODALITIES
-from mmer.model.temporal import LateFusion
+from mmer.model.fusion import LateFusion
 from mmer.samples import Sample, load_sample, save_sample
 from mmer.training import TrainingError, draw, fit, held_modalities, load_network, predict, read_origin, save_network
 from tests.conftest import ROOT
