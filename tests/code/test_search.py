@@ -101,7 +101,7 @@ class Worker:
 
     def result(self) -> dict[str, Any] | None:
         """What it found; None if it was killed."""
-        out, err = self.process.communicate(timeout=300)
+        out, err = self.process.communicate(timeout=3600)
         if self.process.returncode == -signal.SIGKILL:
             return None
         assert self.process.returncode == 0, err
