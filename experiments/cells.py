@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from mmer.export import export
 from mmer.fingerprint import fingerprint
 from mmer.model.cost import cost
 from mmer.speed import live_ms
-from mmer.training import WORK, face_weights, fit, predict
+from mmer.training import WORK, face_weights, fit, forget, predict
 
 BASE = "base"
 FOLDER = WORK / "compare"
@@ -46,8 +45,6 @@ class Cell:
     seed: int
     answers: list[int]
     """For each test clip the index of the emotion."""
-    epoch: int
-    """The one that the validation speakers chose."""
     val_uar: float
     parameters: int
     madds_per_s: float
@@ -101,27 +98,24 @@ def run(variation: Variation, seed: int, data_key: str, clips: Sequence[Clip], p
 
 def _train(variation: Variation, seed: int, file: Path, clips: Sequence[Clip], processed: Path) -> None:
     params, checkpoint, graph = variation.params, file.with_suffix(".ckpt"), file.with_suffix(".onnx")
-    started = time.monotonic()
     title = f"{variation.name}, seed {seed}"
     done = fit(params, params.train, clips, processed, seed=seed, checkpoint=checkpoint, title=title)
-    seconds = time.monotonic() - started
     test = [c for c in clips if c.split == "test"]
     export(done.network, graph, media=params.media, faces=params.faces, origin=done.origin, revision="")
     spent = cost(done.network)
     cell = Cell(
         seed=seed,
         answers=predict(done.network, test, processed).argmax(1).tolist(),
-        epoch=int(done.best["epoch"]),
         val_uar=done.best["val_uar"],
         parameters=spent.parameters,
         madds_per_s=spent.madds_per_s,
         graph_bytes=graph.stat().st_size,
-        seconds=round(seconds, 1),
+        seconds=round(done.seconds, 1),
     )
     part = file.with_suffix(".part")
     part.write_text(json.dumps(asdict(cell)))
     part.replace(file)
-    checkpoint.unlink(missing_ok=True)
+    forget(checkpoint)
 
 
 def live_times(graphs: Mapping[str, Path], rounds: int = 3) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from experiments.cells import BASE, Cell, Variation
 from mmer import evaluation, metrics
-from mmer.charts import BLUE, FAINT, GREY, INK, canvas
+from mmer.charts import BLUE, FAINT, GREY, INK
 from mmer.clips import Clip
 from mmer.labels import EMOTIONS
 
@@ -171,10 +171,12 @@ def in_words(
 
 def draw(table: Sequence[Row], test: Sequence[Clip], path: Path) -> None:
     """Differences with their intervals, below each other in groups, and what each variation costs."""
-    report = evaluation.about(test, "none")
+    from matplotlib.figure import Figure
+
     shown = [row for row in table if row.name != row.against]
     groups = list(dict.fromkeys(row.group for row in shown))
-    figure, axes = canvas(8.4, 1.6 + 0.27 * (len(shown) + len(groups)), "What changes when one part is changed", report)
+    figure = Figure(figsize=(8.4, 1.6 + 0.27 * (len(shown) + len(groups))), dpi=150, layout="constrained")
+    axes = figure.subplots()
     base = table[0]
     y, places, labels = 0.0, [], []
     right = max(0.02, *(abs(v) for row in shown for v in (row.difference_low, row.difference_high)))
@@ -185,16 +187,22 @@ def draw(table: Sequence[Row], test: Sequence[Clip], path: Path) -> None:
             sure = row.difference_low > 0 or row.difference_high < 0
             axes.plot([row.difference_low, row.difference_high], [y, y], color=BLUE if sure else GREY, lw=1.3)
             axes.plot([row.difference], [y], "o", color=BLUE if sure else GREY, ms=5)
-            told = f"{row.parameters / 1e6:.2f} M, {row.cpu_ms_per_s:.1f} ms/s"
-            axes.text(right * 1.06, y, told, fontsize=7.5, color=GREY, va="center")
+            spent = f"{row.parameters / 1e6:.2f} M, {row.cpu_ms_per_s:.1f} ms/s"
+            axes.text(right * 1.06, y, spent, fontsize=7.5, color=GREY, va="center")
             places.append(y)
             labels.append(row.name if row.against == BASE else f"{row.name}\n(against {row.against})")
         y += 1.2
     axes.axvline(0, color=INK, lw=0.8)
     axes.set_yticks(places, labels, fontsize=8)
-    axes.set(xlim=(-right, right * 1.5), ylim=(y, -0.8), xlabel="difference of UAR, with 95% over speakers")
+    axes.set(
+        xlim=(-right, right * 1.5),
+        ylim=(y, -0.8),
+        xlabel="difference of UAR, with 95% over speakers",
+    )
     axes.grid(axis="x", color=FAINT, lw=0.6, zorder=0)
     axes.set_axisbelow(True)
     costs = f"base: UAR {base.uar:.3f}, {base.parameters / 1e6:.2f} M parameters, {base.cpu_ms_per_s:.1f} ms/s of CPU"
-    axes.set_title(costs, loc="left", fontsize=9, color=INK, pad=10)
+    tested = evaluation.about(test, "none")
+    told = "; ".join([tested["tested"], *([tested["note"]] if "note" in tested else [])])
+    axes.set_title(f"{costs}\n{told}", loc="left", fontsize=9, color=INK)
     figure.savefig(path, metadata={"Software": None})

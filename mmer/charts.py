@@ -38,7 +38,7 @@ def draw_speakers(report: dict[str, Any], path: Path) -> None:
     """
     rows = sorted(report["speakers"], key=lambda row: (row["uar"], row["corpus"], row["speaker"]))
     several = len(report["corpora"]) > 1
-    figure, axes = canvas(7.2, 1.9 + 0.2 * len(rows), f"UAR by speaker, {report['n_folds']} folds", report)
+    figure, axes = _canvas(7.2, 1.9 + 0.2 * len(rows), f"UAR by speaker, {report['n_folds']} folds", report)
     axes.axvspan(report["uar_low"], report["uar_high"], color=ORANGE, alpha=0.12, lw=0, zorder=0)
     axes.axvline(report["uar"], color=ORANGE, lw=1, zorder=1)
     axes.scatter([row["uar"] for row in rows], range(len(rows)), 26, color=BLUE, zorder=3, clip_on=False)
@@ -55,7 +55,7 @@ def _confusion(report: dict[str, Any]) -> Figure:
     table = report["confusion"]
     counts = np.array(table["counts"])
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure, axes = canvas(6.6, 6.4, "What was taken for what", report)
+    figure, axes = _canvas(6.6, 6.4, "What was taken for what", report)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
         if counts[row, column]:
@@ -83,7 +83,7 @@ def _subsets(report: dict[str, Any]) -> Figure:
         (name.replace("+", " + "), scores, ORANGE if name.count("+") == whole else SKY if "+" in name else BLUE)
         for name, scores in report["subsets"].items()
     ]
-    figure, axes = canvas(7.2, 1.6 + 0.42 * len(rows), "UAR by modality", report)
+    figure, axes = _canvas(7.2, 1.6 + 0.42 * len(rows), "UAR by modality", report)
     for y, (_, scores, colour) in enumerate(rows):
         if scores["uar"] is not None:
             axes.barh(y, scores["uar"], 0.62, color=colour, zorder=2)
@@ -107,7 +107,7 @@ def _slices(report: dict[str, Any]) -> Figure:
     if len(report["by_corpus"]) > 1:
         groups["corpus"] = report["by_corpus"]
     height = sum(len(slices) + 0.5 for slices in groups.values())
-    figure, axes = canvas(7.2, 1.6 + 0.32 * height, "UAR by slice", report)
+    figure, axes = _canvas(7.2, 1.6 + 0.32 * height, "UAR by slice", report)
     axes.axvline(report["uar"], color=ORANGE, lw=1, alpha=0.6, zorder=1)
     places, labels, y = [], [], 0.0
     for group, slices in groups.items():
@@ -131,7 +131,7 @@ def _calibration(report: dict[str, Any]) -> Figure:
     n = np.array(bins["n"])
     filled = n > 0
     sure, right = (np.array(bins[key], float)[filled] for key in ("confidence", "accuracy"))
-    figure, axes = canvas(5.6, 5.6, "Is it as right as it is sure?", report)
+    figure, axes = _canvas(5.6, 5.6, "Is it as right as it is sure?", report)
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
     axes.text(0.5, 0.47, "perfect", color=GREY, fontsize=8, ha="left", va="top")
     axes.bar((np.arange(len(n)) + 0.5) / len(n), n / n.max() * 0.15, 0.9 / len(n), color=FAINT, zorder=0, label="clips")
@@ -144,7 +144,7 @@ def _calibration(report: dict[str, Any]) -> Figure:
     return figure
 
 
-def canvas(width: float, height: float, title: str, report: dict[str, Any]) -> tuple[Figure, Axes]:
+def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> tuple[Figure, Axes]:
     """One chart in the style that all share; what was scored stands at the foot."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -220,7 +220,14 @@ class Train(Block):
     lr: float = Field(0.002, gt=0)
     """Peak learning rate of AdamW under one cosine cycle."""
     weight_decay: float = Field(0.01, ge=0)
+    loss: Literal["cross_entropy", "balanced", "focal"] = "cross_entropy"
+    """`balanced` weighs each emotion by its rarity, `focal` each clip by how unsure the network is (mmer/losses.py)."""
     label_smoothing: float = Field(0.05, ge=0, lt=1)
+    ema: float = Field(0.0, ge=0, lt=1)
+    """The weights that are validated and kept are an exponential moving average of those of the updates, with this
+    decay; 0 keeps the last."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Ends the training after so many epochs that were no better on the validation speakers."""
     dropout: float = Field(0.2, ge=0, lt=1)
     modality_dropout: float = Field(0.15, ge=0, lt=1)
     """Chance, per clip and modality, that a modality is hidden (never all that a clip has)."""
@@ -230,6 +237,8 @@ class Train(Block):
     """Weight of each branch's own loss."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
+    nothing: float = Field(0.0, ge=0, lt=0.5)
+    """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another."""
     balance: Balance = Balance()
     targets: Literal["intended", "votes", "both"] = "intended"
     """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""
@@ -241,6 +250,29 @@ class Train(Block):
     face_weights: str | None = None
     """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it
     starts from nothing and says so."""
+    start: str | None = None
+    """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
+    branches: dict[ModalityName, dict[str, Any]] = {}
+    """With `fusion: late`: the branches are trained apart, each on the clips that hold its modality and with these keys
+    of `train` changed: {voice: {epochs: 60}}."""
+
+    @model_validator(mode="after")
+    def _branches_are_trainings(self) -> Train:
+        for name, changed in self.branches.items():
+            for key in changed:
+                if key not in Train.model_fields or key == "branches":
+                    raise ValueError(f"branches.{name}: unknown key {key!r}.{_suggest(key, Train.model_fields)}")
+            try:
+                self.of_branch(name)
+            except ValidationError as error:
+                raise ValueError(f"branches.{name}: " + "; ".join(_explain(e) for e in error.errors())) from None
+        if self.branches and self.pairing != "none":
+            raise ValueError("branches are trained apart, and pairing joins them: choose one")
+        return self
+
+    def of_branch(self, name: ModalityName) -> Train:
+        """The training of one modality's branch."""
+        return Train.model_validate(self.model_dump() | {"branches": {}} | self.branches.get(name, {}))
 
 
 Value = bool | int | float | str | None
@@ -391,6 +423,8 @@ class Params(Block):
         for name in self.corpora:
             if name not in self.download.corpora and not corpora.get(name).by_hand:
                 raise ValueError(f"corpora names {name!r}, which nothing fetches: add it to download.corpora too")
+        if self.train.branches and self.model.fusion != "late":
+            raise ValueError("train.branches trains the branches apart, which needs model.fusion: late")
         tested = set(self.split.test_corpora)
         if unknown := sorted(tested - set(self.corpora)):
             raise ValueError(f"split.test_corpora names {unknown[0]!r}, which corpora does not")

@@ -22,9 +22,8 @@ from mmer.clips import MANIFEST, Clip, SplitName, read_manifest
 from mmer.config import Params
 from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
-from mmer.labels import MODALITIES, ModalityName
 from mmer.tracking import Run
-from mmer.training import WORK, data_key, fit, predict
+from mmer.training import WORK, data_key, fit, holding, predict
 
 Report = dict[str, Any]
 
@@ -59,12 +58,6 @@ def prepared(processed: Path, corpora: Sequence[str]) -> list[Clip]:
             raise FoldsError(f"{path} is missing: prepare it with `dvc repro crop@{name}`")
         clips += read_manifest(path)
     return clips
-
-
-def holding(clips: Sequence[Clip], modalities: Sequence[ModalityName]) -> list[Clip]:
-    """The clips that hold one of these modalities or more, with all others taken away."""
-    gone: dict[str, object] = {f"has_{name}": False for name in MODALITIES if name not in modalities}
-    return [clip.model_copy(update=gone) for clip in clips if any(getattr(clip, f"has_{name}") for name in modalities)]
 
 
 def fold_numbers(clips: Sequence[Clip]) -> list[int]:

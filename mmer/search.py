@@ -28,7 +28,7 @@ from mmer.labels import ModalityName
 from mmer.model.cost import Cost, cost
 from mmer.model.network import EmotionNet
 from mmer.speed import live_ms
-from mmer.training import WORK, Epoch, Fit, checkpoint_of, fit, held_modalities
+from mmer.training import WORK, Epoch, Fit, checkpoint_of, fit, forget, held_modalities
 from mmer.workers import Values, ended, studies, work
 
 STARTUP = 4
@@ -92,8 +92,10 @@ def search(
         watch: opens a context for a training, to log it.
 
     Raises:
-        SearchError: nothing in `tune.space` keeps within `tune.budget`.
+        SearchError: nothing in `tune.space` keeps within `tune.budget`, or `train.branches` is set.
     """
+    if params.train.branches:
+        raise SearchError("the search trains whole networks: leave train.branches empty")
     tune, name = params.tune, study_name(params, data_key)
     job = _Search(params, clips, processed, data_key, watch)
     pruners = {
@@ -260,7 +262,7 @@ class _Search:
 
     def forget(self, trial: FrozenTrial, epochs: int) -> None:
         """Remove the checkpoint of a trial that ended."""
-        self.checkpoint(self.candidate("", trial.params, epochs).params).unlink(missing_ok=True)
+        forget(self.checkpoint(self.candidate("", trial.params, epochs).params))
 
 
 def _at(params: Params, dotted: str) -> Value:

@@ -22,12 +22,12 @@ from mmer.folds import (
     assign_fold,
     cross_validate,
     fold_numbers,
-    holding,
     in_words,
     prepared,
     report,
 )
 from mmer.labels import EMOTIONS
+from mmer.training import holding
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
 

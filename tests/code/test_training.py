@@ -1,5 +1,6 @@
 """Claims about training: it learns, it repeats, and a kill costs nothing but the epoch it hit."""
 
+import hashlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import torch
 from mmer import training
 from mmer.augment import pair
 from mmer.clips import Clip, read_manifest
-from mmer.config import Balance, Params, load_params, varied
+from mmer.config import Balance, ConfigError, Params, load_params, varied
 from mmer.labels import MODALITIES
 from mmer.model.fusion import LateFusion
 from mmer.samples import Sample, load_sample, save_sample
@@ -140,6 +141,91 @@ def test_faces_alone_and_voices_alone_train_one_network(corpus: Path, tmp_path: 
     assert done.best["val_uar"] == pytest.approx(
         (done.best["val_uar_demo"] + done.best["val_uar_fer2013"]) / 2, abs=1e-5
     )
+
+
+def test_branches_trained_apart_are_what_each_would_be_alone(corpus: Path, tmp_path: Path) -> None:
+    clips = mixture(corpus, tmp_path)
+    branches = {"voice": {"epochs": 2, "lr": 0.01}}
+    params = load_params(ROOT / "params.yaml", SMALL | {"model.fusion": "late", "train.branches": branches})
+    train = params.train.model_copy(update={"epochs": 1})
+    rows: list[dict[str, float]] = []
+    both = fit(params, train, clips, tmp_path, seed=0, on_epoch=rows.append)
+    voice = fit(params, train.of_branch("voice"), training.holding(clips, ["voice"]), tmp_path, seed=0)
+    assert both.network.modalities == ("face", "voice")
+    ours = both.network.state_dict()
+    for key, value in voice.network.state_dict().items():
+        if "voice" in key.split("."):
+            assert torch.equal(ours[key], value), key
+    assert [sorted(k.split("_")[0] for k in row if k.endswith("train_loss")) for row in both.history] == [
+        ["face", "voice"],
+        ["voice"],
+    ]
+    assert [row["epoch"] for row in rows] == [1, 1, 2], "the face's one, then the voice's two"
+    assert both.best["val_uar"] == pytest.approx(training.score(both.network, held_out(clips), tmp_path)["val_uar"])
+
+
+def held_out(clips: list[Clip]) -> list[Clip]:
+    return [c for c in clips if c.split == "val"]
+
+
+def test_wrong_branches_are_errors_that_name_the_key() -> None:
+    late = SMALL | {"model.fusion": "late"}
+    for changed, message in (
+        (late | {"train.branches": {"voice": {"epoch": 2}}}, "branches.voice.*'epoch'.*'epochs'"),
+        (late | {"train.branches": {"voice": {"epochs": 0}}}, "branches.voice: epochs"),
+        (SMALL | {"train.branches": {"voice": {"epochs": 2}}}, "fusion: late"),
+        (late | {"train.branches": {"voice": {}}, "train.pairing": "label"}, "pairing"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_params(ROOT / "params.yaml", changed)
+
+
+def test_a_training_goes_on_from_an_earlier_one(small: Params, corpus: Path, tmp_path: Path) -> None:
+    clips, path = read_manifest(corpus / "clips.parquet"), tmp_path / "network.safetensors"
+    first = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0)
+    save_network(first.network, path, first.origin)
+    still = {"epochs": 1, "lr": 1e-12, "start": str(path), "augment": 0.0}
+    second = fit(small, small.train.model_copy(update=still), clips, corpus, seed=5)
+    weight = "branch.voice.project.weight"
+    torch.testing.assert_close(second.network.state_dict()[weight], first.network.state_dict()[weight])
+    assert second.origin.start is not None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert second.origin.start.startswith(f"face, scene, voice of {path} sha256:{digest}")
+    wider = load_params(ROOT / "params.yaml", SMALL | {"model.voice.channels": 8})
+    third = fit(wider, small.train.model_copy(update=still), clips, corpus, seed=5)
+    assert third.origin.start is not None
+    assert third.origin.start.startswith("face, scene of"), "a branch of another shape starts from nothing"
+
+
+def test_the_average_of_the_weights_is_what_is_kept(small: Params, corpus: Path) -> None:
+    clips, weight = read_manifest(corpus / "clips.parquet"), "branch.voice.project.weight"
+    last, slow = (
+        fit(
+            small, small.train.model_copy(update={"epochs": 1, "batch_size": 2, "ema": ema}), clips, corpus, seed=0
+        ).network.state_dict()
+        for ema in (0.0, 0.999)
+    )
+    torch.manual_seed(0)
+    start = training._network(small, small.train, MODALITIES).state_dict()[weight]
+    assert (slow[weight] - start).norm() < 0.5 * (last[weight] - start).norm(), "it has hardly left the start"
+
+
+def test_patience_ends_a_training_that_gets_no_better(small: Params, corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    train = small.train.model_copy(update={"epochs": 12, "lr": 1e-12, "patience": 2})
+    done = fit(small, train, clips, corpus, seed=0)
+    assert len(done.history) == done.best["epoch"] + 2 < 12
+
+
+def test_a_voice_made_softer_than_silence_allows_is_not_heard(small: Params, corpus: Path) -> None:
+    clip = read_manifest(corpus / "clips.parquet")[0]
+    sample = training.held(clip, corpus)
+    loud = np.where(np.arange(len(sample.voice)) < 1000, 9000, 3).astype(np.int16)
+    heard = training._reheard(replace(sample, voice=loud), small).present[:, 2]
+    assert heard[0]
+    assert not heard[-1]
+    quiet = replace(sample, voice=loud // 3000)
+    np.testing.assert_array_equal(training._reheard(quiet, small).present, sample.present)
 
 
 def test_what_a_clip_is_said_not_to_hold_is_absent(corpus: Path) -> None:
