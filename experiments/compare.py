@@ -1,9 +1,10 @@
 """Compare variations of the network and its training: `python -m experiments.compare` (README.md)."""
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
+
+import yaml
 
 from experiments import cells, table
 from experiments.cells import Cell, CompareError, Variation
@@ -26,13 +27,16 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=Path("data"), help="prepared: clips.parquet and processed/")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, help="of every training; by default the base's")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="changed in the base and in all others"
+    )
     parser.add_argument("--jobs", type=int, default=-1, help="trainings at once; -1 is one per core")
     parser.add_argument("--out", type=Path, default=Path("reports/compare"))
     parser.add_argument("--document", type=Path, help="also write the table into this, and the figure beside it")
     given = parser.parse_args()
 
-    params = load_params(given.params, {"train.epochs": given.epochs} if given.epochs else None)
+    changed = dict(pair.split("=", 1) for pair in given.set)
+    params = load_params(given.params, {key: yaml.safe_load(value) for key, value in changed.items()})
     variations, left_out = cells.read_variations(given.variations, params)
     if given.only:
         variations = chosen(variations, given.only)
@@ -56,7 +60,7 @@ def main() -> None:
         into_document(given.document, text)
         table.draw(compared, test, given.document.with_suffix(".png"))
     print(text)
-    print(f"{len(done)} trainings took {math.fsum(cell.seconds for cell in done) / 60:.0f} minutes of one core or less")
+    print(f"{len(done)} trainings, {sum(cell.seconds for cell in done) / 60:.0f} minutes of one core")
 
 
 def train(

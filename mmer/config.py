@@ -5,6 +5,7 @@ Nothing else in the project reads a setting from a file or a global.
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
@@ -452,7 +453,7 @@ def load_params(path: Path | str = "params.yaml", overrides: Mapping[str, Any] |
         raise ConfigError(f"{path} is no YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold keys and values")
-    for dotted, value in (overrides or {}).items():
+    for dotted, value in copy.deepcopy(dict(overrides or {})).items():
         set_dotted(tree, dotted, value)
     try:
         return Params.model_validate(tree)

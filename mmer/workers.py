@@ -20,6 +20,8 @@ from mmer.config import Value
 Values = Mapping[str, Value]
 #: A worker tells this often that it lives, and is taken for dead after that long a silence, seconds.
 HEARTBEAT_S, DEAD_AFTER_S = 20, 120
+PATIENCE_S = 60
+"""How long a worker waits for a SQLite file that another one writes to."""
 
 
 class _TakenError(Exception):
@@ -39,10 +41,12 @@ def studies(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     alone.parent.mkdir(parents=True, exist_ok=True)
+    where = url or f"sqlite:///{alone}"
     with warnings.catch_warnings(), FileLock(f"{alone}.lock") if url is None else nullcontext():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of heartbeats
         storage = optuna.storages.RDBStorage(
-            url or f"sqlite:///{alone}",
+            where,
+            engine_kwargs={"connect_args": {"timeout": PATIENCE_S}} if where.startswith("sqlite:") else {},
             heartbeat_interval=HEARTBEAT_S if url else None,
             grace_period=DEAD_AFTER_S if url else None,
         )

@@ -4,20 +4,24 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import torch
 from optuna.trial import FrozenTrial, TrialState
 
+from mmer import training, workers
 from mmer.clips import read_manifest
 from mmer.config import Params, load_params, varied
 from mmer.findings import write_findings
 from mmer.model.network import EmotionNet
-from mmer.search import SearchError, champion, finalists, front, search, study_name
+from mmer.search import Candidate, SearchError, champion, finalists, front, search, study_name
 from mmer.training import checkpoint_of, fit
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
@@ -43,74 +47,61 @@ SMALL = {
     },
 }
 
-WORKER = """
-import json, os, signal, sys
-from contextlib import contextmanager
-from pathlib import Path
-from mmer import training, workers
-from mmer.clips import read_manifest
-from mmer.config import load_params
-from mmer.findings import write_findings
-from mmer.search import search
-
-workers.HEARTBEAT_S, workers.DEAD_AFTER_S = 1, 4
-corpus, overrides, cut_at, log = Path(sys.argv[1]), json.loads(sys.argv[3]), sys.argv[4], Path(sys.argv[5])
-params = load_params(sys.argv[2], overrides)
-clips = read_manifest(corpus / "clips.parquet")
-title = ""
-
-def draw(*given, of=training.draw):  # is called once for each epoch that is trained
-    with log.open("a") as file:
-        file.write(f"{os.getpid()} {title}\\n")
-    return of(*given)
-
-training.draw = draw
-
-@contextmanager
-def watch(given):
-    global title
-    title = given.title.replace(" ", "-")
-
-    def on_epoch(row):
-        if cut_at in (f"{title}/{row['epoch']:.0f}", f"any/{row['epoch']:.0f}"):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    yield on_epoch
-
-found = search(params, clips, corpus, "data", watch=watch)
-best = write_findings(found, params, Path("out"))
-print(json.dumps({"best": best, "history": Path("out/history.csv").read_text()}))
-"""
-
 
 class Worker:
     """A search in a process of its own, which kills itself after the epoch `cut_at`, if it comes to train it."""
 
-    def __init__(self, corpus: Path, home: Path, overrides: dict[str, Any], cut_at: str = "") -> None:
+    def __init__(self, corpus: Path, home: Path, given: Params, cut_at: str = "") -> None:
         home.mkdir(exist_ok=True)
-        self.log = home / "epochs.txt"
-        given = [str(corpus), str(ROOT / "params.yaml"), json.dumps(overrides), cut_at, str(self.log)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, *given],
-            cwd=home,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.home = home
+        # Forked, so that torch is not imported again.
+        self.process = get_context("fork").Process(target=self._work, args=(corpus, given, cut_at))
+        self.process.start()
 
-    def result(self) -> dict[str, Any] | None:
-        """What it found; None if it was killed."""
-        out, err = self.process.communicate(timeout=3600)
-        if self.process.returncode == -signal.SIGKILL:
+    def _work(self, corpus: Path, given: Params, cut_at: str) -> None:
+        torch.set_num_threads(1)
+        os.chdir(self.home)
+        workers.HEARTBEAT_S, workers.DEAD_AFTER_S = 1, 4
+        title, draw = "", training.draw
+
+        def logged(*args: Any) -> Any:
+            with Path("epochs.txt").open("a") as file:
+                file.write(f"{os.getpid()} {title}\n")
+            return draw(*args)
+
+        training.draw = logged  # which is called once for each epoch that is trained
+
+        @contextmanager
+        def watch(candidate: Candidate) -> Iterator[Callable[[training.Epoch], None]]:
+            nonlocal title
+            title = candidate.title
+
+            def on_epoch(row: training.Epoch) -> None:
+                if cut_at in (f"{title}/{row['epoch']:.0f}", f"any/{row['epoch']:.0f}"):
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            yield on_epoch
+
+        found = search(given, read_manifest(corpus / "clips.parquet"), corpus, "data", watch=watch)
+        write_findings(found, given, Path(f"out-{os.getpid()}"))
+
+    def result(self) -> dict[str, str] | None:
+        """The findings that must be the same after the same search; None if it was killed."""
+        self.process.join()
+        if self.process.exitcode == -signal.SIGKILL:
             return None
-        assert self.process.returncode == 0, err
-        found: dict[str, Any] = json.loads(out.splitlines()[-1])
-        return found
+        assert self.process.exitcode == 0
+        out = self.home / f"out-{self.process.pid}"
+        return {name: (out / name).read_text() for name in ("best.json", "history.csv", "importance.csv")}
 
-    def trained(self) -> list[str]:
-        """The trainings whose epochs were trained in this folder, once for each epoch."""
-        return sorted(line.split()[1] for line in self.log.read_text().splitlines())
+    def epochs(self) -> list[tuple[str, str]]:
+        """The epochs that were trained in this folder: by which process, and of which training."""
+        lines = (self.home / "epochs.txt").read_text().splitlines()
+        return [(pid, title) for pid, title in (line.split(" ", 1) for line in lines)]
+
+    def counts(self) -> Counter[str]:
+        """How many epochs of each training were trained in this folder."""
+        return Counter(title for _, title in self.epochs())
 
 
 @pytest.fixture(scope="module")
@@ -125,35 +116,34 @@ def small(**tune: Any) -> Params:
 
 
 def test_a_killed_search_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path) -> None:
-    undisturbed = Worker(corpus, tmp_path / "whole", SMALL)
+    undisturbed = Worker(corpus, tmp_path / "whole", small())
     whole = undisturbed.result()
     assert whole is not None
-    trained = undisturbed.trained()
-    final = next(title for title in trained if title.startswith("final"))
-    for cut_at in ("trial-1/1", f"{final}/2"):
-        assert Worker(corpus, tmp_path / "cut", SMALL, cut_at).result() is None
-    again = Worker(corpus, tmp_path / "cut", SMALL)
+    final = next(title for title in undisturbed.counts() if title.startswith("final"))
+    for cut_at in ("trial 1/1", f"{final}/2"):
+        assert Worker(corpus, tmp_path / "cut", small(), cut_at).result() is None
+    again = Worker(corpus, tmp_path / "cut", small())
     assert again.result() == whole
-    assert again.trained() == trained, "no epoch was trained twice"
+    assert again.counts() == undisturbed.counts(), "no epoch was trained twice"
 
 
 def test_two_workers_share_a_study_and_one_takes_up_what_the_other_dies_over(corpus: Path, tmp_path: Path) -> None:
-    overrides = SMALL | {"tune.storage": f"sqlite:///{tmp_path / 'shared.db'}"}
-    dies, lives = (Worker(corpus, tmp_path, overrides, cut_at) for cut_at in ("any/1", ""))
+    given = small(storage=f"sqlite:///{tmp_path / 'shared.db'}")
+    dies, lives = (Worker(corpus, tmp_path, given, cut_at) for cut_at in ("any/1", ""))
     assert dies.result() is None
     found = lives.result()
     assert found is not None
-    rows = list(csv.DictReader(found["history"].splitlines()))
+    rows = list(csv.DictReader(found["history.csv"].splitlines()))
     assert [int(row["trial"]) for row in rows] == list(range(4))
     # Of each training every epoch was trained once, also of the one whose worker died: it went on from its checkpoint.
     epochs = {"complete": 2, "pruned": 1}
-    trained = lives.trained()
-    counts = {title: trained.count(title) for title in trained}
+    counts = lives.counts()
     finals = [title for title in counts if title.startswith("final")]
     assert len(finals) == 2
-    assert counts == {f"trial-{row['trial']}": epochs[row["state"]] for row in rows} | dict.fromkeys(finals, 3)
-    began = set(lives.log.read_text().splitlines())
-    assert len(began) == len(counts) + 1, "one training was begun by one worker and ended by the other"
+    assert counts == {f"trial {row['trial']}": epochs[row["state"]] for row in rows} | dict.fromkeys(finals, 3)
+    begun = [title for pid, title in lives.epochs() if pid == str(dies.process.pid)]
+    assert len(begun) == 1
+    assert (str(lives.process.pid), begun[0]) in lives.epochs()
 
 
 def test_nothing_over_the_budget_is_trained(
