@@ -634,9 +634,15 @@ def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: P
     return fingerprint([params.seed, params.input, params.model, params.media], files)
 
 
-def checkpoint_of(key: str, train: Train, seed: int) -> Path:
-    """Where the training with these hyperparameters keeps its checkpoint."""
-    return WORK / "checkpoints" / f"{fingerprint([key, train, seed], [])}.ckpt"
+def checkpoint_of(key: str, params: Params, seed: int) -> Path:
+    """Where the training with this `model` and `train` keeps its checkpoint."""
+    return WORK / "checkpoints" / f"{fingerprint([key, params.model, params.train, seed], [])}.ckpt"
+
+
+def forget(checkpoint: Path) -> None:
+    """Remove the checkpoint of a training that is done, also those of branches trained apart."""
+    for path in checkpoint.parent.glob(f"{checkpoint.stem}*.ckpt"):
+        path.unlink()
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:
