@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # Of Okabe and Ito's palette, told apart with any colour vision; greys for what only frames the data.
 BLUE, SKY, ORANGE = "#0072b2", "#56b4e9", "#d55e00"
 INK, GREY, FAINT = "#22262e", "#6b7280", "#d9dce2"
+LINES = (BLUE, ORANGE, "#009e73", "#cc79a7", SKY)
 
 
 def draw(report: dict[str, Any], folder: Path) -> None:
@@ -48,6 +50,49 @@ def draw_speakers(report: dict[str, Any], path: Path) -> None:
     axes.set_title("orange: mean over the folds and its 95% interval", loc="left", fontsize=9, color=INK, pad=10)
     axes.grid(axis="x", color=FAINT, lw=0.6, zorder=0)
     figure.savefig(path, metadata={"Software": None})
+
+
+def draw_degradation(report: dict[str, Any], path: Path) -> None:
+    """Write one figure: a panel for each kind of trouble, a line for each corpus, with its interval.
+
+    Args:
+        report: what `mmer.degradation.measure` returns.
+    """
+    curves = report["curves"]
+    kinds = list(dict.fromkeys(curve["kind"] for curve in curves))
+    colours = dict(zip(sorted({curve["corpus"] for curve in curves}), itertools.cycle(LINES)))
+    columns = min(3, max(1, len(kinds)))
+    height = 0.9 + 2.6 * max(1, -(-len(kinds) // columns))
+    figure, panels = _panels(3.6 * columns, height, "UAR as it gets worse", report, len(kinds), columns)
+    for axes, kind in zip(panels, kinds, strict=True):
+        own = [curve for curve in curves if curve["kind"] == kind]
+        for curve in own:
+            _curve(axes, curve, colours[curve["corpus"]])
+        levels = [point["level"] for point in own[0]["points"]]
+        axes.set_xticks(range(len(levels) + 1), ["clean", *(f"{level:g}" for level in levels)], fontsize=8)
+        axes.set(ylim=(0, 1), xlabel=own[0]["axis"])
+        axes.set_title(kind, loc="left", fontsize=10, color=INK)
+        axes.axhline(1 / own[0]["n_classes"], color=GREY, lw=1, ls=":", zorder=1)
+        axes.grid(axis="y", color=FAINT, lw=0.6, zorder=0)
+        axes.legend(frameon=False, fontsize=7, loc="best", labelcolor=INK)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _curve(axes: Axes, curve: dict[str, Any], colour: str) -> None:
+    """Everything together (thick, with its interval), the spoilt modality alone (thin), all but it (dashes)."""
+    states = [curve["clean"], *curve["points"]]
+    places = range(len(states))
+
+    def line(given: str, key: str) -> list[float]:
+        return [np.nan if state[given][key] is None else state[given][key] for state in states]
+
+    mixed = curve["without"] is not None
+    told = f"{curve['corpus']} (n={curve['n']:,})"
+    axes.fill_between(places, line("together", "uar_low"), line("together", "uar_high"), color=colour, alpha=0.13, lw=0)
+    axes.plot(places, line("together", "uar"), "o-", color=colour, lw=2, ms=3.5, label=told, zorder=4)
+    if mixed:
+        axes.plot(places, line("alone", "uar"), color=colour, lw=1, label=f"{curve['modality']} alone", zorder=3)
+        axes.axhline(curve["without"]["uar"], color=colour, lw=1, ls="--", label=f"without {curve['modality']}")
 
 
 def _confusion(report: dict[str, Any]) -> Figure:
@@ -146,6 +191,14 @@ def _calibration(report: dict[str, Any]) -> Figure:
 
 def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> tuple[Figure, Axes]:
     """One chart in the style that all share; what was scored stands at the foot."""
+    figure, (axes,) = _panels(width, height, title, report, 1, 1)
+    return figure, axes
+
+
+def _panels(
+    width: float, height: float, title: str, report: dict[str, Any], count: int, columns: int
+) -> tuple[Figure, list[Axes]]:
+    """So many charts, in rows of `columns`."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -155,13 +208,16 @@ def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> 
     free = 0.16 + 0.14 * len(foot)
     layout = ConstrainedLayoutEngine(rect=(0.01, free / height, 0.98, 1 - (free + 0.45) / height))
     figure = Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
-    axes = figure.subplots()
     figure.text(0.02, 1 - 0.36 / height, title, fontsize=13, fontweight="bold", color=INK)
     figure.text(0.02, 0.1 / height, "\n".join(foot), fontsize=8, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.tick_params(length=0, labelcolor=INK)
-    return figure, axes
+    panels = list(figure.subplots(-(-count // columns), columns, squeeze=False).flat)
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(FAINT)
+        axes.tick_params(length=0, labelcolor=INK)
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    return figure, panels[:count]
 
 
 def _interval(axes: Axes, y: float, scores: dict[str, Any]) -> None:
