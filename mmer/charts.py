@@ -171,22 +171,44 @@ def _slices(report: dict[str, Any]) -> Figure:
 
 
 def _calibration(report: dict[str, Any]) -> Figure:
-    """How often the answer is right where the network is so and so sure, and how often it is so sure."""
-    bins = report["calibration"]
+    """For each set of modalities: how often the answer is right where the network is so and so sure, and how often it
+    is so sure; in grey, before its temperatures were fitted.
+    """
+    subsets = {name: scores for name, scores in report["subsets"].items() if scores["calibration"]}
+    columns = min(4, len(subsets))
+    rows = -(-len(subsets) // columns)
+    size = 5.6 if len(subsets) == 1 else 2.9
+    figure, panels = _panels(
+        size * columns, 0.9 + size * rows, "Is it as right as it is sure?", report, len(subsets), columns
+    )
+    for place, (axes, (name, scores)) in enumerate(zip(panels, subsets.items(), strict=True)):
+        before, told = scores["uncalibrated"], f"ECE {scores['ece']:.3f}"
+        axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
+        if before:
+            _reliability(axes, before["calibration"], GREY)
+            told += f", {before['ece']:.3f} uncalibrated (grey)"
+        n = np.array(scores["calibration"]["n"])
+        axes.bar((np.arange(len(n)) + 0.5) / len(n), n / n.max() * 0.15, 0.9 / len(n), color=FAINT, zorder=0)
+        _reliability(axes, scores["calibration"], BLUE)
+        axes.set_title(
+            f"{name.replace('+', ' + ')} (n={scores['n']:,})\n{told}", loc="left", fontsize=8.5, color=INK, pad=8
+        )
+        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+        axes.set_aspect("equal")
+        if place + columns >= len(subsets):
+            axes.set_xlabel("confidence of the answer", fontsize=8)
+        if place % columns == 0:
+            axes.set_ylabel("share of right answers", fontsize=8)
+    return figure
+
+
+def _reliability(axes: Axes, bins: dict[str, Any], colour: str) -> None:
+    """One line; the size of a point says how many clips it stands for."""
     n = np.array(bins["n"])
     filled = n > 0
     sure, right = (np.array(bins[key], float)[filled] for key in ("confidence", "accuracy"))
-    figure, axes = _canvas(5.6, 5.6, "Is it as right as it is sure?", report)
-    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
-    axes.text(0.5, 0.47, "perfect", color=GREY, fontsize=8, ha="left", va="top")
-    axes.bar((np.arange(len(n)) + 0.5) / len(n), n / n.max() * 0.15, 0.9 / len(n), color=FAINT, zorder=0, label="clips")
-    axes.plot(sure, right, "-", color=BLUE, lw=1.2, zorder=3)
-    axes.scatter(sure, right, 14 + 120 * n[filled] / n.max(), color=BLUE, edgecolors="white", clip_on=False, zorder=4)
-    told = f"expected calibration error {report['ece']:.3f}; grey: how many clips"
-    axes.set_title(told, loc="left", fontsize=9, color=INK, pad=10)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the answer", ylabel="share of right answers")
-    axes.set_aspect("equal")
-    return figure
+    axes.plot(sure, right, "-", color=colour, lw=1.2, zorder=3)
+    axes.scatter(sure, right, 8 + 70 * n[filled] / n.max(), color=colour, edgecolors="white", clip_on=False, zorder=4)
 
 
 def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> tuple[Figure, Axes]:
