@@ -369,6 +369,15 @@ class Evaluate(Block):
 
     bootstrap: int = Field(1000, ge=100)
     """Resamples of the test speakers behind each 95% interval."""
+    mistakes: int = Field(3, ge=0)
+    """Of each corpus, how many of the mistakes that the model was surest of are explained."""
+
+
+class Degrade(Block):
+    """Scores under noise, blur, darkness and the like."""
+
+    clips: int = Field(300, ge=20)
+    """Test clips of each corpus that are looked at, at most: each goes through the graph some sixty times."""
 
 
 class Folds(Block):
@@ -417,6 +426,7 @@ class Params(Block):
     train: Train = Train()
     tune: Tune = Tune()
     evaluate: Evaluate = Evaluate()
+    degrade: Degrade = Degrade()
     folds: Folds = Folds()
     package: Package = Package()
 

@@ -259,8 +259,7 @@ class Recognizer:
             logits.append(more_logits)
             steps += more_steps
         evidence = np.array([any(step.present.values()) for step in steps])
-        counted = np.concatenate(logits)[evidence if evidence.any() else slice(None)]
-        probabilities = softmax(counted.mean(axis=0))
+        probabilities = pool(np.concatenate(logits), evidence)
         return Prediction(
             path=str(path),
             label=EMOTIONS[int(probabilities.argmax())] if evidence.any() else None,
@@ -590,6 +589,13 @@ def _shrink(rgb: Picture, side: int) -> Picture:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small: Picture = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     return small
+
+
+def pool(logits: Floats, evidence: npt.NDArray[np.bool_]) -> Floats:
+    """A clip's probabilities [7] from the logits [T, 7] of its steps: of their mean over those with evidence [T], over
+    all where there is none.
+    """
+    return softmax(logits[evidence if evidence.any() else slice(None)].mean(axis=0))
 
 
 def softmax(logits: Floats) -> Floats:

@@ -15,7 +15,7 @@ import yaml
 from mmer.config import load_params
 from tests.conftest import ROOT
 
-STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package"]
+STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "degrade"]
 RELEASE = [*(stage for stage in STAGES if stage != "tune"), "publish", "folds"]
 
 
