@@ -14,6 +14,7 @@ from pathlib import Path
 import optuna
 from filelock import FileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from mmer.config import Value
 
@@ -44,12 +45,7 @@ def studies(
     where = url or f"sqlite:///{alone}"
     with warnings.catch_warnings(), FileLock(f"{alone}.lock") if url is None else nullcontext():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of heartbeats
-        storage = optuna.storages.RDBStorage(
-            where,
-            engine_kwargs={"connect_args": {"timeout": PATIENCE_S}} if where.startswith("sqlite:") else {},
-            heartbeat_interval=HEARTBEAT_S if url else None,
-            grace_period=DEAD_AFTER_S if url else None,
-        )
+        storage = _storage(where, shared=url is not None)
         made = [
             optuna.create_study(
                 storage=storage,
@@ -66,6 +62,25 @@ def studies(
                 for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                     study.tell(trial.number, state=TrialState.FAIL)
         yield made
+
+
+def _storage(url: str, *, shared: bool) -> optuna.storages.RDBStorage:
+    """The database at that URL. Workers that find it empty at the same moment all make its tables, and all but one fail:
+    a moment later the tables are there.
+    """
+    for tries_left in reversed(range(5)):
+        try:
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": {"timeout": PATIENCE_S}} if url.startswith("sqlite:") else {},
+                heartbeat_interval=HEARTBEAT_S if shared else None,
+                grace_period=DEAD_AFTER_S if shared else None,
+            )
+        except SQLAlchemyError:
+            if not tries_left:
+                raise
+            time.sleep(1)
+    raise AssertionError  # unreachable
 
 
 def work(
