@@ -24,6 +24,7 @@ from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
 from mmer.tracking import Run
 from mmer.training import WORK, data_key, fit, holding, predict
+from mmer.words import counted
 
 Report = dict[str, Any]
 
@@ -293,8 +294,8 @@ def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int) 
     corpora = []
     for name in sorted({c.corpus for c in clips}):
         own = [c for c in clips if c.corpus == name]
-        corpora.append(f"{name}, {len(own):,} clips of {evaluation.n_speakers(own):,} speakers")
-    without = f" {left_out:,} clips of them that hold none of that are left out." if left_out else ""
+        corpora.append(f"{name}, {counted(len(own), 'clip')} of {counted(evaluation.n_speakers(own), 'speaker')}")
+    without = f" Left out, since they hold none of that: {counted(left_out, 'clip')} of theirs." if left_out else ""
     return (
         f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(corpora)}): each clip is "
         "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "

@@ -82,6 +82,17 @@ def voice_present(windows: npt.NDArray[np.float32], silence_dbfs: float) -> npt.
     return present
 
 
+def as_pass(sample: Sample, step_s: float, window_s: float, state_size: int) -> dict[str, npt.NDArray[Any]]:
+    """What a model takes to see a whole clip at once, B = 1 (`mmer.recognizer.Run`), from the state at the start."""
+    return {
+        "faces": sample.faces[None],
+        "scenes": sample.scenes[None],
+        "voice": voice_windows(sample.voice, len(sample.present), step_s, window_s)[None],
+        "present": sample.present[None].astype(np.float32),
+        "state": np.zeros((1, state_size), np.float32),
+    }
+
+
 class Writer:
     """Writes an npz file array by array and row by row, so that no clip is too long for the memory; the file appears
     when the context ends well, whole, or not at all.

@@ -306,30 +306,32 @@ def _held(joined: Tensor, valid: Tensor, longest: int) -> tuple[Tensor, Tensor]:
 
 
 def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> None:
-    """Fit the temperature of each modality of a network with late fusion on validation clips (Guo et al. 2017): the one
-    under which the clips that hold this modality are likeliest when the network is given nothing else. A network with
-    early fusion has none, and is left as it is.
+    """Fit the temperatures of a network on validation clips (Guo et al. 2017): with late fusion that of each modality,
+    on the clips that hold it and with nothing else given; with early fusion the one of the answer.
     """
-    from scipy.optimize import minimize_scalar
-
     from mmer.model.fusion import LateFusion
 
-    if not isinstance(network.fusion, LateFusion):
-        return
     network.fusion.temperature.fill_(1.0)
+    if not isinstance(network.fusion, LateFusion):
+        network.fusion.temperature.fill_(_temperature(predict(network, clips, processed), clips))
+        return
     for name in network.modalities:
-        having = [c for c in clips if getattr(c, f"has_{name}")]
-        if not having:
-            continue
-        chances = np.log(np.clip(predict(network, having, processed, modalities=[name]), 1e-7, 1))
-        truth = np.array([c.target for c in having])
+        if having := [c for c in clips if getattr(c, f"has_{name}")]:
+            said = predict(network, having, processed, modalities=[name])
+            network.fusion.temperature[MODALITIES.index(name)] = _temperature(said, having)
 
-        def loss(log_temperature: float, chances: Any = chances, truth: Any = truth) -> float:
-            scaled = chances / np.exp(log_temperature)
-            return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).mean())
 
-        best = minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded")
-        network.fusion.temperature[MODALITIES.index(name)] = float(np.exp(best.x))
+def _temperature(probabilities: npt.NDArray[np.float32], clips: Sequence[Clip]) -> float:
+    """That under which these answers [n, 7] make the truth likeliest."""
+    from scipy.optimize import minimize_scalar
+
+    chances, truth = np.log(np.clip(probabilities, 1e-7, 1)), np.array([c.target for c in clips])
+
+    def loss(log_temperature: float) -> float:
+        scaled = chances / np.exp(log_temperature)
+        return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x))
 
 
 def start_face(network: EmotionNet, name: str) -> str | None:
@@ -632,9 +634,15 @@ def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: P
     return fingerprint([params.seed, params.input, params.model, params.media], files)
 
 
-def checkpoint_of(key: str, train: Train, seed: int) -> Path:
-    """Where the training with these hyperparameters keeps its checkpoint."""
-    return WORK / "checkpoints" / f"{fingerprint([key, train, seed], [])}.ckpt"
+def checkpoint_of(key: str, params: Params, seed: int) -> Path:
+    """Where the training with this `model` and `train` keeps its checkpoint."""
+    return WORK / "checkpoints" / f"{fingerprint([key, params.model, params.train, seed], [])}.ckpt"
+
+
+def forget(checkpoint: Path) -> None:
+    """Remove the checkpoint of a training that is done, also those of branches trained apart."""
+    for path in checkpoint.parent.glob(f"{checkpoint.stem}*.ckpt"):
+        path.unlink()
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:

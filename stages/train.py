@@ -1,4 +1,4 @@
-"""Stage `train`: train the network with the hyperparameters that the search found."""
+"""Stage `train`: train the network that the search found, with the hyperparameters that it found."""
 
 import argparse
 import csv
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mmer import tracking
 from mmer.clips import read_manifest
-from mmer.config import load_params
-from mmer.training import checkpoint_of, data_key, fit, save_network
+from mmer.config import load_params, varied
+from mmer.training import checkpoint_of, data_key, fit, forget, save_network
 from stages import run_stage
 
 MANIFEST, PROCESSED, BEST = Path("data/clips.parquet"), Path("data/processed"), Path("reports/tune/best.json")
@@ -23,21 +23,21 @@ def main() -> None:
     import torch
 
     parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
-    parser.add_argument("--as-written", action="store_true", help="without a search: with params.yaml's train as it is")
+    parser.add_argument("--as-written", action="store_true", help="without a search: as params.yaml is written")
     searched = not parser.parse_args().as_written
-    params, clips = load_params(), read_manifest(MANIFEST)
-    train = params.train.model_copy(update=json.loads(BEST.read_text())["train"] if searched else {})
-    key = data_key(params, MANIFEST, clips, PROCESSED)
-    checkpoint = checkpoint_of(key, train, params.seed)
+    written, clips = load_params(), read_manifest(MANIFEST)
+    params = varied(written, json.loads(BEST.read_text())["values"]) if searched else written
+    # The search may have done this very training: then it goes on from that one's checkpoint.
+    checkpoint = checkpoint_of(data_key(written, MANIFEST, clips, PROCESSED), params, params.seed)
 
     with tracking.reopen("train", params, key=checkpoint.stem) as run:
-        run.params({f"chosen.{k}": v for k, v in train.model_dump().items()})
+        run.params({"chosen": {"model": params.model.model_dump(), "train": params.train.model_dump()}})
         run.log_validation(Path("reports/validation.json"), MANIFEST)
 
         def on_epoch(row: dict[str, float]) -> None:
             run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
-        done = fit(params, train, clips, PROCESSED, seed=params.seed, checkpoint=checkpoint, on_epoch=on_epoch)
+        done = fit(params, params.train, clips, PROCESSED, seed=params.seed, checkpoint=checkpoint, on_epoch=on_epoch)
         save_network(done.network, WEIGHTS, done.origin)
         HISTORY.parent.mkdir(parents=True, exist_ok=True)
         with HISTORY.open("w", newline="") as file:
@@ -49,8 +49,7 @@ def main() -> None:
         COST.write_text(json.dumps(spent) + "\n")
         run.metrics({"best_val_uar": done.best["val_uar"], "parameters": parameters, **spent})
         run.tags({"weights_sha256": tracking.sha256(WEIGHTS)})
-    for path in checkpoint.parent.glob(f"{checkpoint.stem}*.ckpt"):  # also those of branches trained apart
-        path.unlink()  # done: `dvc repro --force` means to train again
+    forget(checkpoint)  # done: `dvc repro --force` means to train again
     print(f"validation UAR {done.best['val_uar']:.3f}; {parameters:,} parameters")
 
 

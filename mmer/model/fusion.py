@@ -109,7 +109,8 @@ MIXERS: dict[Fusion, type[Concat | Gated | CrossAttention]] = {
 
 class EarlyFusion(nn.Module):
     """The embeddings are mixed step by step, and the mixture gathered over time (of concatenated ones by an LSTM: Karas
-    et al. 2022, arXiv:2203.13285); each branch has a head of its own for its own loss.
+    et al. 2022, arXiv:2203.13285); each branch has a head of its own for its own loss. The logits are divided by a
+    temperature that `mmer.training.calibrate` fits on validation clips (Guo et al. 2017, arXiv:1706.04599).
 
     Args:
         embeddings: size of each modality's embedding, in the order of `joined`.
@@ -127,13 +128,15 @@ class EarlyFusion(nn.Module):
         self.state_size = self.temporal.state_size
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(temporal.hidden, len(EMOTIONS))
+        self.temperature: Tensor
+        self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, joined: Tensor, state: Tensor) -> Decision:
         *parts, present = torch.split(joined, [*self.embeddings.values(), len(MODALITIES)], dim=-1)
         branches = {m: self.branch_head[m](self.drop(part)) for m, part in zip(self.embeddings, parts, strict=True)}
         seen = present.amax(-1, keepdim=True)
         hidden, state = self.temporal(self.mix(self.drop(joined), present), seen, state)
-        return Decision(self.head(self.drop(hidden)), branches, state)
+        return Decision(self.head(self.drop(hidden)) / self.temperature, branches, state)
 
     def chances(self, name: ModalityName, logits: Tensor) -> Tensor:  # noqa: ARG002 (late fusion needs it)
         """A branch's logits as log-probabilities [B, T, 7]."""
