@@ -208,7 +208,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
         "uar_high": float(uars.mean() + half),
         "uar_sd": float(uars.std(ddof=1)),
         "pooled": evaluation.score(truth, answers, clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
-        "by_corpus": evaluation.by(lambda c: c.corpus, truth, answers, clips, draws, least=1),
+        "by_corpus": evaluation.by(lambda c: c.corpus, truth, answers, clips, draws),
         "per_speaker": {key: _spread([row[key] for row in speakers]) for key in ("uar", "war")},
         "folds": folds,
         "speakers": speakers,
@@ -300,7 +300,8 @@ def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int) 
     corpora = []
     for name in sorted({c.corpus for c in clips}):
         own = [c for c in clips if c.corpus == name]
-        corpora.append(f"{name}, {len(own):,} clips of {evaluation.n_speakers(own):,} speakers")
+        speakers = evaluation.several(evaluation.n_speakers(own), "speaker")
+        corpora.append(f"{name}, {evaluation.several(len(own), 'clip')} of {speakers}")
     without = f" {left_out:,} clips of them that hold none of that are left out." if left_out else ""
     return (
         f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(corpora)}): each clip is "

@@ -1,28 +1,70 @@
 """Stage `publish`: put a packaged model where everyone finds it, beside its numbers and its card."""
 
 import argparse
+import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
-from mmer.card import model_card
+from mmer.card import Evidence, model_card
 from mmer.recognizer import Recognizer
 from stages import run_stage
 
-MODELS, DETAILS, METRICS = Path("models"), Path("reports/evaluate/details.json"), Path("reports/evaluate/metrics.json")
-PACKAGE = Path("reports/package.json")
+MODELS, REPORTS, FIGURES = Path("models"), Path("reports"), Path("figures")
+#: Cross-validations, by what they tell apart.
+FOLDS = {"7 emotions": REPORTS / "folds" / "metrics.json"}
+SHOWN = (
+    "evaluate/figures/confusion.png",
+    "evaluate/figures/calibration.png",
+    "evaluate/figures/mistakes",
+    "degrade/figures/degradation.png",
+    "folds/figures/speakers.png",
+)
 
 
 def main() -> None:
-    """Copy mmer.onnx, detector/ and metrics.json into this folder, and write MODEL_CARD.md."""
+    """Copy mmer.onnx, detector/ and metrics.json into this folder, and write MODEL_CARD.md with its figures/."""
     argparse.ArgumentParser(prog="python -m stages.publish", description=__doc__).parse_args()
     info = Recognizer.load(MODELS).info
-    card = model_card(info, json.loads(DETAILS.read_text()), json.loads(PACKAGE.read_text()))
+    evidence = Evidence(
+        details=read("evaluate/details.json"),
+        package=read("package.json"),
+        curves=read("degrade/curves.json"),
+        folds={name: json.loads(path.read_text()) for name, path in FOLDS.items()},
+        seconds=seconds(REPORTS / "train" / "history.csv"),
+    )
     shutil.copyfile(MODELS / "mmer.onnx", "mmer.onnx")
     shutil.copytree(MODELS / "detector", "detector", dirs_exist_ok=True)
-    shutil.copyfile(METRICS, "metrics.json")
-    Path("MODEL_CARD.md").write_text(card, encoding="utf-8")
+    shutil.copyfile(REPORTS / "evaluate" / "metrics.json", "metrics.json")
+    for name in SHOWN:
+        copy(REPORTS / name, FIGURES / Path(name).name)
+    Path("MODEL_CARD.md").write_text(model_card(info, evidence), encoding="utf-8")
     print(f"published: {', '.join(info.modalities)} of {', '.join(info.corpora)}, {info.status}; see MODEL_CARD.md")
+
+
+def read(name: str) -> dict[str, Any]:
+    """A report."""
+    found: dict[str, Any] = json.loads((REPORTS / name).read_text())
+    return found
+
+
+def copy(source: Path, target: Path) -> None:
+    """A file, or a folder whose former files go."""
+    target.parent.mkdir(exist_ok=True)
+    if source.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+def seconds(history: Path) -> float | None:
+    """That the epochs took, by the columns that tell it; None where none does."""
+    with history.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = [float(row[key]) for row in rows for key in row if key.endswith("seconds") and row[key]]
+    return sum(told) if told else None
 
 
 if __name__ == "__main__":
