@@ -35,6 +35,7 @@ serve: .venv-serve/.ready ## Serve a model over HTTP: make serve MODEL=models PO
 page: ## Let the page recognise on the visitor's device, without a server: fetches its runtime (needs Node)
 	@command -v npm >/dev/null || { echo "page: npm is missing: install Node 20 or newer (Debian: apt-get install npm)"; exit 1; }
 	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	gzip -9 --keep --force --no-name web/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm
 
 ui: .venv/.ready ## Look at the runs in MLflow
 	mlflow ui --port 5000

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmer import corpora
-from mmer.evaluation import FEW, judged, several
+from mmer.evaluation import FEW, judged
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.recognizer import ModelInfo
+from mmer.words import counted
 
 Report = Mapping[str, Any]
 
@@ -59,8 +60,8 @@ LABELS = {
         "actors, recorded for the corpus, which is published for such use; not asked about this model",
     ),
 }
-WATTS = 30
-"""What two busy cores are taken to draw, with their share of the machine: an assumption, nothing was metered."""
+WATTS = 15
+"""What a busy core is taken to draw, with its share of the machine: an assumption, nothing was metered."""
 FRAGILE = 10
 """An interval over fewer speakers says little."""
 
@@ -77,8 +78,8 @@ class Evidence:
     """`reports/degrade/curves.json`."""
     folds: Mapping[str, Report] = field(default_factory=dict)
     """Cross-validations by what they tell apart ("7 emotions"): `reports/folds/metrics.json`."""
-    seconds: float | None = None
-    """That the training took."""
+    cost: Report | None = None
+    """`reports/train/cost.json`: of the training."""
 
 
 def model_card(info: ModelInfo, evidence: Evidence) -> str:
@@ -103,7 +104,7 @@ def model_card(info: ModelInfo, evidence: Evidence) -> str:
         "As it gets worse": _degradation(evidence.curves),
         "Known failures": _failures(details, evidence.curves),
         "Not measured": [NOT_MEASURED],
-        "What it cost": _cost(evidence.seconds),
+        "What it cost": _cost(evidence.cost),
         "Licence of the weights": _licence(info),
     }
     lines = ["# Model card"]
@@ -131,11 +132,30 @@ def _facts(info: ModelInfo, package: Report) -> list[str]:
         ["size", f"{package['parameters']:,} parameters; graph {package['graph_bytes'] / 1e6:.1f} MB (float32)"],
         [
             "graph against network",
-            f"same label for {parity['agreement']:.1%} of {several(parity['clips'], 'clip')}, probabilities within "
+            f"same label for {parity['agreement']:.1%} of {counted(parity['clips'], 'clip')}, probabilities within "
             f"{parity['max_difference']:.0e}",
         ],
+        ["`mmer.int8.onnx`", _small(package)],
     ]
     return _table(["", ""], rows)
+
+
+def _small(package: Report) -> str:
+    """What the graph with int8 weights costs and gains."""
+    small = package["quantised"]
+    parity = small["parity"]
+    low, high = parity["uar_loss_low"], parity["uar_loss_high"]
+    between = "" if low is None else f" (95%: {low:.4f} to {high:.4f})"
+    told = (
+        f"UAR less by {parity['uar_loss']:.4f}{between}, same label for {parity['agreement']:.1%} of the clips, "
+        f"probabilities within {parity['max_difference']:g}"
+    )
+    if not small["ships"]:
+        return f"does not ship: {told}; at most {small['max_loss']:g} may be lost"
+    return (
+        f"{small['graph_bytes'] / 1e6:.1f} MB instead of {package['graph_bytes'] / 1e6:.1f}, at the same speed "
+        f"({small['graph_ms']:g} and {package['graph_ms']:g} ms of CPU a step where it was packaged): {told}"
+    )
 
 
 def _data(info: ModelInfo) -> list[str]:
@@ -152,6 +172,8 @@ def _data(info: ModelInfo) -> list[str]:
             "foamliu/MobileFaceNet, Apache-2.0), trained by their author on MS-Celeb-1M: pictures of people from the "
             "web, a set that its owner has withdrawn.",
         ]
+    if info.start:
+        lines += ["", f"It went on from the weights of an earlier training: {info.start}."]
     if info.pairing != "none":
         lines += ["", "Faces and voices of different people were joined into artificial clips of one emotion."]
     return lines
@@ -184,7 +206,7 @@ def _scores_of(details: Report) -> list[str]:
     ]
     gain = details["fusion_gain"]
     if gain is None or gain["n"] < FEW:
-        held = "No test clip holds" if gain is None else f"Only {several(gain['n'], 'test clip')} hold"
+        held = "No test clip holds" if gain is None else f"Only {counted(gain['n'], 'test clip')} hold"
         lines.append(f"{held} a face and a voice together: **how well the two work together is not known.**")
     else:
         lines.append(
@@ -276,7 +298,7 @@ def _perceived(details: Report) -> list[str]:
     votes = {given: told for given, told in details["votes"].items() if told["n"] >= FEW}
     if not votes:
         n = max((told["n"] for told in details["votes"].values()), default=0)
-        there = f"only {several(n, 'test clip')} that people judged too" if n else "no test clip that people judged too"
+        there = f"only {counted(n, 'test clip')} that people judged too" if n else "no test clip that people judged too"
         return [*lines, f"There is {there}, so model and people cannot be compared here."]
     rows = [
         [given, who, against, f"{scores['n']:,}", _interval(scores, "uar"), _interval(scores, "war")]
@@ -409,13 +431,14 @@ def _failures(details: Report, curves: Report) -> list[str]:
     ]
 
 
-def _cost(seconds: float | None) -> list[str]:
-    if seconds is None:
+def _cost(cost: Report | None) -> list[str]:
+    if cost is None:
         return []
-    hours = seconds / 3600
+    hours, cores = cost["seconds"] / 3600, cost["threads"]
     return [
-        f"This one training took {hours:.1f} hours on the CPU. **An estimate, not a measurement:** "
-        f"{hours * WATTS / 1000:.2f} kWh, if two busy cores draw {WATTS} W. What was tried before it is not counted."
+        f"This one training took {hours:.1f} hours on {counted(cores, 'core')} of a CPU. **An estimate, not a "
+        f"measurement:** {hours * cores * WATTS / 1000:.2f} kWh, if a busy core draws {WATTS} W. What was tried before "
+        "it, and trainings whose weights it went on from, are not counted."
     ]
 
 

@@ -100,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo-corpus", help="draw a small corpus of speaking faces, for trying the pipeline")
     demo.add_argument("out", type=Path, metavar="OUT", help="the folder to write to")
     demo.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="the same seed draws the same corpus (default: 0)"
+        "--seed", type=int, default=0, metavar="N", help="the same seed draws the same corpus (default: %(default)s)"
+    )
+    demo.add_argument("--speakers", type=int, default=26, metavar="N", help="how many (default: %(default)s)")
+    demo.add_argument(
+        "--takes", type=int, default=2, metavar="N", help="clips per speaker and emotion (default: %(default)s)"
     )
     demo.set_defaults(run=_demo_corpus)
 
@@ -237,7 +241,7 @@ def _demo_corpus(args: argparse.Namespace) -> int:
     from mmer.drawing.corpus import draw_corpus
 
     try:
-        draw_corpus(args.out, seed=args.seed)
+        draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes)
     except ModuleNotFoundError as error:
         return _complain(f"drawing needs {error.name}: install requirements.txt")
     print(f"{args.out}: drawn people, for trying the pipeline; no evidence about real ones")

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mmer import charts, corpora, metrics
 from mmer.clips import Clip
 from mmer.labels import EMOTIONS, MODALITIES
+from mmer.words import counted
 
 Probabilities = npt.NDArray[np.floating[Any]]
 Report = dict[str, Any]
@@ -210,15 +211,10 @@ def describe(clips: Sequence[Clip]) -> str:
     """Who the clips are of, in words: "60 clips of 4 unseen speakers", "3,589 images of unknown people"."""
     parts = []
     if known := [c for c in clips if c.knows_speaker]:
-        parts.append(f"{several(len(known), noun(known))} of {several(n_speakers(known), 'unseen speaker')}")
+        parts.append(f"{counted(len(known), noun(known))} of {counted(n_speakers(known), 'unseen speaker')}")
     if unknown := [c for c in clips if not c.knows_speaker]:
-        parts.append(f"{several(len(unknown), noun(unknown))} of unknown people")
+        parts.append(f"{counted(len(unknown), noun(unknown))} of unknown people")
     return " and ".join(parts)
-
-
-def several(number: int, what: str) -> str:
-    """ "3,589 images", "1 speaker"."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def noun(clips: Sequence[Clip]) -> str:
@@ -356,11 +352,10 @@ def _protocol(clips: Sequence[Clip], resamples: int, cross_corpus: Sequence[str]
             where = f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}" if folds else "the official test split"
         what, speakers = noun(own), n_speakers(own)
         if speakers:
-            none = "none of them" if speakers > 1 else "who is not"
-            who = f"{several(speakers, 'speaker')}, {none} in training or validation (speaker-independent)"
+            who = f"{counted(speakers, 'speaker')}, of whom nothing is in training or validation (speaker-independent)"
         else:
             who = f"people whom the corpus does not tell apart (each {what} counts as one)"
-        parts.append(f"{corpus}: {several(len(own), what)} of {who}, {where}.")
+        parts.append(f"{corpus}: {counted(len(own), what)} of {who}, {where}.")
     if len(parts) > 1:
         parts.append("Scores at the top are of all these clips pooled; by_corpus tells the corpora apart.")
     parts.append(f"Against intended labels. Intervals: 95%, {resamples} resamples of {resampled(clips)}.")

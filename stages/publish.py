@@ -1,14 +1,13 @@
 """Stage `publish`: put a packaged model where everyone finds it, beside its numbers and its card."""
 
 import argparse
-import csv
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from mmer.card import Evidence, model_card
-from mmer.recognizer import Recognizer
+from mmer.recognizer import GRAPH, SMALL_GRAPH, Recognizer
 from stages import run_stage
 
 MODELS, REPORTS, FIGURES = Path("models"), Path("reports"), Path("figures")
@@ -24,7 +23,9 @@ SHOWN = (
 
 
 def main() -> None:
-    """Copy mmer.onnx, detector/ and metrics.json into this folder, and write MODEL_CARD.md with its figures/."""
+    """Copy mmer.onnx, mmer.int8.onnx where it may ship, detector/ and metrics.json into this folder, and write
+    MODEL_CARD.md with its figures/.
+    """
     argparse.ArgumentParser(prog="python -m stages.publish", description=__doc__).parse_args()
     info = Recognizer.load(MODELS).info
     evidence = Evidence(
@@ -32,9 +33,12 @@ def main() -> None:
         package=read("package.json"),
         curves=read("degrade/curves.json"),
         folds={name: json.loads(path.read_text()) for name, path in FOLDS.items()},
-        seconds=seconds(REPORTS / "train" / "history.csv"),
+        cost=read("train/cost.json"),
     )
-    shutil.copyfile(MODELS / "mmer.onnx", "mmer.onnx")
+    shutil.copyfile(MODELS / GRAPH, GRAPH)
+    Path(SMALL_GRAPH).unlink(missing_ok=True)
+    if evidence.package["quantised"]["ships"]:
+        shutil.copyfile(MODELS / SMALL_GRAPH, SMALL_GRAPH)
     shutil.copytree(MODELS / "detector", "detector", dirs_exist_ok=True)
     shutil.copyfile(REPORTS / "evaluate" / "metrics.json", "metrics.json")
     for name in SHOWN:
@@ -57,14 +61,6 @@ def copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target)
     else:
         shutil.copyfile(source, target)
-
-
-def seconds(history: Path) -> float | None:
-    """That the epochs took, by the columns that tell it; None where none does."""
-    with history.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    told = [float(row[key]) for row in rows for key in row if key.endswith("seconds") and row[key]]
-    return sum(told) if told else None
 
 
 if __name__ == "__main__":

@@ -72,8 +72,16 @@ FOLDS = {
 PACKAGE = {
     "parameters": 1_000_000,
     "graph_bytes": 5_000_000,
+    "graph_ms": 8.0,
     "parity": {"clips": 157, "agreement": 1.0, "max_difference": 1e-6},
-}
+    "quantised": {
+        **{"graph_bytes": 1_600_000, "graph_ms": 8.1, "ships": True, "max_loss": 0.01},
+        "parity": {
+            "clips": 157, "agreement": 0.99, "max_difference": 0.02, "uar_loss": 0.001, "uar_loss_low": -0.004,
+            "uar_loss_high": 0.006,
+        },
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +93,9 @@ def info(tmp_path_factory: pytest.TempPathFactory) -> ModelInfo:
 
 @pytest.fixture(scope="module")
 def card(info: ModelInfo) -> str:
-    return model_card(info, Evidence(details(), PACKAGE, curves(), {"7 emotions": FOLDS}, 5400.0))
+    return model_card(
+        info, Evidence(details(), PACKAGE, curves(), {"7 emotions": FOLDS}, {"seconds": 5400, "threads": 2})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +153,8 @@ def test_the_voices_of_all_speakers_are_told_beside_the_few(card: str, short: st
 
 def test_energy_is_called_an_estimate_and_left_out_where_no_time_was_taken(card: str, short: str) -> None:
     told = part(card, "What it cost")
-    assert "1.5 hours" in told
+    assert "1.5 hours on 2 cores" in told
+    assert "0.04 kWh" in told, "1.5 hours, 2 cores, 15 watts each"
     assert "An estimate, not a measurement" in told
     assert "kWh" not in short
 

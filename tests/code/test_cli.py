@@ -103,6 +103,13 @@ def test_demo_corpus_does_not_write_over_anything(tmp_path: Path, capsys: pytest
     assert (tmp_path / "mine").read_text() == "precious"
 
 
+def test_a_demo_corpus_of_nobody_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--speakers", "--takes"):
+        assert main(["demo-corpus", str(tmp_path / "drawn"), option, "0"]) == 1
+        assert f"{option.removeprefix('--')} 0" in capsys.readouterr().err
+    assert not (tmp_path / "drawn").exists()
+
+
 def test_version_and_help_import_nothing_heavy() -> None:
     code = """
 import sys

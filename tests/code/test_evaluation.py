@@ -287,6 +287,8 @@ def test_who_was_tested_is_said_in_words():
     assert describe(speakers) == "16 clips of 8 unseen speakers"
     assert describe([_clip(0)]) == "1 clip of 1 unseen speaker"
     assert describe(images) == "1,200 images of unknown people"
+    one = [_clip(0, has_voice=True), images[0]]
+    assert describe(one) == "1 clip of 1 unseen speaker and 1 image of unknown people"
     assert describe([*speakers, *images]) == "16 clips of 8 unseen speakers and 1,200 images of unknown people"
 
 

@@ -103,7 +103,9 @@ def test_a_fresh_clone_runs_to_its_end_and_then_has_nothing_to_do(tmp_path: Path
 
     metrics = json.loads((home / "reports/evaluate/metrics.json").read_text())
     assert metrics["uar_low"] <= metrics["uar"] <= metrics["uar_high"]
-    assert json.loads((home / "reports/package.json").read_text())["parity"]["agreement"] == 1
+    packaged = json.loads((home / "reports/package.json").read_text())
+    assert packaged["parity"]["agreement"] == 1
+    assert packaged["quantised"]["graph_bytes"] < 0.5 * packaged["graph_bytes"]
     for made in ("models/mmer.onnx", "models/detector/onet.onnx", "mlflow.db", "reports/evaluate/figures"):
         assert (home / made).exists(), made
     assert "uar" in dvc(home, "metrics", "show")
