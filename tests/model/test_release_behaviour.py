@@ -1,9 +1,10 @@
-"""Claims about how the model in release/ behaves: what must not matter does not, and where nothing is to be known it says
-so. Real faces and voices are read from where the corpora lie, and nothing of them is kept.
+"""Claims about how the model in release/ behaves: what must not matter does not, and where there is nothing to go by it
+says so. Real faces and voices are read from where the corpora lie, and nothing of them is kept.
 """
 
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -120,7 +121,7 @@ def test_the_label_of_a_still_neutral_face_flips_at_most_twice_a_minute(
         noisy = np.clip(crops * light + rng.normal(0, 3, crops.shape), 0, 255).astype(np.uint8)
         smoother = Smoother(release.info.input.step_s)
         labels = [smoother.push(p, True)[1] for p in softmax(walk(release, noisy))]
-        flips[number] = sum(a != b for a, b in zip(labels, labels[1:], strict=False))
+        flips[number] = sum(a != b for a, b in pairwise(labels))
     assert max(flips.values()) <= 2, flips
 
 
@@ -196,9 +197,8 @@ def hiss(kind: str, dbfs: float, seconds: int) -> npt.NDArray[np.int16]:
 def test_the_noise_of_an_empty_room_is_no_confident_emotion(release: Recognizer, kind: str, dbfs: float) -> None:
     """Also where it is louder than what counts as silence."""
     steps = live(release, None, hiss(kind, dbfs, 10))
-    smoother, said = Smoother(release.info.input.step_s), []
-    for step in steps:
-        said.append(smoother.push(step.probabilities, step.label is not None)[0].max())
+    smoother = Smoother(release.info.input.step_s)
+    said = [float(smoother.push(s.probabilities, s.label is not None)[0].max()) for s in steps]
     assert max(said[5:]) < CONFIDENT, f"{max(said[5:]):.2f}"
 
 
