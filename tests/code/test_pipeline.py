@@ -16,7 +16,7 @@ from mmer.config import load_params
 from tests.conftest import ROOT
 
 STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "degrade"]
-RELEASE = [*(stage for stage in STAGES if stage != "tune"), "publish", "folds"]
+RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "publish"]
 LIGHT = ["detector", "train", "evaluate", "package", "publish"]
 PIPELINES = [(ROOT, STAGES), (ROOT / "release", RELEASE), (ROOT / "release/light", LIGHT)]
 
