@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from mmer.media import MediaError
-from mmer.recognizer import GRAPH, Arrays, Graph, ModelError, Recognizer, find_model
+from mmer.recognizer import Arrays, Graph, ModelError, Recognizer, find_model
 from mmer.serving import answers
 from mmer.serving.gate import Gate
 from mmer.serving.gather import Gathered
@@ -65,7 +65,7 @@ class Network:
     """The graph alone. Private: it is reached through a Unix socket and takes pickled arrays."""
 
     def __init__(self) -> None:
-        self.graph = Graph(MODEL / GRAPH)
+        self.graph = Graph(MODEL)
 
     # max_latency_ms is no waiting time but a limit above which calls are refused: several times the largest batch's.
     @bentoml.api(batchable=SETTINGS.batching == "on", max_batch_size=16, max_latency_ms=5000)  # type: ignore[untyped-decorator]
@@ -174,11 +174,16 @@ async def _stream(socket: Any) -> None:
 
 @functools.cache
 def _document() -> dict[str, Any]:
-    return document(Graph(MODEL / GRAPH).info, SETTINGS)
+    return document(Graph(MODEL).info, SETTINGS)
 
 
 async def _docs(_: Request) -> Response:
     return JSONResponse(_document())
+
+
+async def _nothing(request: Request) -> Response:
+    problem = answers.problem("not_found", f"there is no {request.url.path[:80]}")
+    return JSONResponse(problem, answers.status("not_found"))
 
 
 svc: Any = EmotionService
@@ -188,8 +193,9 @@ svc.mount_asgi_app(
             Route("/infer", _infer, methods=["POST"]),
             WebSocketRoute("/stream", _stream),
             Route("/docs.json", _docs),
-            *site_routes(WEB, MODEL, Graph(MODEL / GRAPH).info),
-        ]
+            *site_routes(WEB, MODEL.parent, Graph(MODEL).info),
+            Route("/{path:path}", _nothing),  # after BentoML's own, except its pages about itself
+        ],
     )
 )
-svc.add_asgi_middleware(Gate, settings=SETTINGS)
+svc.add_asgi_middleware(Gate, settings=SETTINGS, refused=lambda code: _service().watch.refused(code))

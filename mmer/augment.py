@@ -12,15 +12,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmer.samples import Sample
+from mmer.samples import SAMPLE_RATE, Sample
 
+LAG_S = 0.08
+"""By how much sound may lead or follow the pictures: what people do not notice (ITU-R BT.1359: about 45 to 125 ms)."""
 PAIRED_STEPS = 4
 """Enough to learn how a face and a voice are weighed; each costs a pass through the face network."""
 
 
 def augment(sample: Sample, strength: float, rng: np.random.Generator) -> Sample:
-    """A varied copy: mirrored or not, moved, turned, lit and coloured otherwise, occluded; voice faster (and higher),
-    louder or noisier.
+    """A varied copy: mirrored or not, moved, turned, lit and coloured otherwise, blurred, occluded; voice faster (and
+    higher), louder, in a room, with noise, and where both are there a little before or after the pictures.
 
     Args:
         strength: 0 (nothing) to 1.
@@ -33,12 +35,16 @@ def augment(sample: Sample, strength: float, rng: np.random.Generator) -> Sample
     faces, scenes, voice = sample.faces, sample.scenes, sample.voice
     if sample.present[:, 0].any():
         faces = _picture(faces, mirror, light, tint, strength, rng)
-        if rng.random() < 0.3 * strength:
+        if rng.random() < 0.5 * strength:
+            faces = _blur(faces, rng)
+        if rng.random() < 0.5 * strength:
             faces = _cover(faces, rng)
     if sample.present[:, 1].any():
         scenes = _picture(scenes, mirror, light, tint, strength, rng)
     if sample.present[:, 2].any():
         voice = _sound(voice, strength, rng)
+        if sample.present[:, :2].any():
+            voice = _shift(voice, round(strength * rng.uniform(-LAG_S, LAG_S) * SAMPLE_RATE))
     return replace(sample, faces=faces, scenes=scenes, voice=voice)
 
 
@@ -100,15 +106,78 @@ def _cover(x: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np
     return out
 
 
+def _blur(x: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Out of focus, or from a small picture made large: Gaussian, sigma 0.3 to 1.6 pixels, for the whole clip."""
+    sigma = rng.uniform(0.3, 1.6)
+    return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in x])
+
+
 def _sound(x: npt.NDArray[np.int16], strength: float, rng: np.random.Generator) -> npt.NDArray[np.int16]:
     """int16 [N]: played faster or slower, which also moves the pitch and the formants as another throat would; another
-    gain; sometimes with white noise at 15 to 40 dB below the voice. It starts where it did and is cut or ends early.
+    gain; sometimes in a room, and with noise at 5 to 40 dB below the voice. It starts where it did and is cut or ends
+    early.
     """
     speed = 1 + strength * rng.uniform(-0.2, 0.2)
-    gain = 10 ** (strength * rng.uniform(-6, 6) / 20)
+    gain = 10 ** (strength * rng.uniform(-12, 12) / 20)
     y = np.interp(np.arange(len(x)) * speed, np.arange(len(x)), x, right=0.0).astype(np.float32) * gain
-    if len(x) and rng.random() < 0.5 * strength:
-        level = np.sqrt(np.mean(np.square(y))) * 10 ** (-rng.uniform(15, 40) / 20)
-        y += level * rng.standard_normal(len(y), np.float32)
+    if len(x) and rng.random() < 0.3 * strength:
+        y = _in_a_room(y, rng)
+    if len(x) and rng.random() < 0.7 * strength:
+        level = np.sqrt(np.mean(np.square(y))) * 10 ** (-rng.uniform(5, 40) / 20)
+        y += level * noise(len(y), rng)
+    return _pcm(y)
+
+
+def _in_a_room(y: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """The sound with the echoes of a room: noise that has died away by 60 dB after 0.1 to 0.5 s, 6 to 20 dB below the
+    direct sound.
+    """
+    from scipy.signal import fftconvolve
+
+    lasts = round(rng.uniform(0.1, 0.5) * SAMPLE_RATE)
+    echoes = rng.standard_normal(lasts) * 10 ** (-3 * np.arange(lasts) / lasts)
+    echoes *= 10 ** (-rng.uniform(6, 20) / 20) / np.sqrt(np.square(echoes).sum())
+    echoes[0] = 1.0
+    heard: npt.NDArray[np.float32] = fftconvolve(y, echoes.astype(np.float32))[: len(y)]
+    return heard
+
+
+def noise(length: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Noise of a room, float32 [N] of RMS 1: its power falls with the frequency, by anything from not at all (white) to
+    its square (brown, as ventilation).
+    """
+    if not length:
+        return np.zeros(0, np.float32)
+    spectrum = np.fft.rfft(rng.standard_normal(length))
+    spectrum *= np.maximum(np.arange(len(spectrum)), length / 300) ** -rng.uniform(0, 1)
+    y = np.fft.irfft(spectrum, length)
+    scaled: npt.NDArray[np.float32] = (y / max(float(np.sqrt(np.mean(np.square(y)))), 1e-9)).astype(np.float32)
+    return scaled
+
+
+def nothing(sample: Sample, rng: np.random.Generator) -> Sample:
+    """What shows and tells nothing, as long as the sample and present where it is: for faces a blotched or plain
+    surface, for a voice the noise of a room. Learnt with no emotion as its target (outlier exposure, Hendrycks et al.
+    2019, arXiv:1812.04606), so that what is no face and no voice is not answered with confidence.
+    """
+    steps, side = sample.faces.shape[:2]
+    coarse = rng.integers(0, 256, (k := int(rng.integers(1, 9)), k, 3)).astype(np.float32)
+    surface = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC) + rng.normal(0, rng.uniform(0, 20))
+    faces = np.broadcast_to(np.clip(surface, 0, 255).astype(np.uint8), (steps, side, side, 3))
+    level = 32768 * 10 ** (rng.uniform(-60, -25) / 20)
+    return replace(sample, faces=faces, voice=_pcm(level * noise(len(sample.voice), rng)))
+
+
+def _shift(x: npt.NDArray[np.int16], by: int) -> npt.NDArray[np.int16]:
+    """int16 [N], later (earlier, where negative) by so many samples; what is left over is silence."""
+    out = np.zeros_like(x)
+    if by >= 0:
+        out[by:] = x[: len(x) - by]
+    else:
+        out[:by] = x[-by:]
+    return out
+
+
+def _pcm(y: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
     clipped: npt.NDArray[np.int16] = np.clip(y, -32768, 32767).astype(np.int16)
     return clipped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # Of Okabe and Ito's palette, told apart with any colour vision; greys for what only frames the data.
 BLUE, SKY, ORANGE = "#0072b2", "#56b4e9", "#d55e00"
 INK, GREY, FAINT = "#22262e", "#6b7280", "#d9dce2"
+LINES = (BLUE, ORANGE, "#009e73", "#cc79a7", SKY)
 
 
 def draw(report: dict[str, Any], folder: Path) -> None:
@@ -48,6 +50,49 @@ def draw_speakers(report: dict[str, Any], path: Path) -> None:
     axes.set_title("orange: mean over the folds and its 95% interval", loc="left", fontsize=9, color=INK, pad=10)
     axes.grid(axis="x", color=FAINT, lw=0.6, zorder=0)
     figure.savefig(path, metadata={"Software": None})
+
+
+def draw_degradation(report: dict[str, Any], path: Path) -> None:
+    """Write one figure: a panel for each kind of trouble, a line for each corpus, with its interval.
+
+    Args:
+        report: what `mmer.degradation.measure` returns.
+    """
+    curves = report["curves"]
+    kinds = list(dict.fromkeys(curve["kind"] for curve in curves))
+    colours = dict(zip(sorted({curve["corpus"] for curve in curves}), itertools.cycle(LINES)))
+    columns = min(3, max(1, len(kinds)))
+    height = 0.9 + 2.6 * max(1, -(-len(kinds) // columns))
+    figure, panels = _panels(3.6 * columns, height, "UAR as it gets worse", report, len(kinds), columns)
+    for axes, kind in zip(panels, kinds, strict=True):
+        own = [curve for curve in curves if curve["kind"] == kind]
+        for curve in own:
+            _curve(axes, curve, colours[curve["corpus"]])
+        levels = [point["level"] for point in own[0]["points"]]
+        axes.set_xticks(range(len(levels) + 1), ["clean", *(f"{level:g}" for level in levels)], fontsize=8)
+        axes.set(ylim=(0, 1), xlabel=own[0]["axis"])
+        axes.set_title(kind, loc="left", fontsize=10, color=INK)
+        axes.axhline(1 / own[0]["n_classes"], color=GREY, lw=1, ls=":", zorder=1)
+        axes.grid(axis="y", color=FAINT, lw=0.6, zorder=0)
+        axes.legend(frameon=False, fontsize=7, loc="best", labelcolor=INK)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _curve(axes: Axes, curve: dict[str, Any], colour: str) -> None:
+    """Everything together (thick, with its interval), the spoilt modality alone (thin), all but it (dashes)."""
+    states = [curve["clean"], *curve["points"]]
+    places = range(len(states))
+
+    def line(given: str, key: str) -> list[float]:
+        return [np.nan if state[given][key] is None else state[given][key] for state in states]
+
+    mixed = curve["without"] is not None
+    told = f"{curve['corpus']} (n={curve['n']:,})"
+    axes.fill_between(places, line("together", "uar_low"), line("together", "uar_high"), color=colour, alpha=0.13, lw=0)
+    axes.plot(places, line("together", "uar"), "o-", color=colour, lw=2, ms=3.5, label=told, zorder=4)
+    if mixed:
+        axes.plot(places, line("alone", "uar"), color=colour, lw=1, label=f"{curve['modality']} alone", zorder=3)
+        axes.axhline(curve["without"]["uar"], color=colour, lw=1, ls="--", label=f"without {curve['modality']}")
 
 
 def _confusion(report: dict[str, Any]) -> Figure:
@@ -126,26 +171,56 @@ def _slices(report: dict[str, Any]) -> Figure:
 
 
 def _calibration(report: dict[str, Any]) -> Figure:
-    """How often the answer is right where the network is so and so sure, and how often it is so sure."""
-    bins = report["calibration"]
+    """For each set of modalities: how often the answer is right where the network is so and so sure, and how often it
+    is so sure; in grey, before its temperatures were fitted.
+    """
+    subsets = {name: scores for name, scores in report["subsets"].items() if scores["calibration"]}
+    columns = min(4, len(subsets))
+    rows = -(-len(subsets) // columns)
+    size = 5.6 if len(subsets) == 1 else 2.9
+    figure, panels = _panels(
+        size * columns, 0.9 + size * rows, "Is it as right as it is sure?", report, len(subsets), columns
+    )
+    for place, (axes, (name, scores)) in enumerate(zip(panels, subsets.items(), strict=True)):
+        before, told = scores["uncalibrated"], f"ECE {scores['ece']:.3f}"
+        axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
+        if before:
+            _reliability(axes, before["calibration"], GREY)
+            told += f", {before['ece']:.3f} uncalibrated (grey)"
+        n = np.array(scores["calibration"]["n"])
+        axes.bar((np.arange(len(n)) + 0.5) / len(n), n / n.max() * 0.15, 0.9 / len(n), color=FAINT, zorder=0)
+        _reliability(axes, scores["calibration"], BLUE)
+        axes.set_title(
+            f"{name.replace('+', ' + ')} (n={scores['n']:,})\n{told}", loc="left", fontsize=8.5, color=INK, pad=8
+        )
+        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+        axes.set_aspect("equal")
+        if place + columns >= len(subsets):
+            axes.set_xlabel("confidence of the answer", fontsize=8)
+        if place % columns == 0:
+            axes.set_ylabel("share of right answers", fontsize=8)
+    return figure
+
+
+def _reliability(axes: Axes, bins: dict[str, Any], colour: str) -> None:
+    """One line; the size of a point says how many clips it stands for."""
     n = np.array(bins["n"])
     filled = n > 0
     sure, right = (np.array(bins[key], float)[filled] for key in ("confidence", "accuracy"))
-    figure, axes = _canvas(5.6, 5.6, "Is it as right as it is sure?", report)
-    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
-    axes.text(0.5, 0.47, "perfect", color=GREY, fontsize=8, ha="left", va="top")
-    axes.bar((np.arange(len(n)) + 0.5) / len(n), n / n.max() * 0.15, 0.9 / len(n), color=FAINT, zorder=0, label="clips")
-    axes.plot(sure, right, "-", color=BLUE, lw=1.2, zorder=3)
-    axes.scatter(sure, right, 14 + 120 * n[filled] / n.max(), color=BLUE, edgecolors="white", clip_on=False, zorder=4)
-    told = f"expected calibration error {report['ece']:.3f}; grey: how many clips"
-    axes.set_title(told, loc="left", fontsize=9, color=INK, pad=10)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the answer", ylabel="share of right answers")
-    axes.set_aspect("equal")
-    return figure
+    axes.plot(sure, right, "-", color=colour, lw=1.2, zorder=3)
+    axes.scatter(sure, right, 8 + 70 * n[filled] / n.max(), color=colour, edgecolors="white", clip_on=False, zorder=4)
 
 
 def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> tuple[Figure, Axes]:
     """One chart in the style that all share; what was scored stands at the foot."""
+    figure, (axes,) = _panels(width, height, title, report, 1, 1)
+    return figure, axes
+
+
+def _panels(
+    width: float, height: float, title: str, report: dict[str, Any], count: int, columns: int
+) -> tuple[Figure, list[Axes]]:
+    """So many charts, in rows of `columns`."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -155,13 +230,16 @@ def _canvas(width: float, height: float, title: str, report: dict[str, Any]) -> 
     free = 0.16 + 0.14 * len(foot)
     layout = ConstrainedLayoutEngine(rect=(0.01, free / height, 0.98, 1 - (free + 0.45) / height))
     figure = Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
-    axes = figure.subplots()
     figure.text(0.02, 1 - 0.36 / height, title, fontsize=13, fontweight="bold", color=INK)
     figure.text(0.02, 0.1 / height, "\n".join(foot), fontsize=8, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.tick_params(length=0, labelcolor=INK)
-    return figure, axes
+    panels = list(figure.subplots(-(-count // columns), columns, squeeze=False).flat)
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(FAINT)
+        axes.tick_params(length=0, labelcolor=INK)
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    return figure, panels[:count]
 
 
 def _interval(axes: Axes, y: float, scores: dict[str, Any]) -> None:

@@ -206,7 +206,9 @@ def _explain(args: argparse.Namespace) -> int:
     prediction, explanation = explain_clip(recognizer, args.path, args.emotion)
     if explanation is None:
         return _complain(f"{args.path} shows no face and no voice that the model could go by: nothing to explain")
-    draw(prediction, explanation, args.out)
+    info = prediction.model
+    note = DRAWN if info.drawings else ""
+    draw(explanation, args.out, step_s=info.input.step_s, title=args.path.name, note=note)
     means = {name: float(brought.mean()) for name, brought in explanation.brought.items()}
     told = ", ".join(f"{name} {mean:+.2f}" for name, mean in means.items())
     print(f"{args.path}: {explanation.emotion}; brought on average, in nats: {told}\n{args.out}")

@@ -5,6 +5,7 @@ Nothing else in the project reads a setting from a file or a global.
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,26 @@ class Block(BaseModel):
     """A part of params.yaml: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def set_dotted(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    """Put a value into nested mappings: `("train.lr", 0.1)` becomes `{"train": {"lr": 0.1}}`."""
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+    tree[last] = value
+
+
+def leaves(block: type[Block]) -> list[str]:
+    """The dotted names of all values in a block: `face.width` in Model."""
+    names = []
+    for name, field in block.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Block):
+            names += [f"{name}.{leaf}" for leaf in leaves(inner)]
+        else:
+            names.append(name)
+    return names
 
 
 class Split(Block):
@@ -122,10 +143,16 @@ class Validate(Block):
     """Most frequent over least frequent emotion."""
 
 
-class FaceNet(Block):
-    """MobileFaceNet."""
+Fusion = Literal["concat", "gated", "cross_attention", "late"]
 
+
+class FaceNet(Block):
+    """The network on the face crop."""
+
+    kind: Literal["mobilefacenet", "mobilenet_v3_small"] = "mobilefacenet"
+    """Made for faces, or for pictures of anything (docs/model.md)."""
     width: float = Field(0.25, gt=0, le=1)
+    """Factor on its channels."""
     embedding: int = Field(128, ge=8)
     grey: bool = False
     """Look at lightness alone: for a model whose training faces are grey (FER2013), but which meets colour."""
@@ -145,24 +172,39 @@ class VoiceNet(Block):
     """What its blocks see: a filter bank learnt on the waveform, or the fixed one of log-mel energies."""
     channels: int = Field(24, ge=4)
     embedding: int = Field(128, ge=8)
+    recurrent: bool = False
+    """A GRU over the frames of a window, before it is summed up (mmer/model/voice.py)."""
 
 
 class Temporal(Block):
-    """The LSTM over steps (one for each modality where `fusion` is late)."""
+    """What gathers evidence over the steps (one for each modality where `fusion` is late); docs/model.md."""
 
-    hidden: int = Field(96, ge=8)
+    kind: Literal["lstm", "gru", "attention", "mean"] = "lstm"
+    hidden: int = Field(96, ge=8, multiple_of=4)
+    """Size of what is known at a step; also of what gated and cross_attention mix. Attention's four heads share it."""
+    context: int = Field(25, ge=2, le=500)
+    """Steps that attention looks back over, and in which mean forgets two thirds; the others learn how long."""
 
 
 class Model(Block):
-    """The network's size."""
+    """The network: its parts, their sizes and how they meet."""
+
+    modalities: tuple[ModalityName, ...] = Field(MODALITIES, min_length=1)
+    """Those that it may use; one of which the training data holds nothing is off anyway."""
 
     face: FaceNet = FaceNet()
     scene: SceneNet = SceneNet()
     voice: VoiceNet = VoiceNet()
     temporal: Temporal = Temporal()
-    fusion: Literal["concat", "late"] = "concat"
-    """Where the modalities meet: before one LSTM, or (late) as calibrated log-probabilities after one LSTM each, for
-    training data in which faces and voices are not of the same clips."""
+    fusion: Fusion = "concat"
+    """Where the modalities meet: before `temporal`, in one of three ways, or (late) as calibrated log-probabilities
+    after one `temporal` each, for training data in which faces and voices are not of the same clips."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Model:
+        if len(set(self.modalities)) < len(self.modalities):
+            raise ValueError("modalities names one twice")
+        return self
 
 
 class Balance(Block):
@@ -181,7 +223,14 @@ class Train(Block):
     lr: float = Field(0.002, gt=0)
     """Peak learning rate of AdamW under one cosine cycle."""
     weight_decay: float = Field(0.01, ge=0)
+    loss: Literal["cross_entropy", "balanced", "focal"] = "cross_entropy"
+    """`balanced` weighs each emotion by its rarity, `focal` each clip by how unsure the network is (mmer/losses.py)."""
     label_smoothing: float = Field(0.05, ge=0, lt=1)
+    ema: float = Field(0.0, ge=0, lt=1)
+    """The weights that are validated and kept are an exponential moving average of those of the updates, with this
+    decay; 0 keeps the last."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Ends the training after so many epochs that were no better on the validation speakers."""
     dropout: float = Field(0.2, ge=0, lt=1)
     modality_dropout: float = Field(0.15, ge=0, lt=1)
     """Chance, per clip and modality, that a modality is hidden (never all that a clip has)."""
@@ -191,6 +240,8 @@ class Train(Block):
     """Weight of each branch's own loss."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
+    nothing: float = Field(0.0, ge=0, lt=0.5)
+    """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another."""
     balance: Balance = Balance()
     targets: Literal["intended", "votes", "both"] = "intended"
     """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""
@@ -202,38 +253,116 @@ class Train(Block):
     face_weights: str | None = None
     """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it
     starts from nothing and says so."""
-
-
-class Range(Block):
-    """An interval of the search space."""
-
-    low: float
-    high: float
-    log: bool = False
+    start: str | None = None
+    """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
+    branches: dict[ModalityName, dict[str, Any]] = {}
+    """With `fusion: late`: the branches are trained apart, each on the clips that hold its modality and with these keys
+    of `train` changed: {voice: {epochs: 60}}."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if not self.low < self.high or (self.log and self.low <= 0):
+    def _branches_are_trainings(self) -> Train:
+        for name, changed in self.branches.items():
+            for key in changed:
+                if key not in Train.model_fields or key == "branches":
+                    raise ValueError(f"branches.{name}: unknown key {key!r}.{_suggest(key, Train.model_fields)}")
+            try:
+                self.of_branch(name)
+            except ValidationError as error:
+                raise ValueError(f"branches.{name}: " + "; ".join(_explain(e) for e in error.errors())) from None
+        if self.branches and self.pairing != "none":
+            raise ValueError("branches are trained apart, and pairing joins them: choose one")
+        return self
+
+    def of_branch(self, name: ModalityName) -> Train:
+        """The training of one modality's branch."""
+        return Train.model_validate(self.model_dump() | {"branches": {}} | self.branches.get(name, {}))
+
+
+Value = bool | int | float | str | None
+
+
+class Dimension(Block):
+    """What a searched key may be: a number of an interval, `{low: 0.001, high: 0.01, log: true}`, or one of several
+    values, `[lstm, gru]`.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Value, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        return {"choices": given} if isinstance(given, list | tuple) else given
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Dimension:
+        if self.low is None or self.high is None:
+            if not self.choices or self.low is not None or self.high is not None or self.log:
+                raise ValueError("give either low and high, or a list of values")
+            if len(set(self.choices)) < len(self.choices):
+                raise ValueError("a value stands in the list twice")
+        elif self.choices:
+            raise ValueError("give either low and high, or a list of values, not both")
+        elif not self.low < self.high or (self.log and self.low <= 0):
             raise ValueError("low must be below high, and above 0 where log is true")
         return self
 
+    def holds(self, value: Value) -> bool:
+        """Whether the key may be that."""
+        if self.choices:
+            return value in self.choices
+        assert self.low is not None
+        assert self.high is not None
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    @property
+    def extremes(self) -> tuple[Value, ...]:
+        """The values that must be right for all to be right."""
+        return self.choices or (self.low, self.high)
+
+
+class Budget(Block):
+    """What a network may cost; a configuration over it is never trained."""
+
+    parameters: Annotated[int, Field(gt=0)] | None = None
+    madds_per_s: Annotated[float, Field(gt=0)] | None = None
+    """Multiply-adds for a second of live input (mmer/model/cost.py)."""
+
 
 class Tune(Block):
-    """The hyperparameter search."""
+    """The search: many short trainings, then the best of them in full (mmer/search.py)."""
 
     trials: int = Field(8, ge=1)
-    epochs: int = Field(4, ge=1)
+    epochs: int = Field(3, ge=1)
     """Epochs of one trial."""
-    space: dict[str, Range] = {}
-    """Keys of `train` and the interval each is searched in; the first trial is `train` as it is written."""
+    finalists: int = Field(2, ge=1)
+    """Trials that are trained again for `train.epochs`; the champion is one of them."""
+    tolerance: Share = 0.01
+    """UAR that may be given up for a cheaper network: the champion is the finalist with the fewest multiply-adds that
+    comes so close to the best."""
+    budget: Budget = Budget()
+    space: dict[str, Dimension] = {}
+    """Keys of `train` and `model` by dotted name, and what each may be; the first trial is what params.yaml says."""
     storage: str | None = None
-    """URL of a shared Optuna storage; by default a SQLite file under `.mmer/`."""
+    """URL of an Optuna database that several workers share; by default a SQLite file of one worker under `.mmer/`."""
 
     @model_validator(mode="after")
-    def _keys_of_train(self) -> Tune:
-        for key in self.space:
-            if key not in Train.model_fields:
-                raise ValueError(f"{key!r} is no key of train.{_suggest(key, Train.model_fields)}")
+    def _keys_of_train_and_model(self) -> Tune:
+        blocks: dict[str, type[Block]] = {"train": Train, "model": Model}
+        known = [f"{root}.{key}" for root, block in blocks.items() for key in leaves(block)]
+        for key, dimension in self.space.items():
+            if key not in known:
+                raise ValueError(f"space holds {key!r}, which is no key of train or model.{_suggest(key, known)}")
+            root, inner = key.split(".", 1)
+            for value in dimension.extremes:
+                tree: dict[str, Any] = {}
+                set_dotted(tree, inner, value)
+                try:
+                    blocks[root].model_validate(tree)
+                except ValidationError as error:
+                    raise ValueError(f"space.{key}: {error.errors()[0]['msg']} (it is {value!r})") from None
         return self
 
 
@@ -242,6 +371,15 @@ class Evaluate(Block):
 
     bootstrap: int = Field(1000, ge=100)
     """Resamples of the test speakers behind each 95% interval."""
+    mistakes: int = Field(3, ge=0)
+    """Of each corpus, how many of the mistakes that the model was surest of are explained."""
+
+
+class Degrade(Block):
+    """Scores under noise, blur, darkness and the like."""
+
+    clips: int = Field(300, ge=20)
+    """Test clips of each corpus that are looked at, at most: each goes through the graph some sixty times."""
 
 
 class Folds(Block):
@@ -255,6 +393,13 @@ class Folds(Block):
     """Folds trained at once, each by a process with one thread; -1 is one per core. The results do not depend on it."""
 
 
+class Quantised(Block):
+    """The graph with int8 weights."""
+
+    max_loss: float = Field(0.01, ge=-1, le=1)
+    """Most UAR that it may lose on the test clips; where it loses more, it does not ship."""
+
+
 class Package(Block):
     """What a graph must keep of the network it was exported from, and what it is called."""
 
@@ -262,6 +407,7 @@ class Package(Block):
     """Told by the model wherever it is used."""
     max_difference: float = Field(1e-3, gt=0)
     """Largest difference of a probability, over all test clips."""
+    quantised: Quantised = Quantised()
 
 
 class Params(Block):
@@ -282,6 +428,7 @@ class Params(Block):
     train: Train = Train()
     tune: Tune = Tune()
     evaluate: Evaluate = Evaluate()
+    degrade: Degrade = Degrade()
     folds: Folds = Folds()
     package: Package = Package()
 
@@ -297,6 +444,8 @@ class Params(Block):
         for name in self.corpora:
             if name not in self.download.corpora and not corpora.get(name).by_hand:
                 raise ValueError(f"corpora names {name!r}, which nothing fetches: add it to download.corpora too")
+        if self.train.branches and self.model.fusion != "late":
+            raise ValueError("train.branches trains the branches apart, which needs model.fusion: late")
         tested = set(self.split.test_corpora)
         if unknown := sorted(tested - set(self.corpora)):
             raise ValueError(f"split.test_corpora names {unknown[0]!r}, which corpora does not")
@@ -324,16 +473,27 @@ def load_params(path: Path | str = "params.yaml", overrides: Mapping[str, Any] |
         raise ConfigError(f"{path} is no YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold keys and values")
-    for dotted, value in (overrides or {}).items():
-        *parents, last = dotted.split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[last] = value
+    for dotted, value in copy.deepcopy(dict(overrides or {})).items():
+        set_dotted(tree, dotted, value)
     try:
         return Params.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from None
+
+
+def varied(params: Params, values: Mapping[str, Any]) -> Params:
+    """The same parameters but for these values, keyed by dotted name: `{"model.temporal.kind": "gru"}`.
+
+    Raises:
+        ConfigError: a wrong key or value.
+    """
+    tree = params.model_dump(by_alias=True)
+    for dotted, value in values.items():
+        set_dotted(tree, dotted, value)
+    try:
+        return Params.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(e) for e in error.errors())) from None
 
 
 def _explain(error: Any) -> str:
@@ -352,11 +512,11 @@ def _keys(parents: list[str | int]) -> list[str]:
     for parent in parents:
         found = next((f for n, f in block.model_fields.items() if parent in (n, f.alias)), None)
         if found is None or not isinstance(found.annotation, type) or not issubclass(found.annotation, Block):
-            return list(Range.model_fields)
+            return list(Dimension.model_fields)
         block = found.annotation
     return [f.alias or n for n, f in block.model_fields.items()]
 
 
 def _suggest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = [k for k in known if k.endswith(f".{name}")] or difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mmer import charts, corpora, metrics
 from mmer.clips import Clip
 from mmer.labels import EMOTIONS, MODALITIES
+from mmer.words import counted
 
 Probabilities = npt.NDArray[np.floating[Any]]
 Report = dict[str, Any]
@@ -59,6 +60,7 @@ def evaluate(
     seed: int,
     pairing: str = "none",
     cross_corpus: Sequence[str] = (),
+    uncalibrated: Mapping[str, Probabilities] | None = None,
 ) -> Report:
     """Score a network on test clips.
 
@@ -69,12 +71,13 @@ def evaluate(
         seed: of the resampling.
         pairing: what `train.pairing` was in the training of this network.
         cross_corpus: corpora that are tested whole, and of which nothing was trained (`split.test_corpora`).
+        uncalibrated: like `probabilities`, of the same network before its temperatures were fitted.
 
     Returns:
         What goes into JSON as it is: numbers rounded to 4 decimals, None where a score is not defined. Scores of the
         whole model on all clips stand at the top (`uar`, `uar_low`, `uar_high`, ...), then `by_corpus`, `subsets` (each
-        on the clips that hold one of its modalities or more), `fusion_gain`, `per_class`, `confusion`, `calibration`,
-        `slices` and, where people voted, `votes`.
+        on the clips that hold one of its modalities or more, with its own calibration), `fusion_gain`, `per_class`,
+        `confusion`, `slices` and, where people voted, `votes`.
 
     Raises:
         ValueError: there are no clips, a clip is not of the test split, or the probabilities do not fit the clips.
@@ -88,16 +91,12 @@ def evaluate(
         "protocol": _protocol(clips, resamples, cross_corpus),
         **about(clips, pairing),
         **score(truth, answers[-1], clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
-        "nll": metrics.negative_log_likelihood(whole, truth),
-        "ece": metrics.expected_calibration_error(whole, truth),
+        **_sureness(whole, truth),
         "by_corpus": by(lambda c: c.corpus, truth, answers[-1], clips, draws, least=1),
-        "subsets": _subsets(names, truth, answers, clips, draws),
+        "subsets": _subsets(probabilities, uncalibrated, truth, clips, draws),
         "fusion_gain": _fusion_gain(names, truth, answers, clips, draws),
         "per_class": metrics.per_class(counts),
         "confusion": {"labels": list(EMOTIONS), "rows": "truth", "counts": counts.tolist()},
-        "calibration": dict(
-            zip(("confidence", "accuracy", "n"), (v.tolist() for v in metrics.reliability(whole, truth)), strict=True)
-        ),
         # What does not divide the clips (all of one sex) is left out.
         "slices": {
             name: by(of, truth, answers[-1], clips, draws)
@@ -113,17 +112,27 @@ def write_report(report: Report, probabilities: Mapping[str, Probabilities], cli
     """Write what `evaluate` found: the same input gives the same bytes.
 
     `metrics.json` holds the few numbers that one compares between versions, `details.json` everything,
-    `predictions.csv` a row per clip, `subsets.csv` a row per set of modalities, `votes.csv` people and model side by
-    side (no rows where nobody voted), `figures/` the pictures.
+    `predictions.csv` a row per clip, `answers.csv` what is said of each where only some modalities are given,
+    `subsets.csv` a row per set of modalities, `votes.csv` people and model side by side (no rows where nobody voted),
+    `figures/` the pictures.
     """
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "metrics.json", summary(report))
     write_json(out / "details.json", report)
-    write_predictions(out / "predictions.csv", clips, probabilities[subsets_of(probabilities)[-1]])
+    names = subsets_of(probabilities)
+    write_predictions(out / "predictions.csv", clips, probabilities[names[-1]])
+    write_csv(
+        out / "answers.csv",
+        ["clip_id", "corpus", "speaker", "label", *names],
+        (
+            [c.clip_id, c.corpus, c.speaker, c.label, *(EMOTIONS[probabilities[name][i].argmax()] for name in names)]
+            for i, c in enumerate(clips)
+        ),
+    )
     write_csv(
         out / "subsets.csv",
-        ["modalities", "n", "uar", "low", "high"],
-        ([name, s["n"], s["uar"], s["uar_low"], s["uar_high"]] for name, s in report["subsets"].items()),
+        ["modalities", "n", "uar", "low", "high", "ece"],
+        ([name, s["n"], s["uar"], s["uar_low"], s["uar_high"], s["ece"]] for name, s in report["subsets"].items()),
     )
     columns = ["n", "uar", "uar_low", "uar_high", "war", "cross_entropy", "kl"]
     write_csv(
@@ -142,10 +151,14 @@ def summary(report: Report) -> Report:
     if gain is not None:
         told |= {"fusion_gain": gain["gain"], "fusion_gain_low": gain["low"], "fusion_gain_high": gain["high"]}
 
-    def uars(of: Report) -> Report:
-        return {name: scores["uar"] for name, scores in of.items() if scores["uar"] is not None}
+    def each(of: str, key: str) -> Report:
+        return {name: scores[key] for name, scores in report[of].items() if scores[key] is not None}
 
-    return told | {"uar_by_corpus": uars(report["by_corpus"]), "uar_by_modality": uars(report["subsets"])}
+    return told | {
+        "uar_by_corpus": each("by_corpus", "uar"),
+        "uar_by_modality": each("subsets", "uar"),
+        "ece_by_modality": each("subsets", "ece"),
+    }
 
 
 def judged(report: Report) -> Iterable[tuple[str, str, str, Report]]:
@@ -189,15 +202,15 @@ def describe(clips: Sequence[Clip]) -> str:
     """Who the clips are of, in words: "60 clips of 4 unseen speakers", "3,589 images of unknown people"."""
     parts = []
     if known := [c for c in clips if c.knows_speaker]:
-        parts.append(f"{len(known):,} {noun(known)} of {n_speakers(known):,} unseen speakers")
+        parts.append(f"{counted(len(known), noun(known))} of {counted(n_speakers(known), 'unseen speaker')}")
     if unknown := [c for c in clips if not c.knows_speaker]:
-        parts.append(f"{len(unknown):,} {noun(unknown)} of unknown people")
+        parts.append(f"{counted(len(unknown), noun(unknown))} of unknown people")
     return " and ".join(parts)
 
 
 def noun(clips: Sequence[Clip]) -> str:
-    """`images` where each clip is a single picture, else `clips`."""
-    return "clips" if any(c.has_voice or c.steps > 1 for c in clips) else "images"
+    """`image` where each clip is a single picture, else `clip`."""
+    return "clip" if any(c.has_voice or c.steps > 1 for c in clips) else "image"
 
 
 def n_speakers(clips: Sequence[Clip]) -> int:
@@ -211,8 +224,8 @@ def resampled(clips: Sequence[Clip]) -> str:
     if not unknown:
         return "the speakers"
     if len(unknown) == len(clips):
-        return f"the {noun(clips)}"
-    return f"the speakers (in {', '.join(sorted({c.corpus for c in unknown}))}: the {noun(unknown)})"
+        return f"the {noun(clips)}s"
+    return f"the speakers (in {', '.join(sorted({c.corpus for c in unknown}))}: the {noun(unknown)}s)"
 
 
 def one_hot(probabilities: Probabilities) -> npt.NDArray[np.float64]:
@@ -238,6 +251,29 @@ def score(
     for one in scores:
         told |= _with_interval(one.__name__, one(found), None if again is None else one(again))
     return told
+
+
+def difference(
+    truth: metrics.Ints, answers: Probabilities, others: Probabilities, clips: Sequence[Clip], draws: Draws
+) -> Report:
+    """UAR of some answers minus that of others about the same clips: `difference`, and its interval `low`, `high`, in
+    which each resample draws the same speakers for both.
+
+    Args:
+        truth: [n].
+        answers, others: [n, 7], one-hot.
+    """
+    ways, people = np.stack([answers, others]), [c.person for c in clips]
+
+    def gap(of: metrics.Counts) -> npt.NDArray[np.float64]:
+        uar = metrics.uar(of)
+        apart: npt.NDArray[np.float64] = uar[..., 0] - uar[..., 1]
+        return apart
+
+    counts = np.stack([metrics.soft_confusion(truth, way) for way in ways])
+    again = metrics.bootstrap(truth, ways, people, *draws) if len(set(people)) > 1 else None
+    told = _with_interval("difference", gap(counts), None if again is None else gap(again))
+    return {"difference": told["difference"], "low": told["difference_low"], "high": told["difference_high"]}
 
 
 def by(
@@ -306,10 +342,10 @@ def _protocol(clips: Sequence[Clip], resamples: int, cross_corpus: Sequence[str]
             where = f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}" if folds else "the official test split"
         what, speakers = noun(own), n_speakers(own)
         if speakers:
-            who = f"{speakers} speakers, none of them in training or validation (speaker-independent)"
+            who = f"{counted(speakers, 'speaker')}, of whom nothing is in training or validation (speaker-independent)"
         else:
-            who = f"people whom the corpus does not tell apart (each {what.removesuffix('s')} counts as one)"
-        parts.append(f"{corpus}: {len(own):,} {what} of {who}, {where}.")
+            who = f"people whom the corpus does not tell apart (each {what} counts as one)"
+        parts.append(f"{corpus}: {counted(len(own), what)} of {who}, {where}.")
     if len(parts) > 1:
         parts.append("Scores at the top are of all these clips pooled; by_corpus tells the corpora apart.")
     parts.append(f"Against intended labels. Intervals: 95%, {resamples} resamples of {resampled(clips)}.")
@@ -336,19 +372,39 @@ def _at(clips: Sequence[Clip], indices: metrics.Ints) -> list[Clip]:
 
 
 def _subsets(
-    names: Sequence[str], truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], draws: Draws
+    probabilities: Mapping[str, Probabilities],
+    uncalibrated: Mapping[str, Probabilities] | None,
+    truth: metrics.Ints,
+    clips: Sequence[Clip],
+    draws: Draws,
 ) -> dict[str, Report]:
     """Scores of each set of modalities, on the clips that hold one of them or more: in a mixture of corpora, what the
     face says is not asked of recordings that show none. Everything together is scored on all clips.
     """
-    holding, result = _holding(clips), {}
-    for number, name in enumerate(names):
+    names, holding, result = subsets_of(probabilities), _holding(clips), {}
+    for name in names:
         inside = holding[:, _columns(name)].any(1)
         chosen = np.arange(len(clips)) if name == names[-1] else np.flatnonzero(inside)
-        own = _at(clips, chosen)
-        scores = score(truth[chosen], answers[number, chosen], own, draws, metrics.uar, metrics.war)
-        result[name] = {"n": len(own), **scores}
+        own, said, meant = _at(clips, chosen), probabilities[name][chosen], truth[chosen]
+        result[name] = {
+            "n": len(own),
+            **score(meant, one_hot(said), own, draws, metrics.uar, metrics.war),
+            **_sureness(said, meant),
+            "uncalibrated": None if uncalibrated is None else _sureness(uncalibrated[name][chosen], meant),
+        }
     return result
+
+
+def _sureness(probabilities: Probabilities, truth: metrics.Ints) -> Report:
+    """`nll`, `ece`, and the bins behind it as `calibration`: whether it is as right as it is sure."""
+    if not len(truth):
+        return {"nll": None, "ece": None, "calibration": None}
+    bins = (values.tolist() for values in metrics.reliability(probabilities, truth))
+    return {
+        "nll": metrics.negative_log_likelihood(probabilities, truth),
+        "ece": metrics.expected_calibration_error(probabilities, truth),
+        "calibration": dict(zip(("confidence", "accuracy", "n"), bins, strict=True)),
+    }
 
 
 def _fusion_gain(

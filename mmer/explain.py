@@ -10,12 +10,15 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+
+if TYPE_CHECKING:
+    from mmer.model.network import EmotionNet
 
 Floats = npt.NDArray[np.float32]
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -30,14 +33,18 @@ class Explanation:
     """What spoke for one emotion in one clip."""
 
     emotion: str
+    probabilities: Floats
+    """[T, 7] at each step."""
     brought: dict[ModalityName, Floats]
     """[T], for each modality that the clip has: the log-probability of the emotion at each step, less what it is where
     this modality is taken away from the whole clip. Above 0 it spoke for the emotion. In nats."""
     step: int | None
     """The step at which the face brought most; None where there is no face."""
+    face: npt.NDArray[np.uint8] | None
+    """[S, S, 3] RGB, of that step."""
     saliency: Floats | None
-    """[GRID, GRID]: by how many nats a grey patch at that place of the crop of `step` lowers what the face says of the
-    emotion."""
+    """[GRID, GRID]: by how many nats a grey patch at that place of the face lowers what the face says of the emotion.
+    """
 
 
 def explain(run: Any, passes: Sequence[Arrays], emotion: str) -> Explanation:
@@ -50,18 +57,21 @@ def explain(run: Any, passes: Sequence[Arrays], emotion: str) -> Explanation:
     """
     index = EMOTIONS.index(emotion)
     present = np.concatenate([one["present"][0] for one in passes])
-    whole = _chances(run, passes, None)[:, index]
+    whole = _chances(run, passes, None)
     brought = {
-        name: whole - _chances(run, passes, m)[:, index] for m, name in enumerate(MODALITIES) if present[:, m].any()
+        name: whole[:, index] - _chances(run, passes, m)[:, index]
+        for m, name in enumerate(MODALITIES)
+        if present[:, m].any()
     }
     if "face" not in brought:
-        return Explanation(emotion, brought, None, None)
+        return Explanation(emotion, np.exp(whole), brought, None, None, None)
     step = int(np.where(present[:, 0] > 0, brought["face"], -np.inf).argmax())
-    return Explanation(emotion, brought, step, _saliency(run, passes, step, index))
+    face, saliency = _saliency(run, passes, step, index)
+    return Explanation(emotion, np.exp(whole), brought, step, face, saliency)
 
 
 def explain_clip(recognizer: Any, path: Path | str, emotion: str | None = None) -> tuple[Any, Explanation | None]:
-    """Recognise a file and explain it: a `Prediction` with its crops, and None where there was nothing to go by.
+    """Recognise a file and explain it: a `Prediction`, and None where there was nothing to go by.
 
     Args:
         recognizer: an `mmer.recognizer.Recognizer`.
@@ -79,10 +89,24 @@ def explain_clip(recognizer: Any, path: Path | str, emotion: str | None = None) 
         found: Arrays = recognizer.run(arrays)
         return found
 
-    prediction = Recognizer(recognizer.graph, recognizer.detector, run).predict(path, keep_crops=True)
+    prediction = Recognizer(recognizer.graph, recognizer.detector, run).predict(path)
     if prediction.label is None:
         return prediction, None
     return prediction, explain(recognizer.run, passes, emotion or prediction.label)
+
+
+def runner(network: EmotionNet) -> Any:
+    """What makes a pass through a network that is not packaged (`mmer.recognizer.Run`)."""
+    import torch
+
+    def run(arrays: Arrays) -> Arrays:
+        with torch.inference_mode():
+            given = (torch.from_numpy(arrays[name]) for name in ("faces", "scenes", "voice", "present", "state"))
+            output = network(*given)
+            said = {"logits": output.logits, "state_out": output.state, "alone": network.alone(output)}
+        return {name: tensor.numpy() for name, tensor in said.items()}
+
+    return run
 
 
 def _chances(run: Any, passes: Sequence[Arrays], without: int | None) -> Floats:
@@ -98,8 +122,8 @@ def _chances(run: Any, passes: Sequence[Arrays], without: int | None) -> Floats:
     return np.concatenate(found)
 
 
-def _saliency(run: Any, passes: Sequence[Arrays], step: int, index: int) -> Floats:
-    """See `Explanation.saliency`."""
+def _saliency(run: Any, passes: Sequence[Arrays], step: int, index: int) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """See `Explanation.face` and `saliency`."""
     state, first = passes[0]["state"], 0
     for one in passes:
         count = one["present"].shape[1]
@@ -121,7 +145,7 @@ def _saliency(run: Any, passes: Sequence[Arrays], step: int, index: int) -> Floa
         copies["faces"][k, 0, top : top + size, left : left + size] = grey
     said = run(copies)["alone"][:, 0, MODALITIES.index("face"), index]
     saliency: Floats = (said[-1] - said[:-1]).reshape(GRID, GRID)
-    return saliency
+    return alone["faces"][0, 0], saliency
 
 
 def _log_softmax(logits: Floats) -> Floats:

@@ -193,7 +193,10 @@ def _check_picture(rgb: Picture) -> None:
 def _integral(rgb: Picture) -> npt.NDArray[np.int32]:
     """Sums over all rectangles from the corner, int32 [3, H + 1, W + 1]: the mean over any window is four look-ups. In
     a very large picture they wrap around; their differences are right all the same."""
-    return np.stack([cv2.integral(channel) for channel in cv2.split(rgb)])
+    sums = np.empty((3, rgb.shape[0] + 1, rgb.shape[1] + 1), np.int32)
+    for channel, out in zip(cv2.split(rgb), sums, strict=True):
+        cv2.integral(channel, out)
+    return sums
 
 
 def _edges(length: int | Indices, parts: int) -> tuple[Indices, Indices]:
@@ -310,12 +313,10 @@ def _best(boxes: Floats, order: Indices, threshold: float, nested: bool = False)
 
 @dataclass(frozen=True)
 class View:
-    """What the network sees of one frame."""
+    """The face in one frame."""
 
     face: Picture | None
     """uint8 [S, S, 3] RGB; None where there is no face."""
-    scene: Picture
-    """uint8 [C, C, 3] RGB, the whole frame."""
     box: Box | None
     """The face's box, pixels of the frame; of an earlier frame where `held`."""
     score: float
@@ -362,7 +363,7 @@ class Tracker:
             (self._box, self._score), self._seen = found, self._now
         face = None if self._box is None else crop(rgb, self._box, self.input.face_size, self.faces.margin)
         held = self._box is not None and found is None
-        return View(face, shrink(rgb, self.input.scene_size), self._box, self._score, held)
+        return View(face, self._box, self._score, held)
 
     def _follow(self, rgb: Picture) -> tuple[Box, float] | None:
         """The face near its last box, without a search; None where it is not there, or a search is due."""
@@ -412,6 +413,8 @@ def crop(rgb: Picture, box: Box, size: int, margin: float) -> Picture:
     x1, y1, x2, y2 = box
     side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
     left, top = round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2)
+    if 0 <= left <= rgb.shape[1] - side and 0 <= top <= rgb.shape[0] - side:  # nothing to repeat, so nothing to copy
+        return shrink(rgb[top : top + side, left : left + side], size)
     columns = np.clip(np.arange(left, left + side), 0, rgb.shape[1] - 1)
     rows = np.clip(np.arange(top, top + side), 0, rgb.shape[0] - 1)
     return shrink(rgb[rows][:, columns], size)

@@ -22,9 +22,9 @@ from mmer.clips import MANIFEST, Clip, SplitName, read_manifest
 from mmer.config import Params
 from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
-from mmer.labels import MODALITIES, ModalityName
 from mmer.tracking import Run
-from mmer.training import WORK, data_key, fit, predict
+from mmer.training import WORK, data_key, fit, holding, predict
+from mmer.words import counted
 
 Report = dict[str, Any]
 
@@ -59,12 +59,6 @@ def prepared(processed: Path, corpora: Sequence[str]) -> list[Clip]:
             raise FoldsError(f"{path} is missing: prepare it with `dvc repro crop@{name}`")
         clips += read_manifest(path)
     return clips
-
-
-def holding(clips: Sequence[Clip], modalities: Sequence[ModalityName]) -> list[Clip]:
-    """The clips that hold one of these modalities or more, with all others taken away."""
-    gone: dict[str, object] = {f"has_{name}": False for name in MODALITIES if name not in modalities}
-    return [clip.model_copy(update=gone) for clip in clips if any(getattr(clip, f"has_{name}") for name in modalities)]
 
 
 def fold_numbers(clips: Sequence[Clip]) -> list[int]:
@@ -300,8 +294,8 @@ def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int) 
     corpora = []
     for name in sorted({c.corpus for c in clips}):
         own = [c for c in clips if c.corpus == name]
-        corpora.append(f"{name}, {len(own):,} clips of {evaluation.n_speakers(own):,} speakers")
-    without = f" {left_out:,} clips of them that hold none of that are left out." if left_out else ""
+        corpora.append(f"{name}, {counted(len(own), 'clip')} of {counted(evaluation.n_speakers(own), 'speaker')}")
+    without = f" Left out, since they hold none of that: {counted(left_out, 'clip')} of theirs." if left_out else ""
     return (
         f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(corpora)}): each clip is "
         "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "

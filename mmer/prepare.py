@@ -198,7 +198,8 @@ def _look(
             yield shrink(rgb, side), no_scene, (True, False, True)
             continue
         view = tracker.look(rgb, float(frames.times[step]))
-        yield no_face if view.face is None else view.face, view.scene, (view.face is not None, True, True)
+        face = no_face if view.face is None else view.face
+        yield face, shrink(rgb, scene_side), (view.face is not None, True, True)
 
 
 def _hear(

@@ -1,7 +1,7 @@
 """The runtime: a clip or a live stream in, emotions out. onnxruntime and numpy, no torch.
 
 `Recognizer.predict` and `Stream.step` both walk through the same `_Walk`, so a clip fed as a stream gives what the
-clip gives whole (to 1e-4): faces are found by the one tracker, voice windows are cut by the one rule, the LSTM's state
+clip gives whole (to 1e-4): faces are found by the one tracker, voice windows are cut by the one rule, the state
 is carried from step to step. The passes through the graph are apart from all that (`Run`), so that a server may
 gather those of many clips and streams into batches.
 """
@@ -37,6 +37,7 @@ JITTER_S = 0.05
 AHEAD_S = 10.0
 """A stream takes nothing from further ahead of its next step: what waits there is kept in memory."""
 GRAPH = "mmer.onnx"
+SMALL_GRAPH = "mmer.int8.onnx"
 HOW_TO_GET = "Make one with `make repro`, then name it: `--model models`, or MMER_MODEL=models."
 
 Picture = npt.NDArray[np.uint8]
@@ -75,6 +76,8 @@ class ModelInfo(BaseModel):
     face_weights: str | None
     """Face-recognition weights that the face network started from."""
     licence: str
+    weights: Literal["float32", "int8"] = "float32"
+    """How the graph stores what was learnt; it computes in float32."""
 
     def to_json(self) -> dict[str, Any]:
         """What a reader of results needs to know."""
@@ -158,6 +161,8 @@ class Graph:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # int8 weights are multiplied out once, here, and not in each pass.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
@@ -201,18 +206,20 @@ class Recognizer:
         """Open a model.
 
         Args:
-            path: a folder that holds `mmer.onnx` and `detector/`; by default `$MMER_MODEL`, else `release/`.
+            path: a folder that holds `mmer.onnx` and `detector/`, or another graph beside that `detector/`
+                (`mmer.int8.onnx`); by default `$MMER_MODEL`, else `release/`.
             threads: of one pass through the graph. One is best where several clips are served at once.
             run: where passes are made, if not here.
 
         Raises:
             ModelError: there is none, a file of it is missing, or it is no graph of this project.
         """
-        folder = find_model(path)
-        for name in (GRAPH, *(f"detector/{net}.onnx" for net in ("pnet", "rnet", "onet"))):
-            if not (folder / name).is_file():
-                raise ModelError(f"{folder / name} is missing, so {folder} is no model. {HOW_TO_GET}")
-        graph = Graph(folder / GRAPH, threads=threads)
+        found = find_model(path)
+        folder = found.parent
+        for file in (found, *(folder / "detector" / f"{net}.onnx" for net in ("pnet", "rnet", "onet"))):
+            if not file.is_file():
+                raise ModelError(f"{file} is missing, so {folder} is no model. {HOW_TO_GET}")
+        graph = Graph(found, threads=threads)
         try:
             detector = faces.Detector.load(folder / "detector", graph.info.faces)
         except ValueError as error:
@@ -252,8 +259,7 @@ class Recognizer:
             logits.append(more_logits)
             steps += more_steps
         evidence = np.array([any(step.present.values()) for step in steps])
-        counted = np.concatenate(logits)[evidence if evidence.any() else slice(None)]
-        probabilities = softmax(counted.mean(axis=0))
+        probabilities = pool(np.concatenate(logits), evidence)
         return Prediction(
             path=str(path),
             label=EMOTIONS[int(probabilities.argmax())] if evidence.any() else None,
@@ -261,7 +267,7 @@ class Recognizer:
             steps=steps,
             missing=[name for name in MODALITIES if not any(step.present[name] for step in steps)],
             model=self.info,
-            crops=[looks[k].view.face if k in looks else None for k in range(len(steps))] if keep_crops else [],
+            crops=[looks[k].face if k in looks else None for k in range(len(steps))] if keep_crops else [],
         )
 
     def stream(self) -> Stream:
@@ -363,7 +369,9 @@ class Stream:
 class _Look:
     """One picture, looked at."""
 
-    view: faces.View
+    face: Picture | None
+    scene: Picture | None
+    """Where the model was trained on scenes."""
     box: tuple[float, float, float, float] | None
     ms: float
 
@@ -419,7 +427,7 @@ class _Voice:
 
 
 class _Walk:
-    """One clip's or one stream's way through the model: a tracker, the voice, the LSTM's state."""
+    """One clip's or one stream's way through the model: a tracker, the voice, the network's state."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         info = self._info = recognizer.info
@@ -440,7 +448,8 @@ class _Walk:
         if view.box is not None:
             x1, y1, x2, y2 = view.box
             box = (x1 / width, y1 / height, x2 / width, y2 / height)
-        return _Look(view, box, 1000 * (time.perf_counter() - start))
+        scene = faces.shrink(rgb, self._info.input.scene_size) if "scene" in self._info.modalities else None
+        return _Look(view.face, scene, box, 1000 * (time.perf_counter() - start))
 
     def run(self, looks: Sequence[_Look | None]) -> tuple[Floats, list[Step]]:
         """Walk the next steps: their logits [n, 7], and each as a `Step`. None is a step without a picture."""
@@ -456,10 +465,11 @@ class _Walk:
         present = np.zeros((count, len(MODALITIES)), bool)
         for k, look in enumerate(looks):
             if look is not None:
-                scene[0, k] = look.view.scene
-                if look.view.face is not None:
-                    face[0, k] = look.view.face
-                present[k, :2] = look.view.face is not None, True
+                present[k, :2] = look.face is not None, look.scene is not None
+                if look.face is not None:
+                    face[0, k] = look.face
+                if look.scene is not None:
+                    scene[0, k] = look.scene
         windows = self.voice.windows(self.done, count)
         present[:, 2] = samples.voice_present(windows, self._info.media.silence_dbfs)
         present &= self._trained
@@ -503,7 +513,8 @@ class _Walk:
 
 
 def find_model(path: Path | str | None = None) -> Path:
-    """The model's folder: the one named, else `$MMER_MODEL`, else `release/` here or in the repository.
+    """The model's graph: the one named or that of the folder named, else of `$MMER_MODEL`, else of `release/` here or
+    in the repository. The folder it lies in is the model's.
 
     Raises:
         ModelError: there is none.
@@ -511,11 +522,13 @@ def find_model(path: Path | str | None = None) -> Path:
     named = path or os.environ.get("MMER_MODEL")
     if named:
         if Path(named).is_dir():
+            return Path(named) / GRAPH
+        if Path(named).is_file():
             return Path(named)
-        raise ModelError(f"{named} is no folder, so no model. {HOW_TO_GET}")
+        raise ModelError(f"{named} is no folder and no graph, so no model. {HOW_TO_GET}")
     for home in (Path(), Path(__file__).resolve().parent.parent):
         if (home / "release" / GRAPH).is_file():
-            return home / "release"
+            return home / "release" / GRAPH
     raise ModelError(f"no model is named and there is no release/{GRAPH}. {HOW_TO_GET}")
 
 
@@ -576,6 +589,13 @@ def _shrink(rgb: Picture, side: int) -> Picture:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small: Picture = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     return small
+
+
+def pool(logits: Floats, evidence: npt.NDArray[np.bool_]) -> Floats:
+    """A clip's probabilities [7] from the logits [T, 7] of its steps: of their mean over those with evidence [T], over
+    all where there is none.
+    """
+    return softmax(logits[evidence if evidence.any() else slice(None)].mean(axis=0))
 
 
 def softmax(logits: Floats) -> Floats:

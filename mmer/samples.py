@@ -14,13 +14,15 @@ import io
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from mmer.labels import MODALITIES, ModalityName
 
 SAMPLE_RATE = 16_000
 """Of every voice in this project, Hz, mono."""
@@ -78,6 +80,17 @@ def voice_present(windows: npt.NDArray[np.float32], silence_dbfs: float) -> npt.
     power = np.mean(np.square(windows, dtype=np.float32), axis=-1)
     present: npt.NDArray[np.bool_] = power >= 10 ** (silence_dbfs / 10)
     return present
+
+
+def as_pass(sample: Sample, step_s: float, window_s: float, state_size: int) -> dict[str, npt.NDArray[Any]]:
+    """What a model takes to see a whole clip at once, B = 1 (`mmer.recognizer.Run`), from the state at the start."""
+    return {
+        "faces": sample.faces[None],
+        "scenes": sample.scenes[None],
+        "voice": voice_windows(sample.voice, len(sample.present), step_s, window_s)[None],
+        "present": sample.present[None].astype(np.float32),
+        "state": np.zeros((1, state_size), np.float32),
+    }
 
 
 class Writer:
@@ -181,7 +194,24 @@ def save_sample(path: Path, sample: Sample) -> None:
             writer.append(name, array)
 
 
-def load_sample(path: Path) -> Sample:
-    """Read a `Sample` file."""
+def load_sample(path: Path, modalities: Sequence[ModalityName] = MODALITIES) -> Sample:
+    """Read a `Sample` file.
+
+    Args:
+        modalities: those whose arrays are read; of the others only the shape is, and they are zeros that take no
+            memory. `present` is as it is in the file.
+    """
     with np.load(path, allow_pickle=False) as file:
-        return Sample(file["faces"], file["scenes"], file["voice"], file["present"])
+        faces, scenes, voice = (
+            file[name] if modality in modalities else _zeros_like(file.zip, name)
+            for name, modality in zip(("faces", "scenes", "voice"), MODALITIES, strict=True)
+        )
+        return Sample(faces, scenes, voice, file["present"])
+
+
+def _zeros_like(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """Zeros of the shape and dtype of an array in an npz file, which is not read."""
+    with archive.open(f"{name}.npy") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    return np.broadcast_to(dtype.type(0), shape)

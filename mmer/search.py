@@ -1,186 +1,298 @@
-"""The search: which hyperparameters train best, judged on the validation speakers (Optuna, TPE with median pruning)."""
+"""The search for quality under a budget: many short trainings, judged on validation speakers; then the best in full.
+
+First rung: `tune.trials` trainings of `tune.epochs` each. TPE (Bergstra et al. 2011) proposes the configurations; one
+that costs more than `tune.budget` is never trained, and one that stays behind the median is cut. Second rung: the
+`tune.finalists` best of them are trained for `train.epochs`, and their graphs are timed. `finalists` and `champion`
+are the rules by which they are chosen.
+"""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mmer.clips import Clip
-from mmer.config import Params, Train
+from mmer.config import Dimension, Input, Model, Params, Value, varied
+from mmer.errors import MmerError
+from mmer.export import export, speed
 from mmer.fingerprint import fingerprint
-from mmer.training import WORK, Epoch, checkpoint_of, fit
+from mmer.labels import ModalityName
+from mmer.model.cost import Cost, cost
+from mmer.model.network import EmotionNet
+from mmer.training import WORK, Epoch, Fit, checkpoint_of, fit, forget, held_modalities
+from mmer.workers import Values, ended, studies, work
 
-if TYPE_CHECKING:
-    import optuna
+STARTUP = 4
+"""Trials that TPE must see before it proposes anything: the first ones are drawn evenly."""
+PROPOSALS = 1000
+"""Tries for a configuration within the budget before the search gives up."""
 
-#: What follows a trial as it runs: it is told each epoch.
-Watcher = Callable[[int, Train], AbstractContextManager[Callable[[Epoch], None]]]
+
+class SearchError(MmerError):
+    """There is nothing to search; the message says why."""
 
 
-def _unwatched(index: int, train: Train) -> AbstractContextManager[Callable[[Epoch], None]]:  # noqa: ARG001
-    return nullcontext(lambda _: None)
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration that is about to be trained."""
+
+    title: str
+    """`trial 3` in the first rung, `final 3` when the same is trained in full."""
+    values: Values
+    """The searched keys, by dotted name."""
+    params: Params
+    """All of params.yaml with these values, and with the epochs of this rung."""
+    cost: Cost
+
+
+#: What follows a training as it runs: it is told each epoch.
+Watcher = Callable[[Candidate], AbstractContextManager[Callable[[Epoch], None]]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found; each trial has its `index`, `parameters` and `madds_per_s` among its `user_attrs`."""
+
+    trials: list[FrozenTrial]
+    """The first rung, by index."""
+    finals: list[FrozenTrial]
+    """The second, by index of the trial in the first; also with `cpu_ms_per_s`."""
+    champion: FrozenTrial
+    """One of the second."""
+    study: optuna.Study
+    """Of the first rung."""
 
 
 def search(
-    params: Params, clips: Sequence[Clip], processed: Path, data_key: str, *, watch: Watcher = _unwatched
-) -> optuna.Study:
-    """Run the trials that are still missing, and return the study with all of them.
-
-    The trial of index i (trials that ended before it) is decided by the seed, i and the trials before it. So a trial
-    that was cut by a kill is drawn again with the same values and goes on from its checkpoint, and the study ends as
-    if nothing had happened. Trial 0 is `train` as it is written.
-
-    Args:
-        data_key: fingerprint of everything but the searched values; the study's name.
-        watch: opens a context for a trial, to log it.
-    """
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    tune = params.tune
-    name = study_name(params, data_key)
-    if tune.storage is None:
-        (WORK / "studies").mkdir(parents=True, exist_ok=True)
-    storage = tune.storage or f"sqlite:///{WORK}/studies/{name}.db"
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1)
-    study = optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
-    )
-    space = {k: optuna.distributions.FloatDistribution(r.low, r.high, log=r.log) for k, r in tune.space.items()}
-    if tune.storage is None:  # nobody else works on this file: what still runs was killed
-        for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-
-    while (index := len(ended(study))) < tune.trials:
-        study.sampler = optuna.samplers.TPESampler(seed=params.seed * 1000 + index, n_startup_trials=4)
-        if index == 0:
-            written = {k: min(max(getattr(params.train, k), r.low), r.high) for k, r in tune.space.items()}
-            study.enqueue_trial(written)
-        trial = study.ask(space)
-        trial.set_user_attr("index", index)
-        train = params.train.model_copy(update={"epochs": tune.epochs, **trial.params})
-        with watch(index, train) as log:
-            value, state = _run(params, train, clips, processed, data_key, trial, index, log)
-        study.tell(trial, value, state)
-    return study
-
-
-def _run(
     params: Params,
-    train: Train,
     clips: Sequence[Clip],
     processed: Path,
     data_key: str,
-    trial: optuna.Trial,
-    index: int,
-    log: Callable[[Epoch], None],
-) -> tuple[float | None, optuna.trial.TrialState]:
-    """One trial: highest UAR of its epochs on the validation speakers, and whether it was pruned."""
-    import optuna
+    *,
+    watch: Watcher = lambda _: nullcontext(lambda _: None),
+) -> Found:
+    """Do what is missing of the search, alone or beside other workers (`tune.storage`), and return it whole.
 
-    def on_epoch(row: Epoch) -> None:
-        log(row)
-        trial.report(row["val_uar"], int(row["epoch"]))
-        if row["epoch"] < train.epochs and trial.should_prune():
-            raise optuna.TrialPruned
+    Of one worker, the trial of index i is decided by the seed, i and the trials that ended before it: a search that was
+    killed goes on, from the checkpoint of the training that was cut, and ends as if nothing had happened. All trainings
+    have the seed `params.seed`, so that the champion's is the very one that the stage `train` does: its checkpoint
+    stays for that stage, all others are removed.
 
-    seed = params.seed + index
-    path = checkpoint_of(data_key, train, seed)
-    try:
-        done = fit(
-            params, train, clips, processed, seed=seed, checkpoint=path, on_epoch=on_epoch, title=f"trial {index}"
-        )
-    except optuna.TrialPruned:
-        return None, optuna.trial.TrialState.PRUNED
-    return done.best["val_uar"], optuna.trial.TrialState.COMPLETE
+    Args:
+        data_key: fingerprint of everything but the searched values.
+        watch: opens a context for a training, to log it.
+
+    Raises:
+        SearchError: nothing in `tune.space` keeps within `tune.budget`, or `train.branches` is set.
+    """
+    if params.train.branches:
+        raise SearchError("the search trains whole networks: leave train.branches empty")
+    tune, name = params.tune, study_name(params, data_key)
+    job = _Search(params, clips, processed, data_key, watch)
+    pruners = {
+        name: optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
+        f"{name}-finals": optuna.pruners.NopPruner(),
+    }
+    with studies(tune.storage, WORK / "studies" / f"{name}.db", pruners) as (first, second):
+        indices = range(tune.trials)
+        work(first, indices, lambda i: job.propose(first, i), job.short, lambda t: job.forget(t, tune.epochs))
+        trials = ended(first, indices)
+        best = {t.user_attrs["index"]: t for t in finalists(trials, tune.finalists)}
+        work(second, best, lambda i: best[i].params, job.in_full, lambda _: None)
+        finals = ended(second, best)
+    found = Found(trials, finals, champion(finals, tune.tolerance), first)
+    for trial in finals:
+        if trial is not found.champion:
+            job.forget(trial, params.train.epochs)
+    return found
 
 
 def study_name(params: Params, data_key: str) -> str:
-    """Key of the study: everything that decides its trials, but not how many there are."""
-    return fingerprint([data_key, params.train, params.tune.model_copy(update={"trials": 1, "storage": None})], [])
+    """Key of the study: everything that decides its trials, but not how many there are or what is made of them."""
+    free = {"trials": 1, "finalists": 1, "tolerance": 0.0, "storage": None}
+    return fingerprint([data_key, params.train, params.tune.model_copy(update=free)], [])
 
 
-def ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Trials that ran to an end, complete or pruned, in their order; what was cut is not among them."""
-    import optuna
-
-    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    trials: list[optuna.trial.FrozenTrial] = study.get_trials(deepcopy=False, states=states)
-    return trials
-
-
-def write_report(study: optuna.Study, out: Path, seed: int) -> dict[str, Any]:
-    """best.json, history.csv, importance.csv and their figures; returns what best.json holds."""
-    trials = ended(study)
-    best = {
-        "trial": study.best_trial.user_attrs["index"],
-        "val_uar": study.best_value,
-        "trials": len(trials),
-        "train": {k: round(v, 8) for k, v in study.best_params.items()},
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "best.json").write_text(json.dumps(best, indent=2) + "\n")
-
-    keys = sorted(trials[0].params)
-    rows: list[list[Any]] = [["trial", "state", "value", "best", *keys]]
-    top = 0.0
-    for trial in trials:
-        top = max(top, trial.value or 0.0)
-        values = [f"{trial.params[k]:.6g}" for k in keys]
-        reached = max(trial.intermediate_values.values())
-        rows.append([trial.user_attrs["index"], trial.state.name.lower(), reached, top, *values])
-    _write_csv(out / "history.csv", rows)
-
-    importance = _importance(study, seed)
-    _write_csv(
-        out / "importance.csv", [["parameter", "importance"], *([k, round(v, 4)] for k, v in importance.items())]
-    )
-    _draw(rows[1:], importance, out / "figures")
-    return best
-
-
-def _importance(study: optuna.Study, seed: int) -> dict[str, float]:
-    """Share of each parameter in the variance of the value (fANOVA, Hutter et al. 2014), largest first.
-
-    Empty where fewer than three trials are complete or all reached the same value: there is nothing to explain.
+def finalists(trials: Iterable[FrozenTrial], count: int) -> list[FrozenTrial]:
+    """Which trials are trained in full: of those that were not cut, first the ones on the front, then the others; among
+    either the ones with the highest UAR.
     """
-    import optuna
-
-    values = [t.value for t in ended(study) if t.state == optuna.trial.TrialState.COMPLETE]
-    if len(values) < 3 or len(set(values)) == 1:
-        return {}
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
-    shares: dict[str, float] = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return shares
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    ahead = front(complete)
+    return sorted(complete, key=lambda t: (t not in ahead, -reached(t), t.user_attrs["index"]))[:count]
 
 
-def _draw(trials: list[list[Any]], importance: dict[str, float], folder: Path) -> None:
-    """history.png and importance.png."""
-    from matplotlib.figure import Figure
-
-    folder.mkdir(exist_ok=True)
-    history = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = history.subplots()
-    for state, colour in (("complete", "tab:blue"), ("pruned", "lightgrey")):
-        some = [t for t in trials if t[1] == state]
-        axes.plot([t[0] for t in some], [t[2] for t in some], "o", color=colour, label=state)
-    axes.step([t[0] for t in trials], [t[3] for t in trials], where="post", color="tab:blue", alpha=0.5, label="best")
-    axes.set(xlabel="trial", ylabel="validation UAR", title="The search")
-    axes.legend(frameon=False)
-
-    bars = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = bars.subplots()
-    axes.barh(list(importance), list(importance.values()), color="tab:blue")
-    axes.invert_yaxis()
-    axes.set(xlabel="share of the variance of the validation UAR", title="What mattered in the search")
-    for name, figure in (("history", history), ("importance", bars)):
-        figure.savefig(folder / f"{name}.png", dpi=120, metadata={"Software": None})
+def front(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials to which no other is at least equal both in UAR and in multiply-adds, the cheapest first."""
+    ahead: list[FrozenTrial] = []
+    for trial in sorted(trials, key=_cheapest):
+        if not ahead or reached(trial) > reached(ahead[-1]):
+            ahead.append(trial)
+    return ahead
 
 
-def _write_csv(path: Path, rows: list[list[Any]]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+def champion(finals: Sequence[FrozenTrial], tolerance: float) -> FrozenTrial:
+    """Of the trainings in full, the one with the fewest multiply-adds among those whose UAR is at most `tolerance`
+    below the best one's.
+    """
+    least = max(reached(t) for t in finals) - tolerance - 1e-9
+    return min((t for t in finals if reached(t) >= least), key=_cheapest)
+
+
+def reached(trial: FrozenTrial) -> float:
+    """The highest validation UAR of a trial's epochs."""
+    return float(max(trial.intermediate_values.values()))
+
+
+def _cheapest(trial: FrozenTrial) -> tuple[float, float, int]:
+    return trial.user_attrs["madds_per_s"], -reached(trial), trial.user_attrs["index"]
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What all trials share."""
+
+    params: Params
+    clips: Sequence[Clip]
+    processed: Path
+    data_key: str
+    watch: Watcher
+
+    @cached_property
+    def modalities(self) -> tuple[ModalityName, ...]:
+        return held_modalities([c for c in self.clips if c.split == "train"])
+
+    def propose(self, study: optuna.Study, index: int) -> Values:
+        """The values of the next trial: the first is `train` and `model` as they are written, the others are TPE's best
+        guesses within the budget.
+        """
+        space = self.params.tune.space
+        if index == 0:
+            written = {key: _at(self.params, key) for key in space}
+            if all(d.holds(written[key]) for key, d in space.items()) and self.affordable(written):
+                return written
+            print("params.yaml's own values are outside of tune.space or over tune.budget: they are not tried")
+        sampler = optuna.samplers.TPESampler(
+            seed=self.params.seed * 1000 + index, n_startup_trials=STARTUP, constant_liar=False
+        )
+        distributions = {key: _distribution(d) for key, d in space.items()}
+        asking = optuna.trial.create_trial(state=TrialState.RUNNING)
+        for refused in range(PROPOSALS):
+            drawn = sampler.sample_relative(study, asking, distributions) or {
+                key: sampler.sample_independent(study, asking, key, d) for key, d in distributions.items()
+            }
+            values = {key: _rounded(value, space[key]) for key, value in drawn.items()}
+            if self.affordable(values):
+                if refused:
+                    print(f"trial {index}: {refused} configurations before it were over tune.budget, and not trained")
+                return values
+        raise SearchError(f"{PROPOSALS} configurations of tune.space in a row cost more than tune.budget allows")
+
+    def affordable(self, values: Values) -> bool:
+        """Whether the network with these values keeps within `tune.budget`."""
+        spent, budget = self.candidate("", values, 1).cost, self.params.tune.budget
+        return (budget.parameters is None or spent.parameters <= budget.parameters) and (
+            budget.madds_per_s is None or spent.madds_per_s <= budget.madds_per_s
+        )
+
+    def candidate(self, title: str, values: Values, epochs: int) -> Candidate:
+        given = varied(self.params, {**values, "train.epochs": epochs})
+        return Candidate(title, values, given, _cost(given.input, given.model, self.modalities))
+
+    def short(self, trial: Trial, index: int) -> float:
+        """A training of the first rung."""
+        done = self.train(trial, self.candidate(f"trial {index}", self.values(trial), self.params.tune.epochs))
+        return done.best["val_uar"]
+
+    def in_full(self, trial: Trial, index: int) -> float:
+        """A training of the second rung."""
+        given = self.candidate(f"final {index}", self.values(trial), self.params.train.epochs)
+        done = self.train(trial, given)
+        trial.set_user_attr("cpu_ms_per_s", _timed(done, given.params))
+        return done.best["val_uar"]
+
+    def train(self, trial: Trial, given: Candidate) -> Fit:
+        """Train, report each epoch, and stop where the pruner says so."""
+        trial.set_user_attr("parameters", given.cost.parameters)
+        trial.set_user_attr("madds_per_s", given.cost.madds_per_s)
+        train, pruned = given.params.train, None
+        with self.watch(given) as log:
+
+            def on_epoch(row: Epoch) -> None:
+                log(row)
+                trial.report(row["val_uar"], int(row["epoch"]))
+                if row["epoch"] < train.epochs and trial.should_prune():
+                    raise optuna.TrialPruned
+
+            try:
+                return fit(
+                    given.params,
+                    train,
+                    self.clips,
+                    self.processed,
+                    seed=self.params.seed,
+                    checkpoint=self.checkpoint(given.params),
+                    on_epoch=on_epoch,
+                    title=given.title,
+                )
+            except optuna.TrialPruned as cut:
+                pruned = cut  # for the watcher it is no failure
+        raise pruned
+
+    def values(self, trial: Trial) -> Values:
+        """Those with which a trial was queued."""
+        return {
+            key: trial.suggest_categorical(key, d.choices)
+            if d.choices
+            else trial.suggest_float(key, d.low, d.high, log=d.log)
+            for key, d in self.params.tune.space.items()
+        }
+
+    def checkpoint(self, given: Params) -> Path:
+        return checkpoint_of(self.data_key, given, self.params.seed)
+
+    def forget(self, trial: FrozenTrial, epochs: int) -> None:
+        """Remove the checkpoint of a trial that ended."""
+        forget(self.checkpoint(self.candidate("", trial.params, epochs).params))
+
+
+def _at(params: Params, dotted: str) -> Value:
+    value: Any = params
+    for key in dotted.split("."):
+        value = getattr(value, key)
+    found: Value = value
+    return found
+
+
+def _rounded(value: Value, dimension: Dimension) -> Value:
+    """A drawn number with four digits, which is enough to write down."""
+    if dimension.low is None or dimension.high is None or not isinstance(value, float):
+        return value
+    return min(max(float(f"{value:.4g}"), dimension.low), dimension.high)
+
+
+def _distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution:
+    if dimension.choices:
+        return optuna.distributions.CategoricalDistribution(dimension.choices)
+    return optuna.distributions.FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+@lru_cache(maxsize=1024)
+def _cost(input: Input, model: Model, modalities: tuple[ModalityName, ...]) -> Cost:
+    return cost(EmotionNet(input, model, modalities))
+
+
+def _timed(done: Fit, params: Params) -> float:
+    """CPU milliseconds of the exported graph for a second of live input."""
+    with tempfile.TemporaryDirectory() as folder:
+        graph = Path(folder) / "mmer.onnx"
+        export(done.network, graph, media=params.media, faces=params.faces, origin=done.origin, revision="")
+        return round(speed([graph])[0] / params.input.step_s, 3)

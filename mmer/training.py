@@ -9,24 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
 from mmer import metrics
-from mmer.augment import augment, hide, pair
+from mmer.augment import augment, hide, nothing, pair
 from mmer.clips import Clip
 from mmer.config import Balance, Input, Model, Params, Train
 from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
-from mmer.samples import Sample, load_sample, voice_windows
+from mmer.losses import clip_losses, emotion_weights
+from mmer.samples import Sample, load_sample, voice_present, voice_windows
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from mmer.model.network import Batch, EmotionNet, Output
 
 Epoch = dict[str, float]
+"""One epoch's figures: epoch, train_loss, val_loss, val_uar; of a branch trained apart with its name before each."""
 #: Where checkpoints and studies lie: outside the stages' outputs, which DVC deletes before a run.
 WORK = Path(".mmer")
 PAIRED = 0.5
@@ -54,6 +58,8 @@ class Origin(BaseModel):
     """Whether voices and faces of different people were joined into artificial clips."""
     face_weights: str | None = None
     """The face-recognition weights that the face network started from: name and sha256."""
+    start: str | None = None
+    """The weights of an earlier training that this one went on from: name, sha256 and where those came from."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,14 @@ class Fit:
     """A finished training."""
 
     network: EmotionNet
-    """With the weights of its best epoch."""
+    """With the weights of its best epoch (of each branch, where they are trained apart)."""
     origin: Origin
     history: list[Epoch]
-    """One row per epoch: epoch, train_loss, val_loss, val_uar; of several corpora also each one's val_uar."""
+    """One row per epoch; of several corpora also each one's val_uar."""
     best: Epoch
     """The row of the best epoch: highest UAR on the validation speakers, then lowest loss."""
+    seconds: float
+    """Of all epochs, with their validation, also of those done before a cut."""
 
 
 def fit(
@@ -83,88 +91,173 @@ def fit(
     """Train a network on the clips of split `train`, and keep the epoch that does best on those of split `val`.
 
     Args:
-        train: the hyperparameters, which the search varies.
+        train: the hyperparameters, which the search varies. With `branches`, the network is put together from branches
+            that are each trained apart: with late fusion they share nothing.
         processed: the folder of prepared samples.
-        checkpoint: a file to go on from, and to write after each epoch.
+        checkpoint: a file to go on from, and to write after each epoch (one for each branch that is trained apart).
         on_epoch: told each epoch's figures, also those of epochs done before a cut; may raise to stop.
 
     Raises:
         TrainingError: a split is empty.
     """
-    import torch
-    from lightning_fabric import Fabric
-    from tqdm import tqdm
-
-    from mmer.model.network import EmotionNet
-
     learn, held_out = ([c for c in clips if c.split == split] for split in ("train", "val"))
     if not learn or not held_out:
         raise TrainingError(
             f"{len(learn)} clips to train and {len(held_out)} to validate: look at split in params.yaml"
         )
-    fabric = Fabric(accelerator="auto", devices=1)
-    torch.manual_seed(seed)
-    network = EmotionNet(params.input, params.model, held_modalities(learn), train.dropout, train.voice_mask)
+    job = _Job(params, train, learn, held_out, processed, seed, checkpoint, on_epoch, title)
+    return _fit_apart(job) if train.branches else _fit(job)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What `fit` was asked for."""
+
+    params: Params
+    train: Train
+    learn: list[Clip]
+    held_out: list[Clip]
+    processed: Path
+    seed: int
+    checkpoint: Path | None
+    on_epoch: Callable[[Epoch], None]
+    title: str
+
+
+def _fit_apart(job: _Job) -> Fit:
+    """Train the branch of each modality on the clips that hold it, and put the network together from them."""
+    import torch
+
+    modalities = held_modalities(job.learn)
+    torch.manual_seed(job.seed)
+    whole = _network(job.params, job.train, modalities)
+    weights, history, best, origins, seconds = whole.state_dict(), dict[float, Epoch](), Epoch(), [], 0.0
+    for name in modalities:
+        told = partial(_of_branch, name)
+        done = _fit(
+            replace(
+                job,
+                train=job.train.of_branch(name),
+                learn=holding(job.learn, [name]),
+                held_out=holding(job.held_out, [name]),
+                checkpoint=job.checkpoint and job.checkpoint.with_stem(f"{job.checkpoint.stem}-{name}"),
+                on_epoch=partial(lambda told, row: job.on_epoch(told(row)), told),
+                title=f"{job.title} {name}",
+            )
+        )
+        own = {k: v for k, v in done.network.state_dict().items() if name in k.split(".")}
+        weights |= own
+        for row in done.history:
+            history.setdefault(row["epoch"], {}).update(told(row))
+        best |= {f"{name}_epoch": done.best["epoch"], **told(done.best)}
+        origins.append(done.origin)
+        seconds += done.seconds
+    whole.load_state_dict(weights)
+    calibrate(whole, job.held_out, job.processed)
+    origin = Origin(
+        corpora=tuple(sorted({c for origin in origins for c in origin.corpora})),
+        face_weights=next((o.face_weights for o in origins if o.face_weights), None),
+        start=next((o.start for o in origins if o.start), None),
+    )
+    best |= score(whole, job.held_out, job.processed)
+    return Fit(whole.cpu().eval(), origin, [history[epoch] for epoch in sorted(history)], best, seconds)
+
+
+def _of_branch(name: ModalityName, row: Epoch) -> Epoch:
+    return {key if key == "epoch" else f"{name}_{key}": value for key, value in row.items()}
+
+
+def _network(params: Params, train: Train, modalities: Sequence[ModalityName]) -> EmotionNet:
+    from mmer.model.network import EmotionNet
+
+    return EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask)
+
+
+def _fit(job: _Job) -> Fit:
+    """One training of one network."""
+    import torch
+    from lightning_fabric import Fabric
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+    from tqdm import tqdm
+
+    train, learn = job.train, job.learn
+    fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
+    torch.manual_seed(job.seed)
+    network = _network(job.params, train, held_modalities(learn))
     origin = Origin(
         corpora=tuple(sorted({c.corpus for c in learn})),
         pairing=train.pairing,
         face_weights=start_face(network, train.face_weights) if train.face_weights else None,
+        start=start_from_earlier(network, Path(train.start)) if train.start else None,
     )
     optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
     updates = -(-len(learn) // train.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, train.epochs * updates, pct_start=0.2)
     module, optimizer = fabric.setup(network, optimizer)
     module.mark_forward_method("decide")
+    # Validated and kept is the moving average of the weights (all of the last update where `ema` is 0).
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+    weights = emotion_weights(learn).to(fabric.device)
 
     history: list[Epoch] = []
     best: dict[str, Any] = {"row": None, "weights": {}}
-    if checkpoint is not None and checkpoint.exists():
-        saved = fabric.load(checkpoint, weights_only=True)
+    seconds = 0.0
+    if job.checkpoint is not None and job.checkpoint.exists():
+        saved = fabric.load(job.checkpoint, weights_only=True)
         network.load_state_dict(saved["network"])
+        average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
-        history, best = saved["history"], saved["best"]
+        history, best, seconds = saved["history"], saved["best"], saved["seconds"]
         for row in history:
-            on_epoch(row)
+            job.on_epoch(row)
 
     for epoch in range(len(history), train.epochs):
-        torch.manual_seed(seed * 1000 + epoch)
+        if train.patience is not None and epoch - (best["row"] or {"epoch": epoch})["epoch"] >= train.patience:
+            break
+        began = time.perf_counter()
+        torch.manual_seed(job.seed * 1000 + epoch)
         module.train()
         losses = []
         before: Tensor | None = None
-        drawn = draw(learn, train.balance, np.random.default_rng((seed, epoch)))
-        with tqdm(total=len(drawn), desc=f"{title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
-            for batch in batches(learn, drawn, processed, params.input, train, seed=(seed, epoch)):
+        drawn = draw(learn, train.balance, np.random.default_rng((job.seed, epoch)))
+        with tqdm(total=len(drawn), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
+            for batch in batches(learn, drawn, job.processed, job.params, train, seed=(job.seed, epoch)):
                 batch = _to(batch, fabric.device)
-                loss, before = _loss(module, batch, before, train)
+                loss, before = _loss(module, batch, before, train, weights)
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 fabric.clip_gradients(module, optimizer, max_norm=5.0)
                 optimizer.step()
                 schedule.step()
+                average.update_parameters(network)
                 losses.append(loss.item())
                 bar.update(len(batch.target))
-        row = {"epoch": epoch + 1, "train_loss": float(np.mean(losses)), **score(network, held_out, processed)}
+        found = score(cast("EmotionNet", average.module), job.held_out, job.processed)
+        row = {"epoch": epoch + 1, "train_loss": float(np.mean(losses)), **found}
         row = {k: round(v, 6) for k, v in row.items()}
         history.append(row)
         if best["row"] is None or (row["val_uar"], -row["val_loss"]) > (
             best["row"]["val_uar"],
             -best["row"]["val_loss"],
         ):
-            best = {"row": row, "weights": {k: v.detach().clone() for k, v in network.state_dict().items()}}
-        if checkpoint is not None:
+            best = {"row": row, "weights": {k: v.detach().clone() for k, v in average.module.state_dict().items()}}
+        seconds += time.perf_counter() - began
+        if job.checkpoint is not None:
             state = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "history": history}
-            part = checkpoint.with_suffix(".part")
-            checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            fabric.save(part, {"network": network.state_dict(), "best": best, **state})
-            part.replace(checkpoint)
-        on_epoch(row)
+            part = job.checkpoint.with_suffix(".part")
+            job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            nets = {"network": network.state_dict(), "average": average.state_dict()}
+            fabric.save(part, {**nets, "best": best, "seconds": seconds, **state})
+            part.replace(job.checkpoint)
+        job.on_epoch(row)
     network.load_state_dict(best["weights"])
-    calibrate(network, held_out, processed)
-    return Fit(network.cpu().eval(), origin, history, best["row"])
+    calibrate(network, job.held_out, job.processed)
+    return Fit(network.cpu().eval(), origin, history, best["row"], seconds)
 
 
-def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train) -> tuple[Tensor, Tensor]:
+def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train, weights: Tensor) -> tuple[Tensor, Tensor]:
     """The loss of a batch, and the states its clips ended in.
 
     Besides each clip from silence, its recurrent part is run once more from a state in which an earlier batch ended:
@@ -173,15 +266,14 @@ def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train) -> tup
     is also held for a random number of steps: in a stream a face stays.
     """
     import torch
-    from torch.nn.functional import cross_entropy
 
     from mmer.model.network import clip_logits
 
     def against(logits: Tensor, present: Tensor, valid: Tensor) -> Tensor:
         pooled = clip_logits(logits, present, valid)
         known = valid.sum(1) > 0
-        losses = cross_entropy(
-            pooled[known], batch.target[known], reduction="none", label_smoothing=train.label_smoothing
+        losses = clip_losses(
+            pooled[known], batch.target[known], kind=train.loss, smoothing=train.label_smoothing, weights=weights
         )
         return losses.sum() / len(batch.target)
 
@@ -201,59 +293,80 @@ def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train) -> tup
 
 
 def _held(joined: Tensor, valid: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    """Clips of one step, where the padding of the batch has room for it, last up to `longest` steps."""
+    """Clips of one step last up to `longest` steps."""
     import torch
+    from torch.nn.functional import pad
 
     still = valid.sum(1) == 1
-    room = min(longest, valid.shape[1])
-    steps = torch.where(still, torch.randint(1, room + 1, still.shape, device=valid.device), valid.sum(1))
+    if still.any() and (room := longest - valid.shape[1]) > 0:
+        joined, valid = pad(joined, (0, 0, 0, room)), pad(valid, (0, room))
+    steps = torch.where(still, torch.randint(1, longest + 1, still.shape, device=valid.device), valid.sum(1))
     longer = (torch.arange(valid.shape[1], device=valid.device) < steps.unsqueeze(1)).to(valid.dtype)
     return torch.where(still[:, None, None], joined[:, :1] * longer.unsqueeze(-1), joined), longer
 
 
 def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> None:
-    """Fit the temperature of each modality of a network with late fusion on validation clips (Guo et al. 2017): the one
-    under which the clips that hold this modality are likeliest when the network is given nothing else. A network with
-    early fusion has none, and is left as it is.
+    """Fit the temperatures of a network on validation clips (Guo et al. 2017): with late fusion that of each modality,
+    on the clips that hold it and with nothing else given; with early fusion the one of the answer.
     """
+    from mmer.model.fusion import LateFusion
+
+    network.fusion.temperature.fill_(1.0)
+    if not isinstance(network.fusion, LateFusion):
+        network.fusion.temperature.fill_(_temperature(predict(network, clips, processed), clips))
+        return
+    for name in network.modalities:
+        if having := [c for c in clips if getattr(c, f"has_{name}")]:
+            said = predict(network, having, processed, modalities=[name])
+            network.fusion.temperature[MODALITIES.index(name)] = _temperature(said, having)
+
+
+def _temperature(probabilities: npt.NDArray[np.float32], clips: Sequence[Clip]) -> float:
+    """That under which these answers [n, 7] make the truth likeliest."""
     from scipy.optimize import minimize_scalar
 
-    from mmer.model.temporal import LateFusion
+    chances, truth = np.log(np.clip(probabilities, 1e-7, 1)), np.array([c.target for c in clips])
 
-    if not isinstance(network.fusion, LateFusion):
-        return
-    network.fusion.temperature.fill_(1.0)
-    for name in network.modalities:
-        having = [c for c in clips if getattr(c, f"has_{name}")]
-        if not having:
-            continue
-        chances = np.log(np.clip(predict(network, having, processed, modalities=[name]), 1e-7, 1))
-        truth = np.array([c.target for c in having])
+    def loss(log_temperature: float) -> float:
+        scaled = chances / np.exp(log_temperature)
+        return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).mean())
 
-        def loss(log_temperature: float, chances: Any = chances, truth: Any = truth) -> float:
-            scaled = chances / np.exp(log_temperature)
-            return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).mean())
-
-        best = minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded")
-        network.fusion.temperature[MODALITIES.index(name)] = float(np.exp(best.x))
+    return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x))
 
 
 def start_face(network: EmotionNet, name: str) -> str | None:
     """Start the face network from the weights `name` below MMER_MIRROR, if they are there; returns their name and
     sha256, None where the network has no face or starts from nothing.
     """
-    from mmer.model.mobilefacenet import MobileFaceNet
     from mmer.model.pretrained import start_from
 
     if "face" not in network.modalities:
         return None
-    path, face = face_weights(name), network.branch["face"]
-    assert isinstance(face, MobileFaceNet)
+    path = face_weights(name)
     if path is None:
         print(f"train.face_weights: there is no {name} below MMER_MIRROR; the face network starts from nothing")
         return None
-    start_from(face, path)
+    start_from(network.branch["face"], path)
     return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def start_from_earlier(network: EmotionNet, path: Path) -> str | None:
+    """Start the branches that an earlier training has in the same shape from its weights; returns what they are, None
+    where there is nothing at `path`.
+    """
+    if not path.is_file():
+        print(f"train.start: there is no {path}; the network starts without it")
+        return None
+    earlier, own = load_network(path).state_dict(), network.state_dict()
+    taken = []
+    for name in network.modalities:
+        mine = [key for key in own if name in key.split(".")]
+        if all(key in earlier and earlier[key].shape == own[key].shape for key in mine):
+            own |= {key: earlier[key] for key in mine}
+            taken.append(name)
+    network.load_state_dict(own)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{', '.join(taken) or 'nothing'} of {path} sha256:{digest}, {read_origin(path).model_dump_json()}"
 
 
 def face_weights(name: str) -> Path | None:
@@ -300,31 +413,59 @@ def batches(
     clips: Sequence[Clip],
     drawn: npt.NDArray[np.intp],
     processed: Path,
-    input: Input,
+    params: Params,
     train: Train,
     *,
     seed: tuple[int, int],
 ) -> Iterator[Batch]:
     """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
     faces = _faces_alone(clips) if train.pairing == "label" else {}
+    even = np.full(len(EMOTIONS), 1 / len(EMOTIONS), np.float32)
     for start in range(0, len(drawn), train.batch_size):
-        chosen = drawn[start : start + train.batch_size]
-        samples = []
-        for place, index in enumerate(chosen, start):
+        samples, targets = [], []
+        for place, index in enumerate(drawn[start : start + train.batch_size], start):
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
-            sample = augment(held(clip, processed), train.augment, rng)
+            sample, wanted = held(clip, processed), target(clip, train.targets)
+            if rng.random() < train.nothing:
+                sample, wanted = nothing(sample, rng), even
+            sample = _reheard(augment(sample, train.augment, rng), params)
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
                 face = faces[clip.label][rng.integers(len(faces[clip.label]))]
                 sample = pair(sample, augment(held(face, processed), train.augment, rng), rng)
             samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
-        yield collate(samples, [target(clips[i], train.targets) for i in chosen], input)
+            targets.append(wanted)
+        yield collate(samples, targets, params.input)
+
+
+def _reheard(sample: Sample, params: Params) -> Sample:
+    """A voice that was made louder, softer or noisier is present where a recogniser would now hear it; one that is no
+    longer heard anywhere is left as it was.
+    """
+    there = sample.present[:, MODALITIES.index("voice")]
+    if not there.any():
+        return sample
+    steps, input = len(there), params.input
+    windows = voice_windows(sample.voice, steps, input.step_s, input.voice_window_s)
+    heard = voice_present(windows, params.media.silence_dbfs)
+    if not heard.any():
+        return sample
+    present = sample.present.copy()
+    present[:, MODALITIES.index("voice")] = heard
+    return replace(sample, present=present)
 
 
 def held(clip: Clip, processed: Path) -> Sample:
     """A clip's sample, without what the clip is said not to hold: a modality that was taken away is absent."""
-    sample = load_sample(processed / clip.sample)
-    return replace(sample, present=sample.present & [clip.has_face, clip.has_scene, clip.has_voice])
+    holds = (clip.has_face, clip.has_scene, clip.has_voice)
+    sample = load_sample(processed / clip.sample, [m for m, there in zip(MODALITIES, holds, strict=True) if there])
+    return replace(sample, present=sample.present & holds)
+
+
+def holding(clips: Sequence[Clip], modalities: Sequence[ModalityName]) -> list[Clip]:
+    """The clips that hold one of these modalities or more, with all others taken away."""
+    gone: dict[str, object] = {f"has_{name}": False for name in MODALITIES if name not in modalities}
+    return [clip.model_copy(update=gone) for clip in clips if any(getattr(clip, f"has_{name}") for name in modalities)]
 
 
 def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
@@ -355,8 +496,11 @@ def collate(samples: Sequence[Sample], targets: Sequence[npt.NDArray[np.float32]
 
     steps = [len(s.present) for s in samples]
 
-    def stack(arrays: Sequence[npt.NDArray[Any]]) -> Tensor:
-        out = np.zeros((len(arrays), max(steps), *arrays[0].shape[1:]), arrays[0].dtype)
+    def stack(arrays: Sequence[npt.NDArray[Any]], modality: int | None = None) -> Tensor:
+        shape = (len(arrays), max(steps), *arrays[0].shape[1:])
+        if modality is not None and not any(s.present[:, modality].any() for s in samples):
+            return torch.from_numpy(np.zeros((), arrays[0].dtype)).expand(shape)  # takes no memory
+        out = np.zeros(shape, arrays[0].dtype)
         for row, array in zip(out, arrays, strict=True):
             row[: len(array)] = array
         return torch.from_numpy(out)
@@ -365,9 +509,9 @@ def collate(samples: Sequence[Sample], targets: Sequence[npt.NDArray[np.float32]
         voice_windows(s.voice, n, input.step_s, input.voice_window_s) for s, n in zip(samples, steps, strict=True)
     ]
     return Batch(
-        faces=stack([s.faces for s in samples]),
-        scenes=stack([s.scenes for s in samples]),
-        voice=stack(windows),
+        faces=stack([s.faces for s in samples], 0),
+        scenes=stack([s.scenes for s in samples], 1),
+        voice=stack(windows, 2),
         present=stack([s.present.astype(np.float32) for s in samples]),
         valid=stack([np.ones(n, np.float32) for n in steps]),
         target=torch.from_numpy(np.stack(targets)),
@@ -480,16 +624,25 @@ def read_origin(path: Path) -> Origin:
 def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: Path) -> str:
     """Key of everything that decides a training but its hyperparameters: data, sizes of the network, code."""
     here = Path(__file__).parent
-    code = [here / "training.py", here / "augment.py", here / "samples.py", *sorted((here / "model").glob("*.py"))]
+    names = ("training.py", "losses.py", "augment.py", "samples.py")
+    code = [*(here / name for name in names), *sorted((here / "model").glob("*.py"))]
     samples = [processed / c.sample for c in clips if c.split in ("train", "val")]
-    weights = face_weights(params.train.face_weights) if params.train.face_weights else None
-    files = [manifest, *code, *samples, *([weights] if weights else [])]
-    return fingerprint([params.seed, params.input, params.model], files)
+    trainings = [params.train, *(params.train.of_branch(name) for name in params.train.branches)]
+    given = [face_weights(t.face_weights) for t in trainings if t.face_weights]
+    given += [Path(t.start) for t in trainings if t.start and Path(t.start).is_file()]
+    files = [manifest, *code, *samples, *(path for path in given if path)]
+    return fingerprint([params.seed, params.input, params.model, params.media], files)
 
 
-def checkpoint_of(key: str, train: Train, seed: int) -> Path:
-    """Where the training with these hyperparameters keeps its checkpoint."""
-    return WORK / "checkpoints" / f"{fingerprint([key, train, seed], [])}.ckpt"
+def checkpoint_of(key: str, params: Params, seed: int) -> Path:
+    """Where the training with this `model` and `train` keeps its checkpoint."""
+    return WORK / "checkpoints" / f"{fingerprint([key, params.model, params.train, seed], [])}.ckpt"
+
+
+def forget(checkpoint: Path) -> None:
+    """Remove the checkpoint of a training that is done, also those of branches trained apart."""
+    for path in checkpoint.parent.glob(f"{checkpoint.stem}*.ckpt"):
+        path.unlink()
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:

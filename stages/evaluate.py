@@ -1,8 +1,9 @@
 """Stage `evaluate`: score the network on speakers it has not met, with every set of modalities."""
 
 import argparse
+import copy
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from tqdm import tqdm
 
@@ -11,6 +12,8 @@ from mmer.clips import read_manifest, speakers_on_two_sides
 from mmer.config import load_params
 from mmer.evaluation import evaluate, subsets, summary, write_report
 from mmer.labels import ModalityName
+from mmer.mistakes import explain_mistakes
+from mmer.model.network import EmotionNet
 from mmer.training import TrainingError, load_network, predict, read_origin
 from stages import run_stage
 
@@ -26,10 +29,13 @@ def main() -> None:
         raise TrainingError(f"{MANIFEST}: in more than one split, so nothing can be said of unseen speakers: {mixed}")
     test = [c for c in clips if c.split == "test"]
 
-    probabilities = {
-        name: predict(network, test, PROCESSED, modalities=cast(list[ModalityName], name.split("+")))
-        for name in tqdm(subsets(network.modalities), desc="evaluate", unit="subset")
-    }
+    def answers(of: EmotionNet) -> dict[str, Any]:
+        return {
+            name: predict(of, test, PROCESSED, modalities=cast(list[ModalityName], name.split("+")))
+            for name in tqdm(subsets(of.modalities), desc="evaluate", unit="subset")
+        }
+
+    probabilities, before = answers(network), uncalibrated(network)
     report = evaluate(
         probabilities,
         test,
@@ -37,6 +43,11 @@ def main() -> None:
         seed=params.seed,
         pairing=read_origin(WEIGHTS).pairing,
         cross_corpus=params.split.test_corpora,
+        uncalibrated=None if before is None else answers(before),
+    )
+    whole = probabilities[subsets(network.modalities)[-1]]
+    report["mistakes"] = explain_mistakes(
+        network, test, whole, PROCESSED, params.evaluate.mistakes, OUT / "figures" / "mistakes"
     )
     write_report(report, probabilities, test, OUT)
 
@@ -47,6 +58,16 @@ def main() -> None:
     print(report["protocol"])
     for name, key in (("UAR", "uar"), ("accuracy", "war")):
         print(f"{name} {report[key]} (95% {report[f'{key}_low']} to {report[f'{key}_high']})")
+
+
+def uncalibrated(network: EmotionNet) -> EmotionNet | None:
+    """The same network with all temperatures at 1; None where it has none."""
+    plain = copy.deepcopy(network)
+    temperature = getattr(plain.fusion, "temperature", None)
+    if temperature is None:
+        return None
+    temperature.fill_(1.0)
+    return plain
 
 
 if __name__ == "__main__":

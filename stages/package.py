@@ -1,23 +1,27 @@
-"""Stage `package`: export the network as one graph, check it against the network, register it in MLflow."""
+"""Stage `package`: export the network as one graph and as a small one, check both against the network, register."""
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from mmer import tracking
 from mmer.clips import read_manifest
 from mmer.config import load_params
-from mmer.export import ExportError, compare, export
-from mmer.training import load_network, read_origin
+from mmer.export import ExportError, Parity, compare, export, predict_graph, speed
+from mmer.quantise import quantise
+from mmer.training import load_network, predict, read_origin
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
-WEIGHTS, DETECTOR, GRAPH = Path("models/network.safetensors"), Path("models/detector"), Path("models/mmer.onnx")
+WEIGHTS, DETECTOR = Path("models/network.safetensors"), Path("models/detector")
+GRAPH, SMALL = Path("models/mmer.onnx"), Path("models/mmer.int8.onnx")
 REPORT, METRICS = Path("reports/package.json"), Path("reports/evaluate/metrics.json")
 
 
 def main() -> None:
-    """Write models/mmer.onnx; fail where it differs from the network by more than `package.max_difference`."""
+    """Write models/mmer.onnx and models/mmer.int8.onnx; fail where the first differs from the network by more than
+    `package.max_difference`, and report whether the second may ship."""
     argparse.ArgumentParser(prog="python -m stages.package", description=__doc__).parse_args()
     params, network = load_params(), load_network(WEIGHTS)
     export(
@@ -29,17 +33,26 @@ def main() -> None:
         revision=tracking.revision(),
         status=params.package.status,
     )
+    quantise(GRAPH, SMALL)
     test = [c for c in read_manifest(MANIFEST) if c.split == "test"]
-    parity = compare(network, GRAPH, test, PROCESSED)
+    ours = predict(network, test, PROCESSED)
+    draws = {"resamples": params.evaluate.bootstrap, "seed": params.seed}
+    parity, small = (compare(ours, predict_graph(path, test, PROCESSED), test, **draws) for path in (GRAPH, SMALL))
+    ms, small_ms = speed([GRAPH, SMALL])
+    limit = params.package.quantised.max_loss
     parameters, size = sum(p.numel() for p in network.parameters()), GRAPH.stat().st_size
     report = {
         "parameters": parameters,
         "graph_bytes": size,
+        "graph_ms": round(ms, 2),
         "detector_bytes": sum(f.stat().st_size for f in DETECTOR.glob("*.onnx")),
-        "parity": {
-            "clips": parity.clips,
-            "agreement": parity.agreement,
-            "max_difference": float(f"{parity.max_difference:.1g}"),
+        "parity": _told(parity),
+        "quantised": {
+            "graph_bytes": SMALL.stat().st_size,
+            "graph_ms": round(small_ms, 2),
+            "parity": _told(small),
+            "max_loss": limit,
+            "ships": small.uar_loss <= limit,
         },
     }
     REPORT.write_text(json.dumps(report, indent=2) + "\n")
@@ -55,6 +68,16 @@ def main() -> None:
         version = tracking.register(GRAPH, DETECTOR, run, description=f"UAR {score['uar']} on {score['tested']}")
         print(f"registered as version {version}, alias champion")
     print(f"{GRAPH}: {size / 1e6:.2f} MB, {parameters:,} parameters")
+    verdict = "" if small.uar_loss <= limit else f", more than package.quantised.max_loss = {limit:g}: it does not ship"
+    print(f"{SMALL}: {SMALL.stat().st_size / 1e6:.2f} MB, loses {small.uar_loss:.4f} of UAR{verdict}")
+
+
+def _told(parity: Parity) -> dict[str, float | None]:
+    """For the report."""
+    told = asdict(parity)
+    return {"max_difference": float(f"{told.pop('max_difference'):.1g}")} | {
+        key: None if value is None else round(value, 4) for key, value in told.items()
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage `train`: train the network with the hyperparameters that the search found."""
+"""Stage `train`: train the network that the search found, with the hyperparameters that it found."""
 
 import argparse
 import csv
@@ -7,45 +7,50 @@ from pathlib import Path
 
 from mmer import tracking
 from mmer.clips import read_manifest
-from mmer.config import load_params
-from mmer.training import checkpoint_of, data_key, fit, save_network
+from mmer.config import load_params, varied
+from mmer.training import checkpoint_of, data_key, fit, forget, save_network
 from stages import run_stage
 
 MANIFEST, PROCESSED, BEST = Path("data/clips.parquet"), Path("data/processed"), Path("reports/tune/best.json")
 WEIGHTS, HISTORY = Path("models/network.safetensors"), Path("reports/train/history.csv")
+COST = HISTORY.with_name("cost.json")
 
 
 def main() -> None:
-    """Train, going on from a checkpoint of the same inputs if a run was cut; write the weights and the history."""
+    """Train, going on from a checkpoint of the same inputs if a run was cut; write the weights, the history and what
+    it cost.
+    """
+    import torch
+
     parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
-    parser.add_argument("--as-written", action="store_true", help="without a search: with params.yaml's train as it is")
+    parser.add_argument("--as-written", action="store_true", help="without a search: as params.yaml is written")
     searched = not parser.parse_args().as_written
-    params, clips = load_params(), read_manifest(MANIFEST)
-    train = params.train.model_copy(update=json.loads(BEST.read_text())["train"] if searched else {})
-    key = data_key(params, MANIFEST, clips, PROCESSED)
-    checkpoint = checkpoint_of(key, train, params.seed)
+    written, clips = load_params(), read_manifest(MANIFEST)
+    params = varied(written, json.loads(BEST.read_text())["values"]) if searched else written
+    # The search may have done this very training: then it goes on from that one's checkpoint.
+    checkpoint = checkpoint_of(data_key(written, MANIFEST, clips, PROCESSED), params, params.seed)
 
     with tracking.reopen("train", params, key=checkpoint.stem) as run:
-        run.params({f"chosen.{k}": v for k, v in train.model_dump().items()})
+        run.params({"chosen": {"model": params.model.model_dump(), "train": params.train.model_dump()}})
         run.log_validation(Path("reports/validation.json"), MANIFEST)
 
         def on_epoch(row: dict[str, float]) -> None:
             run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
-        done = fit(params, train, clips, PROCESSED, seed=params.seed, checkpoint=checkpoint, on_epoch=on_epoch)
+        done = fit(params, params.train, clips, PROCESSED, seed=params.seed, checkpoint=checkpoint, on_epoch=on_epoch)
         save_network(done.network, WEIGHTS, done.origin)
         HISTORY.parent.mkdir(parents=True, exist_ok=True)
         with HISTORY.open("w", newline="") as file:
-            rows = csv.DictWriter(file, list(done.history[0]), lineterminator="\n")
+            rows = csv.DictWriter(file, list(done.history[0]), lineterminator="\n")  # the first has all columns
             rows.writeheader()
             rows.writerows(done.history)
         parameters = sum(p.numel() for p in done.network.parameters())
-        run.metrics({"best_val_uar": done.best["val_uar"], "parameters": parameters})
+        spent = {"seconds": round(done.seconds), "threads": torch.get_num_threads()}
+        COST.write_text(json.dumps(spent) + "\n")
+        run.metrics({"best_val_uar": done.best["val_uar"], "parameters": parameters, **spent})
         run.tags({"weights_sha256": tracking.sha256(WEIGHTS)})
-    checkpoint.unlink(missing_ok=True)  # done: `dvc repro --force` means to train again
-    print(
-        f"epoch {done.best['epoch']:.0f} is best: validation UAR {done.best['val_uar']:.3f}; {parameters:,} parameters"
-    )
+    forget(checkpoint)  # done: `dvc repro --force` means to train again
+    print(f"validation UAR {done.best['val_uar']:.3f}; {parameters:,} parameters")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""Stage `tune`: search the training's hyperparameters on the validation speakers."""
+"""Stage `tune`: search for quality under a budget, on the validation speakers; alone or beside other workers."""
 
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmer import search, tracking
+from mmer import tracking
 from mmer.clips import read_manifest
-from mmer.config import Train, load_params
+from mmer.config import load_params
+from mmer.findings import write_findings
+from mmer.search import Candidate, search, study_name
 from mmer.training import Epoch, data_key
 from stages import run_stage
 
@@ -15,25 +17,28 @@ MANIFEST, PROCESSED, OUT = Path("data/clips.parquet"), Path("data/processed"), P
 
 
 def main() -> None:
-    """Run the trials that are missing; write best.json, the history, the importances and their figures."""
+    """Run the trainings that are missing; write the champion, the history, the importances and their figures."""
     argparse.ArgumentParser(prog="python -m stages.tune", description=__doc__).parse_args()
     params, clips = load_params(), read_manifest(MANIFEST)
     key = data_key(params, MANIFEST, clips, PROCESSED)
-    study_name = search.study_name(params, key)
+    study = study_name(params, key)
 
-    with tracking.reopen("tune", params, key=study_name) as run:
+    with tracking.reopen("tune", params, key=study) as run:
 
         @contextmanager
-        def watch(index: int, train: Train) -> Iterator[Callable[[Epoch], None]]:
-            with tracking.reopen(f"trial {index}", params, key=f"{study_name}/{index}", parent=run) as trial:
-                trial.params({f"trial.{k}": getattr(train, k) for k in params.tune.space})
+        def watch(given: Candidate) -> Iterator[Callable[[Epoch], None]]:
+            with tracking.reopen(given.title, params, key=f"{study}/{given.title}", parent=run) as trial:
+                trial.params({"trial": given.values})
+                trial.metrics({"parameters": given.cost.parameters, "madds_per_s": given.cost.madds_per_s})
                 yield lambda row: trial.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
-        study = search.search(params, clips, PROCESSED, key, watch=watch)
-        best = search.write_report(study, OUT, params.seed)
-        run.metrics({"best_val_uar": best["val_uar"], "trials": best["trials"]})
+        best = write_findings(search(params, clips, PROCESSED, key, watch=watch), params, OUT)
+        run.metrics({k: v for k, v in best.items() if k not in ("trial", "values")})
         run.figure(OUT, "tune")
-    print(f"best of {best['trials']} trials: validation UAR {best['val_uar']:.3f} with {best['train']}")
+    print(
+        f"trial {best['trial']} of {best['trials']} is the champion: validation UAR {best['val_uar']:.3f}, "
+        f"{best['parameters']:,} parameters, {best['madds_per_s'] / 1e6:.0f} million multiply-adds a second"
+    )
 
 
 if __name__ == "__main__":

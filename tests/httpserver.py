@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import hashlib
 import http.server
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +30,11 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 32
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, list[Fault]] = {}
         self.tags = True
@@ -39,7 +43,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.over = threading.Event()
 
     def url(self, name: str = "") -> str:
-        return f"http://127.0.0.1:{self.server_port}/{name}"
+        return f"{self.scheme}://127.0.0.1:{self.server_port}/{name}"
 
     def handle_error(self, *_: object) -> None:
         """A client that hangs up is no news."""
@@ -271,9 +275,34 @@ def only_half(folder: Path, right: dict[str, bytes]) -> list[str]:
     ]
 
 
+def certified(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """TLS for a server at 127.0.0.1, and the file of the certificate that a client must trust for it."""
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    unsigned = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+    signed = unsigned.add_extension(address, critical=True).sign(key, hashes.SHA256())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    certificate, both = folder / "certificate.pem", folder / "server.pem"
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    both.write_bytes(private + certificate.read_bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(both)
+    return context, certificate
+
+
 @contextlib.contextmanager
-def serving() -> Iterator[Server]:
-    with Server() as server:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    with Server(tls) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield server
         server.over.set()

@@ -53,7 +53,6 @@ at("pause").addEventListener("click", () => {
   const paused = at("pause").getAttribute("aria-pressed") !== "true";
   at("pause").setAttribute("aria-pressed", paused);
   live?.pause(paused);
-  say(paused ? "Paused: nothing is looked at." : "Live.");
 });
 at("mirror").addEventListener("click", () => {
   const on = at("stage").classList.toggle("mirrored");
@@ -122,7 +121,12 @@ async function goLive(chosen) {
       view.show(step, video, { width: video.videoWidth || 4, height: video.videoHeight || 3 });
       announce(step.label);
     },
-    say: (text, bad = false) => (bad ? complain(text) : say(text)),
+    say,
+    wrong: (text) => (text ? complain(text) : (at("error").hidden = true)),
+    refused: (why) => {
+      stop(true);
+      complain(why?.message ?? "The service does not take this session.", why?.hint, why?.code);
+    },
     figures: ({ late, last, rate }) => {
       at("figures").dataset.last = String(last); // for benchmarks/page.py
       at("figures").textContent = `${late === null ? "–" : Math.round(late)} ms from capture to paint · ${rate.toFixed(1)} steps a second`;
@@ -161,12 +165,11 @@ async function openClip(file) {
   } catch (error) {
     if (clip !== mine) return;
     stop(true);
-    if (error instanceof Refused) complain(error.message, error.hint);
+    if (error instanceof Refused) complain(error.message, error.hint, error.code);
     else {
       console.error(error);
       complain("The page failed to show the answer.");
     }
-    if (error instanceof Refused && error.code === "key") askForKey();
   }
 }
 
@@ -182,14 +185,13 @@ function showAt(of, steps, seconds) {
 function open(state) {
   document.body.dataset.state = state;
   at("view").hidden = false;
-  at("error").hidden = true;
   at("whole").textContent = at("missing").textContent = at("figures").textContent = "";
   at("pause").setAttribute("aria-pressed", "false");
   at("timeline").setAttribute("aria-label", "Probabilities over time; the button CSV gives them as a table");
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) at("view").scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
-/** @param {boolean} [keepWords] what was said stays */
+/** @param {boolean} [keepWords] what was complained of stays */
 function stop(keepWords = false) {
   live?.stop();
   clip?.stop();
@@ -198,11 +200,8 @@ function stop(keepWords = false) {
   at("stage").classList.remove("mirrored");
   document.body.dataset.state = "start";
   view.show(null, null, { width: 4, height: 3 });
-  if (keepWords) at("status").textContent = "";
-  else {
-    at("error").hidden = true;
-    say("");
-  }
+  say("");
+  if (!keepWords) at("error").hidden = true;
 }
 
 /** @param {string|null} label */
@@ -257,16 +256,15 @@ function askForKey() {
 
 /** @param {string} message @param {boolean} [busy] */
 function say(message, busy = false) {
-  at("status").textContent = message;
+  if (at("status").textContent !== message) at("status").textContent = message; // the same is not announced again
   at("status").classList.toggle("busy", busy);
-  if (message === "Live.") at("error").hidden = true;
 }
 
-/** @param {string} what @param {string} [hint] */
-function complain(what, hint = "") {
+/** @param {string} what @param {string} [hint] @param {string} [code] of the service's refusal */
+function complain(what, hint = "", code = "") {
   const words = document.createElement("b");
   words.textContent = what;
   at("error").replaceChildren(words, ` ${hint}`);
   at("error").hidden = false;
-  if (what.includes("API key")) askForKey();
+  if (code === "key") askForKey();
 }

@@ -3,6 +3,7 @@
 const EVERY_MS = 95;
 const SIDE = 640;
 const QUALITY = 0.8;
+const CREDIBLE_MS = 1000; // between a picture's capture and its showing
 
 export class Camera {
   /**
@@ -28,8 +29,8 @@ export class Camera {
 
   #next() {
     if (this.stopped) return;
-    const again = () => {
-      this.#look();
+    const again = (/** @type {number} */ _, /** @type {{captureTime?: number}} */ frame = {}) => {
+      this.#look(frame.captureTime);
       this.#next();
     };
     // A frame callback tells of new pictures only; a hidden page gets none, and so sends none.
@@ -37,7 +38,8 @@ export class Camera {
     else requestAnimationFrame(again);
   }
 
-  async #look() {
+  /** @param {number} [captured] when the camera took it, where the browser knows */
+  async #look(captured) {
     const now = performance.now();
     if (this.paused || this.busy || now - this.last < EVERY_MS || !this.video.videoWidth) return;
     this.busy = true;
@@ -49,7 +51,8 @@ export class Camera {
       const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
       context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
       const picture = await (this.kind === "bitmap" ? createImageBitmap(this.canvas) : this.#jpeg());
-      if (picture && !this.stopped) this.onPicture(picture, now);
+      const taken = captured !== undefined && Math.abs(now - captured) < CREDIBLE_MS ? captured : now;
+      if (picture && !this.stopped) this.onPicture(picture, taken);
     } finally {
       this.busy = false;
     }

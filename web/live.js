@@ -4,6 +4,9 @@ import { openDevices } from "./devices.js";
 import { Microphone } from "./microphone.js";
 
 const MEASURED = 25; // steps that the figures are of
+const AGAIN_MS = 10_000; // well within what the service waits for one who says nothing
+const RESUMED_MS = 3000; // so soon after a pause the service tells of the moments left out in it
+const CALM_MS = 3000;
 
 /** @typedef {import("./stream.js").Stream | import("./device/client.js").DeviceStream} Session */
 /** @typedef {(what: {video: boolean, audio: boolean}, on: import("./stream.js").StreamEvents) => Session} Connect */
@@ -15,7 +18,9 @@ export class Live {
    * @param {object} on
    * @param {(step: import("./emotions.js").Step) => void} on.step
    * @param {(ready: {step_s: number}) => void} on.ready a session has begun
-   * @param {(text: string, bad?: boolean) => void} on.say
+   * @param {(text: string) => void} on.say how it goes
+   * @param {(text: string) => void} on.wrong what is wrong at present; "" where nothing is any more
+   * @param {(why: import("./stream.js").Trouble|null) => void} on.refused the service does not take this session
    * @param {(figures: {late: number|null, last: number|null, rate: number}) => void} on.figures milliseconds from capture to
    *   paint, the median of the last steps and the last; steps a second
    */
@@ -23,7 +28,11 @@ export class Live {
     this.video = video;
     this.connect = connect;
     this.on = on;
-    this.paused = false;
+    this.paused = this.behind = false;
+    this.resumed = -Infinity;
+    /** What is wrong, by what it is about. @type {Map<string, string>} */
+    this.wrong = new Map();
+    this.over = new AbortController();
     /** @type {number[]} */
     this.late = [];
     /** @type {number[]} */
@@ -32,12 +41,14 @@ export class Live {
     this.tracks = { video: null, audio: null };
     /** @type {Session|null} */
     this.stream = null;
+    /** Why the service ended the session. @type {import("./stream.js").Trouble|null} */
+    this.told = null;
   }
 
   /** @param {{camera?: string, microphone?: string}} [chosen] @returns {Promise<boolean>} */
   async start(chosen) {
     const { video, audio, problems } = await openDevices(chosen);
-    if (problems.length) this.on.say(problems.join(" "), true);
+    this.#wrong("devices", problems.join(" "));
     if (!video && !audio) return false;
     this.tracks = { video, audio };
     video?.addEventListener("ended", () => this.#lost("camera"));
@@ -46,14 +57,14 @@ export class Live {
       { video: Boolean(video), audio: Boolean(audio) },
       {
         ready: (ready) => {
+          this.told = null;
+          this.#wrong("line", "");
           this.on.ready(ready);
-          this.on.say("Live.");
+          this.#tell();
         },
         step: (step) => this.#step(step),
         trouble: (message) => this.#trouble(message),
-        lost: (seconds) => this.on.say(
-          seconds === null ? "The service does not take this session." :
-            `The service cannot be reached; trying again in ${seconds} s.`, true),
+        lost: (seconds) => this.#lostLine(seconds),
       },
     ));
     if (video) this.camera = new Camera(video, this.video, stream.takes, (taken, at) => stream.sendPicture(taken, at));
@@ -61,10 +72,15 @@ export class Live {
       try {
         this.microphone = await Microphone.open(audio, (pcm, begun) => stream.sendVoice(pcm, begun));
       } catch (error) {
-        this.on.say(`The microphone cannot be heard here: ${/** @type {Error} */ (error).message}`, true);
+        this.#wrong("microphone", `The microphone cannot be heard here: ${/** @type {Error} */ (error).message}`);
         stream.microphoneOff();
       }
     }
+    document.addEventListener("visibilitychange", () => {
+      this.resumed = performance.now();
+      this.#tellOff();
+    }, { signal: this.over.signal });
+    this.timer = setInterval(() => this.#tellOff(), AGAIN_MS);
     return true;
   }
 
@@ -73,33 +89,72 @@ export class Live {
     if (this.paused || !this.stream) return;
     this.on.step(step);
     const session = this.stream.origin;
-    requestAnimationFrame(() => {
-      const now = performance.now();
-      this.times.push(now);
-      if (typeof step.frame_ms === "number" && session === this.stream?.origin) this.late.push(now - session - step.frame_ms);
-      for (const list of [this.times, this.late]) if (list.length > MEASURED) list.shift();
-      const [first, last] = [this.times[0], this.times.at(-1) ?? 0];
-      const sorted = [...this.late].sort((a, b) => a - b);
-      this.on.figures({
-        late: sorted.length ? sorted[Math.floor(sorted.length / 2)] : null,
-        last: this.late.at(-1) ?? null,
-        rate: last > first ? (1000 * (this.times.length - 1)) / (last - first) : 0,
-      });
+    requestAnimationFrame(() => setTimeout(() => this.#measure(step, session))); // the frame callback comes before the paint
+  }
+
+  /** Once a step was painted. @param {import("./emotions.js").Step} step @param {number} session when it began */
+  #measure(step, session) {
+    const now = performance.now();
+    this.times.push(now);
+    if (typeof step.frame_ms === "number" && session === this.stream?.origin) this.late.push(now - session - step.frame_ms);
+    for (const list of [this.times, this.late]) if (list.length > MEASURED) list.shift();
+    const [first, last] = [this.times[0], this.times.at(-1) ?? 0];
+    const sorted = [...this.late].sort((a, b) => a - b);
+    this.on.figures({
+      late: sorted.length ? sorted[Math.floor(sorted.length / 2)] : null,
+      last: this.late.at(-1) ?? null,
+      rate: last > first ? (1000 * (this.times.length - 1)) / (last - first) : 0,
     });
   }
 
   /** @param {import("./stream.js").Trouble} message */
   #trouble(message) {
-    if (message.type === "dropped") this.on.say("Recognition is behind: some moments are left out.");
-    else if (message.type === "error") this.on.say(`${message.message}. ${message.hint}`, true);
-    else if (message.code !== "done") this.on.say(`${message.message}. ${message.hint}`, true);
+    if (message.type === "dropped") {
+      if (performance.now() - this.resumed < RESUMED_MS) return;
+      this.behind = true;
+      clearTimeout(this.calm);
+      this.calm = setTimeout(() => {
+        this.behind = false;
+        this.#tell();
+      }, CALM_MS);
+      this.#tell();
+    } else if (message.code !== "done") {
+      if (message.type === "closing") this.told = message;
+      this.#wrong("line", `${message.message}. ${message.hint}`);
+    }
+  }
+
+  /** @param {number|null} seconds until it is tried again */
+  #lostLine(seconds) {
+    const { told } = this;
+    if (seconds === null) return this.on.refused(told);
+    const why = told ? `${told.message};` : "The service cannot be reached;";
+    this.#wrong("line", `${why} trying again in ${seconds} s.`);
   }
 
   /** @param {"camera"|"microphone"} name */
   #lost(name) {
-    if (name === "camera") this.stream?.cameraOff();
-    else this.stream?.microphoneOff();
-    this.on.say(`The ${name} is gone; going on without it.`, true);
+    this.#tellOff();
+    this.#wrong(name, `The ${name} is gone; going on without it.`);
+  }
+
+  /** @param {string} about @param {string} what "" where it is well again */
+  #wrong(about, what) {
+    if (what) this.wrong.set(about, what);
+    else this.wrong.delete(about);
+    this.on.wrong([...this.wrong.values()].join(" "));
+  }
+
+  #tell() {
+    if (this.paused) this.on.say("Paused: nothing is looked at.");
+    else this.on.say(this.behind ? "Recognition is behind: some moments are left out." : "Live.");
+  }
+
+  /** Tell the service what gives nothing at present: now and then again, since it ends a session that says nothing. */
+  #tellOff() {
+    const { video, audio } = this.tracks;
+    if (this.camera && (this.paused || document.hidden || video?.readyState === "ended")) this.stream?.cameraOff();
+    if (this.microphone && (this.paused || audio?.readyState === "ended")) this.stream?.microphoneOff();
   }
 
   /** @param {boolean} paused */
@@ -107,14 +162,19 @@ export class Live {
     this.paused = paused;
     for (const device of [this.camera, this.microphone]) if (device) device.paused = paused;
     this.times = [];
-    if (paused) {
-      this.video.pause();
-      if (this.camera) this.stream?.cameraOff();
-      if (this.microphone) this.stream?.microphoneOff();
-    } else this.video.play().catch(() => {});
+    if (paused) this.video.pause();
+    else {
+      this.resumed = performance.now();
+      this.video.play().catch(() => {});
+    }
+    this.#tellOff();
+    this.#tell();
   }
 
   stop() {
+    this.over.abort();
+    clearInterval(this.timer);
+    clearTimeout(this.calm);
     this.stream?.close();
     this.camera?.stop();
     this.microphone?.stop();

@@ -34,18 +34,19 @@ export class OnDevice {
     const missing = missingForDevice() ?? (this.parts.length ? null : ADD);
     this.button.disabled = missing !== null;
     this.note.textContent = missing ??
-      `Model and runtime, ${megabytes(this.#bytes)}, are fetched once; then nothing is sent: pictures and voice stay in this browser.`;
+      `Model and runtime, ${megabytes(this.#sum("sent"))}, are fetched once; then nothing is sent: pictures and voice stay in this browser.`;
   }
 
-  get #bytes() {
-    return this.parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  /** @param {"bytes"|"sent"} which */
+  #sum(which) {
+    return this.parts.reduce((sum, part) => sum + part[which], 0);
   }
 
   async #turnOn() {
     this.on.change();
     this.button.disabled = true;
     let got = 0;
-    const told = () => this.on.say(`Fetching model and runtime: ${megabytes(got)} of ${megabytes(this.#bytes)} …`, true);
+    const told = () => this.on.say(`Fetching model and runtime: ${Math.floor((100 * got) / this.#sum("bytes"))}% …`, true);
     told();
     try {
       await this.on.fetch();
@@ -53,6 +54,7 @@ export class OnDevice {
         got += bytes;
         told();
       });
+      this.on.change(); // what was begun meanwhile still goes to the server
       this.device = device;
       device.onRequests = (urls) => this.silence.add(urls);
       this.silence.begin();

@@ -1,10 +1,12 @@
 // Steps over time, on a canvas: the probabilities, and below them where a face was seen and a voice heard.
-import { EMOTIONS } from "./emotions.js";
+import { EMOTIONS, SIGNS } from "./emotions.js";
 
 const LEFT = 46;
+const RIGHT = 16;
 const STRIP = 9;
 const GAP = 5;
 const FOOT = 20;
+const TOLD = 0.1; // a line that ends above it bears its emotion's sign: lines are not told apart by colour alone
 
 /** @typedef {import("./emotions.js").Step} Step */
 
@@ -65,8 +67,8 @@ export class Timeline {
   /** @param {CanvasRenderingContext2D} context @param {number} width @param {number} height @param {CSSStyleDeclaration} style */
   #paint(context, width, height, style) {
     const ink = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`);
-    const plot = height - FOOT - 2 * (STRIP + GAP);
-    const x = (/** @type {number} */ t) => LEFT + ((t - this.span.from) / (this.span.to - this.span.from)) * (width - LEFT - 4);
+    const plot = height - FOOT - 2 * (STRIP + GAP) - GAP;
+    const x = (/** @type {number} */ t) => LEFT + ((t - this.span.from) / (this.span.to - this.span.from)) * (width - LEFT - RIGHT);
     const y = (/** @type {number} */ share) => 4 + (plot - 4) * (1 - share);
     context.fillStyle = ink("card");
     context.fillRect(0, 0, width, height);
@@ -78,12 +80,12 @@ export class Timeline {
     for (const share of [0, 0.5, 1]) {
       context.beginPath();
       context.moveTo(LEFT, y(share));
-      context.lineTo(width - 4, y(share));
+      context.lineTo(width - RIGHT, y(share));
       context.stroke();
       context.fillText(`${100 * share}%`, LEFT - 6, y(share) + 4);
     }
     /** @type {const} */ (["face", "voice"]).forEach((modality, row) => {
-      const top = plot + GAP + row * (STRIP + GAP);
+      const top = plot + 2 * GAP + row * (STRIP + GAP);
       context.fillStyle = ink("soft");
       context.fillText(modality, LEFT - 6, top + STRIP);
       for (const step of this.steps) {
@@ -107,6 +109,10 @@ export class Timeline {
         before = step.t;
       }
       context.stroke();
+      if (!last || before === null || last.probabilities[emotion] < TOLD) continue;
+      context.fillStyle = ink(emotion);
+      context.textAlign = "left";
+      context.fillText(SIGNS[emotion], x(last.t) + 4, y(last.probabilities[emotion]) + 4);
     }
     context.fillStyle = ink("soft");
     const { from, to } = this.span;

@@ -26,6 +26,7 @@ PLENTY = {
     "MMER_MESSAGES_PER_S": "100000",
     "MMER_MEGABYTES_PER_S": "1000",
     "MMER_PREDICTIONS": "64",
+    "MMER_UPLOADS": "1000",
 }
 """No limits in the way."""
 

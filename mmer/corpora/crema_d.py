@@ -25,7 +25,6 @@ FOLDERS = {"VideoFlash": (".flv",), "AudioWAV": (".wav", ".flac"), "AudioMP3": (
 HEARD, SEEN, BOTH = "1", "2", "3"
 VOTES = "processedResults/tabulatedVotes.csv"
 PEOPLE = "VideoDemographics.csv"
-CHECKSUMS = "video_checksums.csv"
 REPOSITORY = "CheyneyComputerScience/CREMA-D"
 TABLE_URL = f"https://raw.githubusercontent.com/{REPOSITORY}/master/"
 MEDIA_URL = f"https://media.githubusercontent.com/media/{REPOSITORY}/master/"
@@ -83,16 +82,13 @@ def _votes(path: Path) -> dict[str, dict[str, tuple[float, ...]]]:
     return found
 
 
-def sources(folder: Path | None) -> list[Source]:
-    """The tables; and the videos once a list of them is in `folder`: of checksums if there is one, else of votes."""
-    found = [Source(path, TABLE_URL + path) for path in (VOTES, PEOPLE)]
-    if folder is not None and (folder / CHECKSUMS).is_file():
-        videos = {row["file"]: (row["sha256"], int(row["bytes"])) for row in read_rows(folder / CHECKSUMS)}
-        found += [Source(path, MEDIA_URL + path, sha256=sha256, size=size) for path, (sha256, size) in videos.items()]
-    elif folder is not None:
-        videos_voted_on = sorted({f"VideoFlash/{row['fileName']}.flv" for row in read_rows(folder / VOTES)})
-        found += [Source(path, MEDIA_URL + path) for path in videos_voted_on]
-    return found
+def sources(_: Path | None) -> list[Source]:
+    """The tables, and all videos. These the repository keeps in Git LFS, whose pointers are the owner's word on the
+    SHA-256 and size of each: `crema_d.csv` lists them as of commit 02f12b39b56c8424039d0a953b89d47fc47d380f.
+    """
+    tables = [Source(path, TABLE_URL + path) for path in (VOTES, PEOPLE)]
+    pointers = read_rows(Path(__file__).with_name("crema_d.csv"))
+    return tables + [Source(p["file"], MEDIA_URL + p["file"], p["sha256"], size=int(p["bytes"])) for p in pointers]
 
 
 CORPUS = Corpus(

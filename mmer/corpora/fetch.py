@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mmer.archives import ArchiveError, UnpackLimits, plain_path, unpack
+from mmer.archives import ArchiveError, UnpackLimits, unpack
 from mmer.corpora import Corpus, Source, completeness
 from mmer.download import CancelledError, Downloader, Limits, MissingError, Part, WrongBytesError, check
 from mmer.errors import MmerError
 
 CHECKSUMS = "checksums.json"
 SUMMARY = "mirror.json"
+PROBES = 32
+"""Files that a mirror at an address is asked for first: one that has none of them has nothing of the corpus, and is not
+asked for 7,000 more."""
 NAMED = 10
 """Files that a message names; it counts the others."""
 
@@ -186,7 +189,7 @@ class _Fetching:
         self._unpack_limits = unpack_limits
 
     def download(self, base: str | None) -> bool:
-        """Download all files: those known at once, then those that these name.
+        """Download all files.
 
         Args:
             base: this corpus's address in a mirror; None is the owner.
@@ -194,26 +197,29 @@ class _Fetching:
         Returns:
             Whether anything of it is there.
         """
+        sources = self._sources(self._raw)
         if base:
             print(f"{self._corpus.name}: from the mirror {base}")
-        failures: dict[str, str] = {}
-        seen: set[str] = set()
-        while new := [s for s in self._sources(self._raw) if s.path not in seen]:
-            if base:
-                new = [replace(s, url=f"{base}/{quote(s.path)}") for s in new]
-            first = not seen
-            seen.update(s.path for s in new)
-            wanted = [s for s in new if not self._done(s, self._raw / s.path)]
-            self._require_room(wanted)
-            with _Display(f"download {self._corpus.name}", wanted) as display:
-                downloader = Downloader(self._limits, display.add)
-                jobs = {s.path: self._job(s, downloader, is_mirror=base is not None) for s in wanted}
-                failures |= self._run(jobs, display, downloader)
-            if first and base and len(self.missing) == len(new):
+            sources = [replace(s, url=f"{base}/{quote(s.path)}") for s in sources]
+        wanted = [s for s in sources if not self._done(s, self._raw / s.path)]
+        self._require_room(wanted)
+        if not base:
+            failures = self._download(wanted, is_mirror=False)
+        else:
+            first, rest = wanted[:PROBES], wanted[PROBES:]
+            failures = self._download(first, is_mirror=True)
+            if first and len(self.missing) == len(first) and not self.record.entries:
                 self.missing.clear()
                 return False
-        self._stop_for(failures, len(seen))
+            failures |= self._download(rest, is_mirror=True)
+        self._stop_for(failures, len(sources))
         return True
+
+    def _download(self, wanted: Sequence[Source], *, is_mirror: bool) -> dict[str, str]:
+        with _Display(f"download {self._corpus.name}", wanted) as display:
+            downloader = Downloader(self._limits, display.add)
+            jobs = {s.path: self._job(s, downloader, is_mirror=is_mirror) for s in wanted}
+            return self._run(jobs, display, downloader)
 
     def copy(self, mirror: Path) -> None:
         """Copy a mirror's files. Copies, not links: DVC changes permissions, and the mirror is not ours."""
@@ -235,11 +241,7 @@ class _Fetching:
         self._stop_for(failures, len(files))
 
     def _sources(self, folder: Path) -> list[Source]:
-        sources = self._corpus.sources(folder) if self._corpus.sources else []
-        for source in sources:
-            if plain_path(source.path) is None:
-                raise FetchError(f"{self._corpus.name}: the list of files names {source.path!r}, outside its folder")
-        return sources
+        return self._corpus.sources(folder) if self._corpus.sources else []
 
     def _done(self, source: Source, path: Path) -> bool:
         """Whether a file that lies at `path`, or is to come there, is in the raw folder already, or unpacked there."""

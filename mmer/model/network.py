@@ -1,4 +1,4 @@
-"""EmotionNet: face, scene and voice, each with its own small network, joined by a recurrent one; trained end to end."""
+"""EmotionNet: face, scene and voice, each with its own small network, joined over time; trained end to end."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmer.config import Input, Model
+from mmer.config import FaceNet, Input, Model
+from mmer.errors import MmerError
 from mmer.labels import MODALITIES, ModalityName
+from mmer.model.fusion import Decision, EarlyFusion, LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
+from mmer.model.mobilenet import MobileNetV3Small
 from mmer.model.scene import SceneCNN
-from mmer.model.temporal import Decision, EarlyFusion, LateFusion
 from mmer.model.voice import VoiceCNN
 from mmer.samples import SAMPLE_RATE
 
@@ -46,7 +48,18 @@ class Output(NamedTuple):
     branches: dict[ModalityName, Tensor]
     """Each modality's own logits [B, T, 7], as if there were no other."""
     joined: Tensor
-    """[B, T, D]: what the recurrent part saw."""
+    """[B, T, D]: what the fusion saw."""
+
+
+class NetworkError(MmerError, ValueError):
+    """There is no such network; the message says why."""
+
+
+def make_face(size: int, face: FaceNet) -> MobileFaceNet | MobileNetV3Small:
+    """The kind of network on the face crop that `face` names."""
+    if face.kind == "mobilenet_v3_small":
+        return MobileNetV3Small(face.width, face.embedding)
+    return MobileFaceNet(size, face.width, face.embedding)
 
 
 def pixels(x: Tensor, *, grey: bool = False) -> Tensor:
@@ -63,10 +76,14 @@ class EmotionNet(nn.Module):
 
     Args:
         input: sizes of crops, scenes and windows.
-        model: sizes of the parts.
-        modalities: those the training data held; the others are off: never computed, always absent.
+        model: the parts and their sizes.
+        modalities: those the training data held. One that is not among them, or that `model` does without, is off:
+            never computed, always absent.
         dropout: on the joined embeddings and before the head.
         voice_mask: share of a voice window's bands and frames that training may hide (SpecAugment).
+
+    Raises:
+        NetworkError: no modality is left.
     """
 
     def __init__(
@@ -78,18 +95,23 @@ class EmotionNet(nn.Module):
         voice_mask: float = 0.0,
     ) -> None:
         super().__init__()
-        self.input, self.model, self.modalities = input, model, tuple(m for m in MODALITIES if m in modalities)
+        self.input, self.model = input, model
+        self.modalities = tuple(m for m in MODALITIES if m in modalities and m in model.modalities)
         if not self.modalities:
-            raise ValueError("a network needs at least one modality")
+            held = ", ".join(modalities) or "none"
+            raise NetworkError(f"model.modalities allows {', '.join(model.modalities)}; the data holds {held}")
         makers: dict[ModalityName, Callable[[], nn.Module]] = {
-            "face": lambda: MobileFaceNet(input.face_size, model.face.width, model.face.embedding),
+            "face": lambda: make_face(input.face_size, model.face),
             "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
-            "voice": lambda: VoiceCNN(model.voice.front, model.voice.channels, model.voice.embedding, voice_mask),
+            "voice": lambda: VoiceCNN(model.voice, voice_mask, dropout),
         }
         self.embeddings = {m: getattr(model, m).embedding for m in self.modalities}
         self.branch = nn.ModuleDict({m: makers[m]() for m in self.modalities})
-        fuse = LateFusion if model.fusion == "late" else EarlyFusion
-        self.fusion = fuse(self.embeddings, model.temporal.hidden, dropout)
+        self.fusion = (
+            LateFusion(self.embeddings, model.temporal, dropout)
+            if model.fusion == "late"
+            else EarlyFusion(self.embeddings, model.temporal, dropout, model.fusion)
+        )
         # Without it a branch's scale at the start would decide who is heard (batch-normalised face, raw scene).
         self.norm = nn.ModuleDict({m: nn.LayerNorm(self.embeddings[m]) for m in self.modalities})
         self.trained: Tensor
@@ -123,7 +145,7 @@ class EmotionNet(nn.Module):
         return Output(logits, state, branches, joined)
 
     def decide(self, joined: Tensor, state: Tensor) -> Decision:
-        """The recurrent part alone, on `joined` [B, T, D] from the state [B, K]."""
+        """The fusion alone, on `joined` [B, T, D] from the state [B, K]."""
         decision: Decision = self.fusion(joined, state)
         return decision
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from mmer.errors import MmerError
@@ -20,8 +20,8 @@ class WeightsError(MmerError):
     """The weights do not fit; the message says why."""
 
 
-def start_from(network: MobileFaceNet, path: Path) -> None:
-    """Load face-recognition weights into a network of width 1 and any input size, in place.
+def start_from(network: nn.Module, path: Path) -> None:
+    """Load face-recognition weights into a MobileFaceNet of width 1 and any input size, in place.
 
     Two differences are taken care of here: theirs were trained on pictures normalised by ImageNet's mean and deviation,
     which goes into the first layer; and on 112 pixels, so that the last depthwise kernel [7, 7] is averaged to the size
@@ -29,8 +29,10 @@ def start_from(network: MobileFaceNet, path: Path) -> None:
     starts as a plain ReLU.
 
     Raises:
-        WeightsError: the file holds other weights, or the network has another width.
+        WeightsError: the file holds other weights, or the network is another or has another width.
     """
+    if not isinstance(network, MobileFaceNet):
+        raise WeightsError(f"{path} is of a MobileFaceNet: leave train.face_weights empty, or choose that face.kind")
     try:
         given: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         mapped = _mapped(given, network.side)

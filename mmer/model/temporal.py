@@ -1,108 +1,121 @@
-"""What joins the branches, over time: one LSTM on all of them, or one on each and their answers multiplied.
+"""What gathers evidence over time, in four kinds to choose from: LSTM, GRU, attention over a window, mean.
 
-Both take what the branches embedded as `joined` [B, T, D] (the embeddings one after the other, zero where absent,
-then `present` [B, T, 3]), and keep everything that lasts from step to step in one explicit vector [B, K], so that a
-stream is fed step by step and gets what the whole clip gets; zeros are the start.
+All are causal and take the same: `x` [B, T, inputs], `seen` [B, T, 1] (1 where the step holds any evidence) and the
+state; and all keep everything that lasts from step to step in that one explicit vector [B, K], so that a stream is fed
+step by step and gets what the whole clip gets. A state of zeros means that nothing was seen yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.config import Temporal
+from mmer.model.attention import HEADS, attend
 
 
-class Decision(NamedTuple):
-    """What a fusion says of a sequence."""
-
-    logits: Tensor
-    """[B, T, 7]."""
-    branches: dict[ModalityName, Tensor]
-    """What each modality says alone: logits [B, T, 7], of no meaning where it is absent."""
-    state: Tensor
-    """[B, K], after the last step."""
-
-
-class ExplicitLSTM(nn.Module):
-    """An LSTM whose state is one vector [B, K], K = 2 * hidden."""
+class LSTM(nn.Module):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997): K = 2 * hidden."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.state_size = 2 * hidden
         self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
 
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T, inputs], [B, K] → [B, T, hidden], [B, K]."""
+    def forward(self, x: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 (it is in x too)
+        """→ [B, T, hidden], [B, K]."""
         h, c = state.unsqueeze(0).chunk(2, dim=-1)
         y, (h, c) = self.lstm(x, (h.contiguous(), c.contiguous()))
         return y, torch.cat([h, c], dim=-1).squeeze(0)
 
 
-class EarlyFusion(nn.Module):
-    """One LSTM over the joined embeddings (Karas et al. 2022); each branch has a head of its own for its own loss.
+class GRU(nn.Module):
+    """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), an LSTM with a gate less: K = hidden."""
 
-    Args:
-        embeddings: size of each modality's embedding, in the order of `joined`.
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.state_size = hidden
+        self.gru = nn.GRU(inputs, hidden, batch_first=True)
+
+    def forward(self, x: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 (it is in x too)
+        """→ [B, T, hidden], [B, K]."""
+        y, h = self.gru(x, state.unsqueeze(0).contiguous())
+        return y, h.squeeze(0)
+
+
+class WindowAttention(nn.Module):
+    """One layer of a Transformer's encoder (Vaswani et al. 2017, arXiv:1706.03762; normalised before each part, Xiong
+    et al. 2020, arXiv:2002.04745) in which a step attends to itself and to those of the `context - 1` steps before it
+    that held evidence. How far back a step lies is told by a learnt number for each head and age (after Raffel et al.
+    2020, arXiv:1910.10683).
+
+    The state is that window's past, oldest step first: of each its key, its value and whether it held evidence, which
+    of a step that never was is 0 as well. K = (context - 1) * (2 * hidden + 1).
     """
 
-    def __init__(self, embeddings: Mapping[ModalityName, int], hidden: int, dropout: float) -> None:
+    def __init__(self, inputs: int, hidden: int, context: int) -> None:
         super().__init__()
-        self.embeddings = dict(embeddings)
-        self.branch_head = nn.ModuleDict({m: nn.Linear(size, len(EMOTIONS)) for m, size in embeddings.items()})
-        self.temporal = ExplicitLSTM(sum(embeddings.values()) + len(MODALITIES), hidden)
-        self.state_size = self.temporal.state_size
-        self.drop = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden, len(EMOTIONS))
+        self.context = context
+        self.state_size = (context - 1) * (2 * hidden + 1)
+        self.enter = nn.Linear(inputs, hidden)
+        self.norm = nn.LayerNorm(hidden)
+        self.query, self.key_value = nn.Linear(hidden, hidden), nn.Linear(hidden, 2 * hidden)
+        self.age = nn.Parameter(torch.zeros(HEADS, 1, context))
+        self.leave = nn.Linear(hidden, hidden)
+        self.feed = nn.Sequential(
+            nn.LayerNorm(hidden), nn.Linear(hidden, 2 * hidden), nn.ELU(), nn.Linear(2 * hidden, hidden)
+        )
 
-    def forward(self, joined: Tensor, state: Tensor) -> Decision:
-        parts = torch.split(joined, [*self.embeddings.values(), len(MODALITIES)], dim=-1)
-        branches = {m: self.branch_head[m](self.drop(part)) for m, part in zip(self.embeddings, parts, strict=False)}
-        hidden, state = self.temporal(self.drop(joined), state)
-        return Decision(self.head(self.drop(hidden)), branches, state)
+    def forward(self, x: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """→ [B, T, hidden], [B, K]."""
+        x = self.enter(x)
+        y = self.norm(x)
+        past = torch.unflatten(state, -1, (self.context - 1, -1))
+        line = torch.cat([past, torch.cat([self.key_value(y), seen], -1)], 1)  # [B, context - 1 + T, 2 * hidden + 1]
+        window = torch.arange(self.context, device=x.device)
+        places = torch.arange(x.shape[1], device=x.device).unsqueeze(-1) + window  # [T, context]
+        key, value, there = torch.split(line[:, places], [x.shape[-1], x.shape[-1], 1], -1)  # [B, T, context, ...]
+        itself = window == self.context - 1
+        found = attend(self.query(y).unsqueeze(2), key, value, (there.transpose(-1, -2) > 0) | itself, self.age)
+        x = x + self.leave(found.squeeze(2))
+        return x + self.feed(x), line[:, -(self.context - 1) :].flatten(1)
 
-    def chances(self, name: ModalityName, logits: Tensor) -> Tensor:  # noqa: ARG002 (late fusion needs it)
-        """A branch's logits as log-probabilities [B, T, 7]."""
-        return logits.log_softmax(-1)
 
+class RunningMean(nn.Module):
+    """Each step through one layer, and the mean over the steps with evidence: nothing is modelled but that more of the
+    same is surer. What video classification compares recurrence with (Yue-Hei Ng et al. 2015, arXiv:1503.08909).
 
-class LateFusion(nn.Module):
-    """An LSTM and a head for each modality; where several are present, their calibrated log-probabilities are added.
+    A true mean would hardly move after an hour, so it forgets: a step weighs exp(-age / context), sum and count alike.
+    Of clips much shorter than `context` that is their mean. The count is what makes the first step as large as the
+    hundredth (the bias correction of Kingma and Ba 2015, arXiv:1412.6980); where evidence is older than about seven
+    times `context`, what it said fades to nothing.
 
-    That is right if the modalities err independently given the emotion, and it is what can be learnt from faces and
-    voices that are not of the same clips. Calibrated: each modality's logits are divided by a temperature (Guo et al.
-    2017) that `mmer.training.calibrate` fits on validation clips, so that none is heard beyond what it knows.
+    The state is the sum and, last, the count: K = hidden + 1.
     """
 
-    def __init__(self, embeddings: Mapping[ModalityName, int], hidden: int, dropout: float) -> None:
+    FAINT = 1e-3
+    """Least count to divide by."""
+
+    def __init__(self, inputs: int, hidden: int, context: int) -> None:
         super().__init__()
-        self.embeddings = dict(embeddings)
-        self.temporal = nn.ModuleDict({m: ExplicitLSTM(size + 1, hidden) for m, size in embeddings.items()})
-        self.head = nn.ModuleDict({m: nn.Linear(hidden, len(EMOTIONS)) for m in embeddings})
-        self.drop = nn.Dropout(dropout)
-        self.state_size = len(self.embeddings) * 2 * hidden
-        self.temperature: Tensor
-        self.register_buffer("temperature", torch.ones(len(MODALITIES)))
+        self.context = context
+        self.state_size = hidden + 1
+        self.enter = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU())
 
-    def forward(self, joined: Tensor, state: Tensor) -> Decision:
-        *parts, present = torch.split(joined, [*self.embeddings.values(), len(MODALITIES)], dim=-1)
-        branches: dict[ModalityName, Tensor] = {}
-        states = []
-        logits = torch.zeros_like(joined[..., : len(EMOTIONS)])
-        for (name, part), before in zip(
-            zip(self.embeddings, parts, strict=True), state.chunk(len(self.embeddings), dim=-1), strict=True
-        ):
-            index = MODALITIES.index(name)
-            here = present[..., index : index + 1]
-            hidden, after = self.temporal[name](torch.cat([self.drop(part), here], -1), before)
-            branches[name] = self.head[name](self.drop(hidden))
-            logits = logits + here * self.chances(name, branches[name])
-            states.append(after)
-        return Decision(logits, branches, torch.cat(states, dim=-1))
+    def forward(self, x: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """→ [B, T, hidden], [B, K]."""
+        step = torch.arange(x.shape[1], device=x.device).to(x.dtype)
+        age = step.unsqueeze(-1) - step  # [T, T]: of each step, seen from each
+        weight = torch.exp(-age.clamp(min=0) / self.context) * (age >= 0)
+        faded = torch.exp(-(step + 1) / self.context).unsqueeze(-1) * state.unsqueeze(1)
+        total = weight @ (torch.cat([self.enter(x), torch.ones_like(seen)], -1) * seen) + faded
+        return total[..., :-1] / total[..., -1:].clamp(min=self.FAINT), total[:, -1]
 
-    def chances(self, name: ModalityName, logits: Tensor) -> Tensor:
-        """A branch's logits as calibrated log-probabilities [B, T, 7]."""
-        return (logits / self.temperature[MODALITIES.index(name)]).log_softmax(-1)
+
+def make_temporal(inputs: int, temporal: Temporal) -> LSTM | GRU | WindowAttention | RunningMean:
+    """The kind that `temporal` names."""
+    if temporal.kind == "attention":
+        return WindowAttention(inputs, temporal.hidden, temporal.context)
+    if temporal.kind == "mean":
+        return RunningMean(inputs, temporal.hidden, temporal.context)
+    return (LSTM if temporal.kind == "lstm" else GRU)(inputs, temporal.hidden)

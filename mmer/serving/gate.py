@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -26,10 +27,17 @@ HEADERS = {
 
 
 class Gate:
-    """Lets a request through, or answers it."""
+    """Lets a request through, or answers it.
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app, self._settings = app, settings
+    Args:
+        app: what is behind it.
+        settings: the limits.
+        refused: told the code of each refusal, to be counted.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, refused: Callable[[str], None]) -> None:
+        self.app, self._settings, self._refused = app, settings, refused
+        self._here = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -56,13 +64,21 @@ class Gate:
             allow = {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "X-API-Key, Content-Type"}
             return await Response(status_code=204, headers=allow)(scope, receive, with_headers)
         if guarded and scope["method"] != "POST":
-            return await _refuse("method", f"{scope['path']} takes POST", scope, receive, with_headers)
+            return await self._refuse("method", f"{scope['path']} takes POST", scope, receive, with_headers)
         key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
         if guarded and not self._settings.allows(key or None):
-            return await _refuse("key", "the API key is missing or wrong", scope, receive, with_headers)
+            return await self._refuse("key", "the API key is missing or wrong", scope, receive, with_headers)
         if scope["path"] == "/predict" and not headers.get("content-type", "").startswith("multipart/form-data"):
-            return await _refuse("no_form", "the request is no multipart form", scope, receive, with_headers)
-        await self._bounded(scope, receive, with_headers, headers)
+            return await self._refuse("no_form", "the request is no multipart form", scope, receive, with_headers)
+        if not guarded:
+            return await self._bounded(scope, receive, with_headers, headers)
+        if self._here >= self._settings.uploads:
+            return await self._refuse("busy", f"{self._here} requests are being taken", scope, receive, with_headers)
+        self._here += 1
+        try:
+            await self._bounded(scope, receive, with_headers, headers)
+        finally:
+            self._here -= 1
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         """No body above the limit comes in, whatever its headers claim, and none takes for ever."""
@@ -71,7 +87,7 @@ class Gate:
         too_slow = f"the body took longer than {self._settings.upload_s:g} s"
         claimed = headers.get("content-length", "")
         if claimed.isdecimal() and int(claimed) > limit:
-            return await _refuse("too_large", too_large, scope, receive, send)
+            return await self._refuse("too_large", too_large, scope, receive, send)
         taken, refused, begun = 0, False, False
         deadline = time.monotonic() + self._settings.upload_s
         whole = False
@@ -87,14 +103,14 @@ class Gate:
             except TimeoutError:
                 refused = True
                 if not begun:
-                    await _refuse("slow", too_slow, scope, receive, send)
+                    await self._refuse("slow", too_slow, scope, receive, send)
                 return {"type": "http.disconnect"}
             taken += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if taken > limit:
                 refused = True
                 if not begun:
-                    await _refuse("too_large", too_large, scope, receive, send)
+                    await self._refuse("too_large", too_large, scope, receive, send)
                 return {"type": "http.disconnect"}
             return message
 
@@ -106,11 +122,11 @@ class Gate:
 
         await self.app(scope, bounded, once)
 
-
-async def _refuse(code: str, message: str, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"Retry-After": "5"} if answers.status(code) in (429, 503) else {}
-    if code == "method":
-        headers["Allow"] = "POST"
-    if code == "key":
-        headers["WWW-Authenticate"] = "Bearer"
-    await JSONResponse(answers.problem(code, message), answers.status(code), headers)(scope, receive, send)
+    async def _refuse(self, code: str, message: str, scope: Scope, receive: Receive, send: Send) -> None:
+        self._refused(code)
+        headers = {"Retry-After": "5"} if answers.status(code) in (429, 503) else {}
+        if code == "method":
+            headers["Allow"] = "POST"
+        if code == "key":
+            headers["WWW-Authenticate"] = "Bearer"
+        await JSONResponse(answers.problem(code, message), answers.status(code), headers)(scope, receive, send)

@@ -35,6 +35,8 @@ class Settings(BaseModel):
     max_upload_mb: float = Field(64, gt=0)
     upload_s: float = Field(60, gt=0)
     """Seconds in which a body must have come in."""
+    uploads: int = Field(32, ge=1)
+    """Requests with a body that are here at once: what bounds the room that they take."""
     predictions: int = Field(4, ge=1)
     """Files worked on at once; as many again wait, more are answered 503."""
     upload_duration_s: float = Field(300, gt=0)

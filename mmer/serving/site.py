@@ -22,6 +22,7 @@ TYPES = {
     ".mp4": "video/mp4",
     ".wasm": "application/wasm",
     ".onnx": "application/octet-stream",
+    ".md": "text/plain; charset=utf-8",  # which every browser shows
     ".webmanifest": "application/manifest+json",
 }
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
@@ -42,23 +43,44 @@ def site_routes(web: Path, model: Path, info: ModelInfo) -> Iterator[BaseRoute]:
         parts |= {f"ort/{name}": runtime / name for name in RUNTIME}
     for url, path in parts.items():
         yield _file(f"/{url}", path)
-    whole = [{"url": url, "bytes": path.stat().st_size} for url, path in parts.items()]
-    yield Route("/device/parts.json", _answer(JSONResponse, whole if f"ort/{RUNTIME[0]}" in parts else []))
-    yield Route("/model/info.json", _answer(JSONResponse, info.model_dump(mode="json")))
-    card = model / "MODEL_CARD.md"
-    if card.is_file():
-        yield Route("/model/card.md", _answer(Response, card.read_text(), media_type="text/markdown; charset=utf-8"))
+    whole = [{"url": url, "bytes": path.stat().st_size, "sent": _sent(path)} for url, path in parts.items()]
+    yield Route("/device/parts.json", _answer(whole if f"ort/{RUNTIME[0]}" in parts else []))
+    yield Route("/model/info.json", _answer(info.model_dump(mode="json")))
+    texts = {"/model/card.md": model / "MODEL_CARD.md", "/protocol.md": web.parent / "docs" / "protocol.md"}
+    for url, path in texts.items():
+        if path.is_file():
+            yield _file(url, path)
+
+
+def _packed(path: Path) -> Path:
+    """The same file, deflated: `make page` makes one of what is large and shrinks."""
+    return path.with_name(path.name + ".gz")
+
+
+def _sent(path: Path) -> int:
+    """Bytes on the line, to a browser."""
+    packed = _packed(path)
+    return (packed if packed.is_file() else path).stat().st_size
 
 
 def _file(url: str, path: Path) -> Route:
-    async def serve(_: Request) -> Response:
-        return FileResponse(path, media_type=TYPES[path.suffix])
+    async def serve(request: Request) -> Response:
+        packed, headers = _packed(path), {}
+        if packed.is_file():
+            headers["Vary"] = "Accept-Encoding"
+            if "gzip" in request.headers.get("accept-encoding", ""):
+                headers["Content-Encoding"] = "gzip"
+        found = packed if "Content-Encoding" in headers else path
+        answer = FileResponse(found, headers=headers, media_type=TYPES[path.suffix], stat_result=found.stat())
+        if request.headers.get("if-none-match") == answer.headers["etag"]:
+            return Response(status_code=304, headers={"ETag": answer.headers["etag"]})
+        return answer
 
     return Route(url, serve)
 
 
-def _answer(kind: type[Response], content: object, media_type: str | None = None) -> Serve:
+def _answer(content: object) -> Serve:
     async def serve(_: Request) -> Response:
-        return kind(content, media_type=media_type)
+        return JSONResponse(content)
 
     return serve

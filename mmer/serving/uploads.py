@@ -33,9 +33,13 @@ class Uploads(MultipartSerde):  # type: ignore[misc]
             return cls.model_construct(file=NO_FILE)
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in (upload.filename or ""))[-80:].lstrip(".-")
         path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")) / (name or "clip")
-        with path.open("wb") as file:
-            while block := await upload.read(2**20):
-                file.write(block)
+        try:
+            with path.open("wb") as file:
+                while block := await upload.read(2**20):
+                    file.write(block)
+        except BaseException:  # the disk is full, or the client is gone
+            forget(path)
+            raise
         return cls.model_construct(file=path)
 
 

@@ -26,8 +26,16 @@ from tests.conftest import ROOT
         ({"corpora": ["demo", "ravdes"]}, "no corpus is called 'ravdes'"),
         ({"corpora": ["demo", "ravdes"]}, "Did you mean 'ravdess'?"),
         ({"corpora": ["ravdess"]}, "add it to download.corpora"),
-        ({"tune.space": {"lr": {"low": 2, "high": 1}}}, "low must be below high"),
-        ({"tune.space": {"lr": {"lo": 2, "high": 1}}}, "'tune.space.lr.lo'. Did you mean 'low'?"),
+        ({"tune.space": {"train.lr": {"low": 2, "high": 1}}}, "low must be below high"),
+        ({"tune.space": {"train.lr": {"lo": 2, "high": 1}}}, "'tune.space.train.lr.lo'. Did you mean 'low'?"),
+        ({"tune.space": {"lr": {"low": 1, "high": 2}}}, "no key of train or model. Did you mean 'train.lr'?"),
+        ({"tune.space": {"model.face.widht": [1]}}, "Did you mean 'model.face.width'?"),
+        ({"tune.space": {"model.face.width": [0.5, 2]}}, "model.face.width: Input should be less than or equal to 1"),
+        ({"tune.space": {"model.fusion": ["late", "early"]}}, "model.fusion: Input should be 'concat'"),
+        ({"tune.space": {"train.lr": {"low": 0.1}}}, "give either low and high, or a list of values"),
+        ({"tune.space": {"train.lr": []}}, "give either low and high, or a list of values"),
+        ({"tune.space": {"train.lr": [0.1, 0.1]}}, "a value stands in the list twice"),
+        ({"tune.budget": {"parameter": 1}}, "'tune.budget.parameter'. Did you mean 'parameters'?"),
     ],
 )
 def test_a_mistake_is_told_with_the_right_name(change: dict[str, Any], told: str) -> None:

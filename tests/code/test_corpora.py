@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from itertools import chain
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from mmer import corpora
 from mmer.corpora import completeness, crema_d, ravdess, speaker_folds
 from mmer.labels import EMOTIONS
+from tests.conftest import ROOT
 
 VOTES = """"","A","D","F","H","N","S","fileName"
 "100001",9,0,0,0,0,0,"1001_IEO_HAP_HI"
@@ -88,15 +92,29 @@ def test_crema_d_reads_the_one_name_that_is_cut_short(tmp_path: Path) -> None:
     assert (clip.clip_id, clip.intensity, clip.path) == ("1040_ITH_SAD_XX", "unknown", "AudioWAV/1040_ITH_SAD_X.wav")
 
 
-def test_crema_d_names_its_videos_once_a_list_is_there(tmp_path: Path) -> None:
-    assert [s.path for s in crema_d.sources(None)] == [crema_d.VOTES, crema_d.PEOPLE]
-    touch(tmp_path, crema_d.VOTES).joinpath(crema_d.VOTES).write_text(VOTES)
-    assert [s.path for s in crema_d.sources(tmp_path)][2:] == ["VideoFlash/1001_IEO_HAP_HI.flv"]
-    (tmp_path / crema_d.CHECKSUMS).write_text("file,sha256,bytes\nVideoFlash/1001_DFA_ANG_XX.flv,ab,12\n")
-    (video,) = crema_d.sources(tmp_path)[2:]
-    assert (video.path, video.sha256, video.size) == ("VideoFlash/1001_DFA_ANG_XX.flv", "ab", 12)
-    assert video.url is not None
-    assert video.url.endswith(video.path)
+def test_crema_d_states_size_and_sha256_of_all_its_videos() -> None:
+    votes, people, *videos = crema_d.sources(None)
+    assert (votes.path, people.path) == (crema_d.VOTES, crema_d.PEOPLE)
+    assert len({video.path for video in videos}) == 7442
+    assert len({crema_d.NAME.fullmatch(Path(video.path).stem)[2] for video in videos}) == 91
+    assert all(video.sha256 and len(video.sha256) == 64 and video.size and video.url for video in videos)
+    (one,) = (video for video in videos if video.path == "VideoFlash/1001_DFA_ANG_XX.flv")
+    assert one.url.endswith(one.path)
+    # word for word what the repository's Git LFS pointer of that file says
+    assert (one.sha256, one.size) == ("10dc3fd1f2bc8203657431598bd7dc9312462008f93d08fda786043ae6a8d2f4", 265922)
+
+
+def test_people_agree_with_the_actors_of_crema_d_as_documented(mirror: Path) -> None:
+    votes = crema_d._votes(mirror / "crema_d" / crema_d.VOTES)
+    table = (ROOT / "docs" / "mixing.md").read_text()
+    for given, kind in (("the voice only", crema_d.HEARD), ("the face only", crema_d.SEEN), ("both", crema_d.BOTH)):
+        right: dict[str, list[float]] = {}
+        for name, shares in votes[kind].items():
+            meant = crema_d.EMOTION_CODES[name.split("_")[2]]
+            right.setdefault(meant, []).append(shares[EMOTIONS.index(meant)])
+        clips, each = fmean(chain(*right.values())), fmean(map(fmean, right.values()))
+        assert sum(map(len, right.values())) == 7442
+        assert re.search(rf"\| {given} \| [\d,]+ \| {clips:.1%} \| {each:.1%} \|", table), (given, clips, each)
 
 
 def test_every_speaker_has_one_fold() -> None:

@@ -218,6 +218,41 @@ def test_what_has_no_room_is_told_before_it_comes(server: Server, tmp_path: Path
         Downloader(FAST).download(source(server, **UNKNOWN), tmp_path / "a.bin")
 
 
+@pytest.fixture
+def secure(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server with a certificate that is trusted."""
+    tls, certificate = http.certified(tmp_path_factory.mktemp("tls"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("NO_PROXY", "*")
+    with http.serving(tls) as running:
+        running.files["a.bin"] = BODY
+        yield running
+
+
+def test_a_secure_address_never_leads_to_one_that_is_not(secure: Server, server: Server, tmp_path: Path) -> None:
+    secure.faults["a.bin"] = [http.redirect(server.url("a.bin"))]
+    with pytest.raises(DownloadError, match=r"https://.* redirects to http://.*, which is refused"):
+        Downloader(FAST).download(source(secure), tmp_path / "a.bin")
+    assert server.asked == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_may_lead_to_a_secure_one(secure: Server, server: Server, tmp_path: Path) -> None:
+    server.faults["a.bin"] = [http.redirect(secure.url("a.bin"))]
+    Downloader(FAST).download(source(server), tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+    assert len(secure.asked) == 1
+
+
+def test_a_server_that_cannot_prove_who_it_is_is_not_trusted(
+    secure: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(DownloadError, match=r"cannot be reached \(SSLError\)"):
+        Downloader(FAST).download(source(secure), tmp_path / "a.bin")
+    assert secure.asked == []
+
+
 def test_no_address_of_another_kind_is_fetched(tmp_path: Path) -> None:
     for url in ("file:///etc/passwd", "ftp://127.0.0.1/a", "http://", "nothing"):
         with pytest.raises(DownloadError, match="is no address to fetch from"):

@@ -12,7 +12,7 @@ import pytest
 from mmer import metrics
 from mmer.clips import Clip
 from mmer.config import load_params
-from mmer.evaluation import VOTES, describe, evaluate, subsets, summary, write_report
+from mmer.evaluation import VOTES, Draws, describe, difference, evaluate, subsets, summary, write_report
 from mmer.labels import CREMA_D, CREMA_D_VOTES, EMOTIONS, MODALITIES
 from mmer.samples import load_sample, save_sample
 from mmer.training import fit, predict
@@ -283,6 +283,8 @@ def test_who_was_tested_is_said_in_words():
     images = [_clip(i, corpus="x", speaker=f"c{i:03}", has_voice=False, steps=1) for i in range(1200)]
     assert describe(speakers) == "16 clips of 8 unseen speakers"
     assert describe(images) == "1,200 images of unknown people"
+    one = [_clip(0, has_voice=True), images[0]]
+    assert describe(one) == "1 clip of 1 unseen speaker and 1 image of unknown people"
     assert describe([*speakers, *images]) == "16 clips of 8 unseen speakers and 1,200 images of unknown people"
 
 
@@ -331,12 +333,21 @@ def written(report, given, clips, tmp_path_factory) -> Path:
 def test_the_files_are_those_that_the_pipeline_declares(written):
     found = {str(p.relative_to(written)) for p in written.rglob("*") if p.is_file()}
     figures = {f"figures/{name}.png" for name in ("confusion", "subsets", "slices", "calibration")}
-    assert found == {"metrics.json", "details.json", "predictions.csv", "subsets.csv", "votes.csv", *figures}
+    assert found == {
+        "metrics.json",
+        "details.json",
+        "predictions.csv",
+        "subsets.csv",
+        "votes.csv",
+        "answers.csv",
+        *figures,
+    }
 
 
 def test_metrics_are_short_and_flat(written, report):
     told = json.loads((written / "metrics.json").read_text())
     by_modality, by_corpus = told.pop("uar_by_modality"), told.pop("uar_by_corpus")
+    assert told.pop("ece_by_modality") == {name: s["ece"] for name, s in report["subsets"].items()}
     assert {k for k, v in told.items() if not isinstance(v, int | float)} == {"tested", "pairing"}
     assert by_corpus == {"crema_d": report["uar"]}
     assert by_modality == {name: s["uar"] for name, s in report["subsets"].items()}
@@ -349,6 +360,40 @@ def test_predictions_hold_a_row_per_clip(written, clips, given):
     for row, chances in zip(rows, given["face+scene+voice"], strict=True):
         assert row["predicted"] == EMOTIONS[chances.argmax()]
         assert float(row["confidence"]) == max(float(row[f"p_{e}"]) for e in EMOTIONS) == round(float(chances.max()), 4)
+
+
+def test_answers_hold_what_is_said_where_only_some_modalities_are_given(written, clips, given):
+    rows = list(csv.DictReader((written / "answers.csv").open()))
+    assert [r["clip_id"] for r in rows] == [c.clip_id for c in clips]
+    for name in subsets():
+        assert [r[name] for r in rows] == [EMOTIONS[k] for k in given[name].argmax(1)]
+
+
+def test_each_set_of_modalities_is_said_to_be_as_right_as_sure_or_not_before_and_after_its_temperature(clips, given):
+    sharp = {name: p**8 / (p**8).sum(1, keepdims=True) for name, p in given.items()}
+    told = evaluate(given, clips, resamples=100, seed=0, uncalibrated=sharp)
+    for name, scores in told["subsets"].items():
+        assert sum(scores["calibration"]["n"]) == scores["n"]
+        assert scores["uncalibrated"]["ece"] > scores["ece"], f"{name}: sharper is surer than it is right"
+    assert told["ece"] == told["subsets"]["face+scene+voice"]["ece"]
+    assert evaluate(given, clips, resamples=100, seed=0)["subsets"]["face"]["uncalibrated"] is None
+
+
+def test_two_models_are_compared_on_the_same_speakers(clips):
+    """A small difference that all speakers share is told with a narrow interval, however much the speakers differ."""
+    truth = np.array([c.target for c in clips])
+    easy = np.array([c.speaker in ("s0", "s1", "s2", "s3") for c in clips])
+    right = np.eye(7)[truth]
+    wrong = np.eye(7)[(truth + 1) % 7]
+    others = np.where(easy[:, None], right, wrong)
+    worse = others.copy()
+    worse[[i for i, c in enumerate(clips) if c.label == "happy"]] = np.eye(7)[EMOTIONS.index("sad")]
+    told = difference(truth, others, worse, clips, Draws(200, 0))
+    assert told["difference"] == pytest.approx(0.5 / 7)
+    same = difference(truth, others, others, clips, Draws(200, 0))
+    assert (same["difference"], same["low"], same["high"]) == (0, 0, 0)
+    alone = evaluate({"face": others + 0.0}, clips, resamples=200, seed=0)
+    assert told["high"] - told["low"] < (alone["uar_high"] - alone["uar_low"]) / 3
 
 
 def test_the_same_input_gives_the_same_bytes(written, given, clips, tmp_path):

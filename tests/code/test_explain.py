@@ -1,6 +1,7 @@
 """What is brought and what is looked at, on made-up networks whose reasons are known, and on real graphs."""
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from mmer.cli import main
 from mmer.explain import GRID, explain, explain_clip
 from mmer.labels import EMOTIONS, MODALITIES
+from mmer.reasons import draw
 from mmer.recognizer import Arrays, Recognizer
 from tests.graphs import drawn_clips, write_model
 
@@ -54,6 +56,18 @@ def test_the_parts_that_count_are_found() -> None:
     assert found.saliency.shape == (GRID, GRID)
     assert np.unravel_index(found.saliency.argmax(), (GRID, GRID)) >= (GRID - 3, GRID - 3)
     assert found.saliency[0, 0] == 0
+
+
+def test_a_face_that_may_not_be_shown_leaves_no_trace_in_the_picture(tmp_path: Path) -> None:
+    """The same explanation of two faces is the same picture to the byte."""
+    found = explain(looks_at_the_spot, clip(), "happy")
+    assert found.face is not None
+    other = replace(found, face=255 - found.face)
+    for name, one in (("a", found), ("b", other)):
+        draw(one, tmp_path / f"{name}.png", step_s=0.2, show_face=False)
+        draw(one, tmp_path / f"{name}-shown.png", step_s=0.2)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert (tmp_path / "a-shown.png").read_bytes() != (tmp_path / "b-shown.png").read_bytes()
 
 
 @pytest.fixture(scope="module")

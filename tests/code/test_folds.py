@@ -22,12 +22,12 @@ from mmer.folds import (
     assign_fold,
     cross_validate,
     fold_numbers,
-    holding,
     in_words,
     prepared,
     report,
 )
 from mmer.labels import EMOTIONS
+from mmer.training import holding
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
 
@@ -203,7 +203,7 @@ def test_clips_that_hold_nothing_of_what_is_given_are_counted(workplace: Path) -
     write_manifest(processed / "demo" / "clips.parquet", quiet)
     told = cross_validate(_params(**{"folds.modalities": ["voice"]}), processed, workplace / "out")
     assert (told["n_clips"], told["n_left_out"]) == (41, 1)
-    assert "1 clips of them that hold none of that are left out" in told["protocol"]
+    assert "Left out, since they hold none of that: 1 clip of theirs." in told["protocol"]
 
 
 def test_the_interval_of_the_mean_is_students() -> None:

@@ -1,11 +1,11 @@
-"""Claims about training and search: they learn, they repeat, and a kill costs nothing but the epoch it hit."""
+"""Claims about training: it learns, it repeats, and a kill costs nothing but the epoch it hit."""
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ import torch
 from mmer import training
 from mmer.augment import pair
 from mmer.clips import Clip, read_manifest
-from mmer.config import Balance, Params, load_params
+from mmer.config import Balance, ConfigError, Params, load_params, varied
 from mmer.labels import MODALITIES
-from mmer.model.temporal import LateFusion
+from mmer.model.fusion import LateFusion
 from mmer.samples import Sample, load_sample, save_sample
 from mmer.training import TrainingError, draw, fit, held_modalities, load_network, predict, read_origin, save_network
 from tests.conftest import ROOT
@@ -35,8 +35,6 @@ SMALL = {
     "input.scene_size": 32,
     "train.epochs": 3,
     "train.batch_size": 8,
-    "tune.trials": 3,
-    "tune.epochs": 2,
 }
 
 
@@ -145,6 +143,91 @@ def test_faces_alone_and_voices_alone_train_one_network(corpus: Path, tmp_path: 
     )
 
 
+def test_branches_trained_apart_are_what_each_would_be_alone(corpus: Path, tmp_path: Path) -> None:
+    clips = mixture(corpus, tmp_path)
+    branches = {"voice": {"epochs": 2, "lr": 0.01}}
+    params = load_params(ROOT / "params.yaml", SMALL | {"model.fusion": "late", "train.branches": branches})
+    train = params.train.model_copy(update={"epochs": 1})
+    rows: list[dict[str, float]] = []
+    both = fit(params, train, clips, tmp_path, seed=0, on_epoch=rows.append)
+    voice = fit(params, train.of_branch("voice"), training.holding(clips, ["voice"]), tmp_path, seed=0)
+    assert both.network.modalities == ("face", "voice")
+    ours = both.network.state_dict()
+    for key, value in voice.network.state_dict().items():
+        if "voice" in key.split("."):
+            assert torch.equal(ours[key], value), key
+    assert [sorted(k.split("_")[0] for k in row if k.endswith("train_loss")) for row in both.history] == [
+        ["face", "voice"],
+        ["voice"],
+    ]
+    assert [row["epoch"] for row in rows] == [1, 1, 2], "the face's one, then the voice's two"
+    assert both.best["val_uar"] == pytest.approx(training.score(both.network, held_out(clips), tmp_path)["val_uar"])
+
+
+def held_out(clips: list[Clip]) -> list[Clip]:
+    return [c for c in clips if c.split == "val"]
+
+
+def test_wrong_branches_are_errors_that_name_the_key() -> None:
+    late = SMALL | {"model.fusion": "late"}
+    for changed, message in (
+        (late | {"train.branches": {"voice": {"epoch": 2}}}, "branches.voice.*'epoch'.*'epochs'"),
+        (late | {"train.branches": {"voice": {"epochs": 0}}}, "branches.voice: epochs"),
+        (SMALL | {"train.branches": {"voice": {"epochs": 2}}}, "fusion: late"),
+        (late | {"train.branches": {"voice": {}}, "train.pairing": "label"}, "pairing"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_params(ROOT / "params.yaml", changed)
+
+
+def test_a_training_goes_on_from_an_earlier_one(small: Params, corpus: Path, tmp_path: Path) -> None:
+    clips, path = read_manifest(corpus / "clips.parquet"), tmp_path / "network.safetensors"
+    first = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0)
+    save_network(first.network, path, first.origin)
+    still = {"epochs": 1, "lr": 1e-12, "start": str(path), "augment": 0.0}
+    second = fit(small, small.train.model_copy(update=still), clips, corpus, seed=5)
+    weight = "branch.voice.project.weight"
+    torch.testing.assert_close(second.network.state_dict()[weight], first.network.state_dict()[weight])
+    assert second.origin.start is not None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert second.origin.start.startswith(f"face, scene, voice of {path} sha256:{digest}")
+    wider = load_params(ROOT / "params.yaml", SMALL | {"model.voice.channels": 8})
+    third = fit(wider, small.train.model_copy(update=still), clips, corpus, seed=5)
+    assert third.origin.start is not None
+    assert third.origin.start.startswith("face, scene of"), "a branch of another shape starts from nothing"
+
+
+def test_the_average_of_the_weights_is_what_is_kept(small: Params, corpus: Path) -> None:
+    clips, weight = read_manifest(corpus / "clips.parquet"), "branch.voice.project.weight"
+    last, slow = (
+        fit(
+            small, small.train.model_copy(update={"epochs": 1, "batch_size": 2, "ema": ema}), clips, corpus, seed=0
+        ).network.state_dict()
+        for ema in (0.0, 0.999)
+    )
+    torch.manual_seed(0)
+    start = training._network(small, small.train, MODALITIES).state_dict()[weight]
+    assert (slow[weight] - start).norm() < 0.5 * (last[weight] - start).norm(), "it has hardly left the start"
+
+
+def test_patience_ends_a_training_that_gets_no_better(small: Params, corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    train = small.train.model_copy(update={"epochs": 12, "lr": 1e-12, "patience": 2})
+    done = fit(small, train, clips, corpus, seed=0)
+    assert len(done.history) == done.best["epoch"] + 2 < 12
+
+
+def test_a_voice_made_softer_than_silence_allows_is_not_heard(small: Params, corpus: Path) -> None:
+    clip = read_manifest(corpus / "clips.parquet")[0]
+    sample = training.held(clip, corpus)
+    loud = np.where(np.arange(len(sample.voice)) < 1000, 9000, 3).astype(np.int16)
+    heard = training._reheard(replace(sample, voice=loud), small).present[:, 2]
+    assert heard[0]
+    assert not heard[-1]
+    quiet = replace(sample, voice=loud // 3000)
+    np.testing.assert_array_equal(training._reheard(quiet, small).present, sample.present)
+
+
 def test_what_a_clip_is_said_not_to_hold_is_absent(corpus: Path) -> None:
     clip = read_manifest(corpus / "clips.parquet")[0]
     assert training.held(clip, corpus).present.all(0).tolist() == [True, True, True]
@@ -196,6 +279,17 @@ def test_calibration_takes_back_confidence_that_is_not_earned(corpus: Path, tmp_
     assert training.score(network, held_out, tmp_path)["val_loss"] < 0.9 * before
 
 
+def test_the_answer_of_early_fusion_is_calibrated_too(small: Params, corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    network = fit(small, small.train.model_copy(update={"epochs": 2}), clips, corpus, seed=0).network
+    network.fusion.head.weight.data *= 8
+    network.fusion.head.bias.data *= 8
+    sure = predict(network, held_out(clips), corpus).max(1).mean()
+    training.calibrate(network, held_out(clips), corpus)
+    assert network.fusion.temperature > 2
+    assert predict(network, held_out(clips), corpus).max(1).mean() < sure
+
+
 def test_an_empty_split_is_an_error_that_says_where_to_look(small: Params, corpus: Path) -> None:
     clips = [c for c in read_manifest(corpus / "clips.parquet") if c.split != "val"]
     with pytest.raises(TrainingError, match=r"0 to validate.*params\.yaml"):
@@ -210,8 +304,8 @@ def test_a_key_changes_with_parameters_and_with_data(small: Params, corpus: Path
     assert key != training.data_key(wider, manifest, clips, corpus)
     tiny_corpus(tmp_path, small, seed=1)
     assert key != training.data_key(small, tmp_path / "clips.parquet", clips, tmp_path)
-    faster = small.train.model_copy(update={"lr": 0.1})
-    assert training.checkpoint_of(key, small.train, 0) != training.checkpoint_of(key, faster, 0)
+    faster = varied(small, {"train.lr": 0.1})
+    assert len({training.checkpoint_of(key, given, 0) for given in (small, wider, faster)}) == 3
 
 
 SCRIPT = """
@@ -219,45 +313,29 @@ import hashlib, json, os, signal, sys
 from pathlib import Path
 from mmer.clips import read_manifest
 from mmer.config import load_params
-from mmer import search, training
+from mmer.training import fit
 
-corpus, params_file, what, cut_after = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-params = load_params(params_file, json.loads(sys.argv[5]))
+corpus, params_file, cut_after = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+params = load_params(params_file, json.loads(sys.argv[4]))
 clips = read_manifest(corpus / "clips.parquet")
-epochs = 0
 
 def on_epoch(row):
-    global epochs
-    epochs += 1
-    if epochs == cut_after:
+    if row["epoch"] == cut_after:
         os.kill(os.getpid(), signal.SIGKILL)
 
-if what == "train":
-    done = training.fit(params, params.train, clips, corpus, seed=0, checkpoint=Path("a.ckpt"), on_epoch=on_epoch)
-    weights = b"".join(v.numpy().tobytes() for v in done.network.state_dict().values())
-    print(json.dumps({"history": done.history, "weights": hashlib.sha256(weights).hexdigest()}))
-else:
-    from contextlib import contextmanager
-
-    @contextmanager
-    def watch(index, train):
-        yield on_epoch
-
-    key = training.data_key(params, corpus / "clips.parquet", clips, corpus)
-    study = search.search(params, clips, corpus, key, watch=watch)
-    best = search.write_report(study, Path("out"), params.seed)
-    trials = [[t.user_attrs["index"], t.params, t.intermediate_values, t.state.name] for t in search.ended(study)]
-    print(json.dumps({"best": best, "trials": trials, "history": Path("out/history.csv").read_text()}))
+done = fit(params, params.train, clips, corpus, seed=0, checkpoint=Path("a.ckpt"), on_epoch=on_epoch)
+weights = b"".join(v.numpy().tobytes() for v in done.network.state_dict().values())
+print(json.dumps({"history": done.history, "weights": hashlib.sha256(weights).hexdigest()}))
 """
 
 
-def run(corpus: Path, home: Path, what: str, cut_after: int = 0) -> dict[str, object] | None:
-    """Train or search in a process of its own, which kills itself after that many epochs; None if it was killed."""
+def run(corpus: Path, home: Path, cut_after: int = 0) -> dict[str, object] | None:
+    """Train in a process of its own, which kills itself after that many epochs; None if it was killed."""
     home.mkdir(exist_ok=True)
-    arguments = [str(corpus), str(ROOT / "params.yaml"), what, str(cut_after), json.dumps(SMALL)]
-    code = ["-c", textwrap.dedent(SCRIPT), *arguments]
+    arguments = [str(corpus), str(ROOT / "params.yaml"), str(cut_after), json.dumps(SMALL)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *code], cwd=home, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
     if done.returncode == -signal.SIGKILL:
         return None
     assert done.returncode == 0, done.stderr
@@ -266,15 +344,6 @@ def run(corpus: Path, home: Path, what: str, cut_after: int = 0) -> dict[str, ob
 
 
 def test_a_killed_training_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path) -> None:
-    whole = run(corpus, tmp_path / "whole", "train")
-    assert run(corpus, tmp_path / "cut", "train", cut_after=2) is None
-    assert run(corpus, tmp_path / "cut", "train") == whole
-
-
-def test_a_killed_search_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path) -> None:
-    whole = run(corpus, tmp_path / "whole", "search")
-    assert run(corpus, tmp_path / "cut", "search", cut_after=3) is None  # in the second trial
-    assert run(corpus, tmp_path / "cut", "search") == whole
-    assert whole is not None
-    assert [trial[0] for trial in whole["trials"]] == [0, 1, 2]  # type: ignore[attr-defined]
-    assert run(corpus, tmp_path / "cut", "search", cut_after=1) == whole, "a finished search trains nothing again"
+    whole = run(corpus, tmp_path / "whole")
+    assert run(corpus, tmp_path / "cut", cut_after=2) is None
+    assert run(corpus, tmp_path / "cut") == whole

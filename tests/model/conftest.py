@@ -10,6 +10,7 @@ from mmer.config import Params, load_params
 from mmer.corpora import get
 from mmer.export import export
 from mmer.prepare import crop_corpus, extract_corpus
+from mmer.quantise import quantise
 from mmer.training import fit, save_network
 from mmer.validation import validate
 from stages.detector import export_detector
@@ -24,7 +25,7 @@ class Trained:
     """A model and what it was made from."""
 
     folder: Path
-    """mmer.onnx, detector/ and network.safetensors."""
+    """mmer.onnx, mmer.int8.onnx, detector/ and network.safetensors."""
     params: Params
     clips: list[Clip]
     raw: Path
@@ -67,4 +68,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         origin=done.origin,
         revision="test",
     )
+    quantise(folder / "mmer.onnx", folder / "mmer.int8.onnx")
     return Trained(folder, params, clips, raw, processed)

@@ -3,26 +3,57 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
-from mmer.config import Params
+from mmer.config import Faces, Media, Params, load_params
+from mmer.export import export
 from mmer.labels import EMOTIONS, MODALITIES
+from mmer.model.fusion import LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.network import EmotionNet, clip_logits, pixels
 from mmer.model.pretrained import WeightsError, start_from
-from mmer.model.temporal import LateFusion
 from mmer.model.voice import MEL_BANDS, MelBank
+from mmer.training import Origin
+from tests.conftest import ROOT
+
+SMALL = {
+    "input.face_size": 32,
+    "input.scene_size": 32,
+    "input.voice_window_s": 0.4,
+    "model.face.width": 0.125,
+    "model.face.embedding": 16,
+    "model.scene.channels": 4,
+    "model.scene.embedding": 8,
+    "model.voice.channels": 4,
+    "model.voice.embedding": 16,
+    "model.temporal.hidden": 8,
+    "model.temporal.context": 3,
+}
+RIVALS = {
+    f"{kind}, {fusion}": {"model.temporal.kind": kind, "model.fusion": fusion}
+    for kind in ("lstm", "gru", "attention", "mean")
+    for fusion in ("concat", "gated", "cross_attention", "late")
+} | {
+    "late, recurrent in the window": {"model.fusion": "late", "model.voice.recurrent": True},
+    "late, logmel, grey": {"model.fusion": "late", "model.voice.front": "logmel", "model.face.grey": True},
+    "mobilenet_v3_small": {"model.face.kind": "mobilenet_v3_small", "model.face.width": 0.5},
+    "face and voice": {"model.modalities": ["voice", "face"], "model.fusion": "cross_attention"},
+    "voice alone": {"model.modalities": ["voice"], "model.fusion": "gated"},
+}
 
 
-@pytest.fixture(scope="module", params=["concat, waveform", "late, logmel, grey"])
-def network(params: Params, request: pytest.FixtureRequest) -> EmotionNet:
+def make(**given: object) -> EmotionNet:
+    """A tiny network with all of `given` but its sizes."""
     torch.manual_seed(0)
-    model = params.model
-    if request.param.startswith("late"):
-        voice, face = model.voice.model_copy(update={"front": "logmel"}), model.face.model_copy(update={"grey": True})
-        model = model.model_copy(update={"fusion": "late", "voice": voice, "face": face})
-    net = EmotionNet(params.input, model)
+    params = load_params(ROOT / "params.yaml", SMALL | given)
+    return EmotionNet(params.input, params.model)
+
+
+@pytest.fixture(scope="module", params=RIVALS)
+def network(request: pytest.FixtureRequest) -> EmotionNet:
+    net = make(**RIVALS[request.param])
     for norm in (m for m in net.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)):
         norm.running_mean.normal_(0, 0.1)  # as if trained: a fresh one would hide a forgotten eval()
         norm.running_var.uniform_(0.5, 2)
@@ -57,8 +88,8 @@ def test_step_by_step_equals_whole(network: EmotionNet) -> None:
 def test_the_future_does_not_change_the_past(network: EmotionNet) -> None:
     inputs = clip(network)
     before = network(*inputs, network.start(2)).logits[:, :4]
-    for x in inputs[:3]:
-        x[:, 4:] = 0
+    for x in inputs:
+        x[:, 4:] = 0  # as in the padding of a batch
     torch.testing.assert_close(network(*inputs, network.start(2)).logits[:, :4], before)
 
 
@@ -71,7 +102,32 @@ def test_what_is_absent_is_not_looked_at(network: EmotionNet, name: str) -> None
     inputs[column] = other[column]
     torch.testing.assert_close(network(*inputs, network.start(2)).logits, base)
     inputs[3][..., column] = 1
+    if name not in network.modalities:
+        torch.testing.assert_close(network(*inputs, network.start(2)).logits, base)
+        return
     assert not torch.allclose(network(*inputs, network.start(2)).logits, base, atol=1e-3), "present, it must count"
+
+
+@torch.no_grad()
+def test_the_graph_says_what_the_network_says_of_any_number_of_clips_and_steps(
+    network: EmotionNet, tmp_path: Path
+) -> None:
+    path = tmp_path / "mmer.onnx"
+    export(network, path, media=Media(), faces=Faces(), origin=Origin(corpora=("demo",)), revision="test")
+    graph = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    wanted = [port.name for port in graph.get_inputs()]
+    for batch, steps in ((1, 1), (3, 5)):
+        state = network.start(batch)
+        for seed in range(2):  # the second goes on from the state of the first
+            inputs = clip(network, batch, steps, seed)
+            inputs[3] = (torch.rand(batch, steps, 3, generator=torch.Generator().manual_seed(seed)) > 0.3).float()
+            feeds = dict(zip(["faces", "scenes", "voice", "present", "state"], [*inputs, state], strict=True))
+            logits, after, alone = graph.run(None, {name: feeds[name].numpy() for name in wanted})
+            said = network(*inputs, state)
+            state = said.state
+            torch.testing.assert_close(torch.from_numpy(logits), said.logits, atol=1e-4, rtol=0)
+            torch.testing.assert_close(torch.from_numpy(after), state, atol=1e-4, rtol=0)
+            torch.testing.assert_close(torch.from_numpy(alone), network.alone(said), atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """What is promised beside recognising: queries, the API's description, keys, origins, limits, figures to watch."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import re
 import socket
@@ -94,12 +95,14 @@ def metric(service: Served, name: str, **labels: str) -> float:
 
 def test_what_happens_can_be_watched(service: Served) -> None:
     before = {name: metric(service, name, of="file") for name in ("mmer_steps_total", "mmer_phase_seconds_count")}
-    refused = metric(service, "mmer_refused_total", code="bad_query")
+    refused = {code: metric(service, "mmer_refused_total", code=code) for code in ("bad_query", "method")}
     steps = len(post(service).json()["steps"])
     post(service, "?top=0")
+    httpx.get(f"{service.url}/predict")
     assert metric(service, "mmer_steps_total", of="file") == before["mmer_steps_total"] + steps
     assert metric(service, "mmer_phase_seconds_count", of="file") == before["mmer_phase_seconds_count"] + 1
-    assert metric(service, "mmer_refused_total", code="bad_query") == refused + 1
+    for code, before_it in refused.items():
+        assert metric(service, "mmer_refused_total", code=code) == before_it + 1
     assert sum(metric(service, "mmer_labels_total", label=label) for label in EMOTIONS) > 0
 
 
@@ -122,9 +125,9 @@ def test_passes_of_different_clients_form_batches(service: Served) -> None:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """With a key, one allowed origin, little patience, and room for one file."""
+    """With a key, one allowed origin, little patience, and room for one file and nine bodies."""
     limits = {"MMER_KEY": "open-sesame", "MMER_ORIGINS": ORIGIN, "MMER_UPLOAD_S": "2", "MMER_PREDICTIONS": "1"}
-    limits |= {"MMER_UPLOAD_DURATION_S": "1.5"}
+    limits |= {"MMER_UPLOAD_DURATION_S": "1.5", "MMER_UPLOADS": "9"}
     with serve(write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home"), **limits) as served:
         yield served
 
@@ -154,6 +157,26 @@ def test_other_methods_are_refused(service: Served) -> None:
     answer = httpx.get(f"{service.url}/predict")
     assert refusal(answer) == (405, "method")
     assert answer.headers["allow"] == "POST"
+
+
+def test_where_nothing_is_the_answer_says_what_there_is(service: Served) -> None:
+    assert refusal(httpx.get(f"{service.url}/nothing")) == (404, "not_found")
+
+
+def test_bodies_that_do_not_come_leave_room_for_no_more_than_their_number(strict: Served) -> None:
+    """Who sends slowly cannot fill the disk with many bodies at once; when they are given up there is room again."""
+    url = httpx.URL(strict.url)
+    with contextlib.ExitStack() as stack:
+        for _ in range(9):
+            line = stack.enter_context(socket.create_connection((url.host, url.port or 80), timeout=30))
+            line.sendall(request_head("X-API-Key: open-sesame\r\nContent-Length: 100000"))
+            line.sendall(b"--x\r\nContent-Disposition: form-data")
+        time.sleep(0.5)
+        answer = post(strict, "?end=1", headers=KEY)
+        assert refusal(answer) == (503, "busy")
+        assert answer.headers["retry-after"]
+    time.sleep(2)
+    assert post(strict, "?end=1", headers=KEY).status_code == 200
 
 
 def test_a_body_that_never_comes_is_given_up(strict: Served) -> None:

@@ -44,7 +44,7 @@ def test_it_holds_what_serves_and_nothing_else(bento: Path) -> None:
     }
     allowed = re.compile(
         r"service\.py|bentofile\.yaml|requirements-serve\.txt|web/[\w.-]+\.(js|html|css)|web/device/\w+\.js|web/samples/.+|"
-        r"web/node_modules/onnxruntime-web/dist/ort[\w.-]+\.(mjs|wasm)|mmer/serving/\w+\.py|release/(mmer\.onnx|MODEL_CARD\.md)|"
+        r"web/node_modules/onnxruntime-web/dist/ort[\w.-]+\.(mjs|wasm|wasm\.gz)|docs/protocol\.md|mmer/serving/\w+\.py|release/(mmer\.onnx|MODEL_CARD\.md)|"
         r"release/detector/[pro]net\.onnx|mmer/(__init__|config|errors|faces|labels|media|recognizer|samples|smoothing)\.py"
     )
     assert [name for name in files if not allowed.fullmatch(name)] == []

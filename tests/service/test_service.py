@@ -16,6 +16,7 @@ import pytest
 from mmer.labels import EMOTIONS
 from mmer.recognizer import Recognizer
 from tests.graphs import drawn_clips, write_model
+from tests.service.live import live
 from tests.serving import ROOT, UPLOAD_LIMIT_MB, Served, serve
 
 TOO_MUCH = b"\0" * (UPLOAD_LIMIT_MB * 2**20 + 2**16)
@@ -238,6 +239,26 @@ def test_a_killed_worker_comes_back_and_what_it_left_is_deleted(tmp_path: Path) 
             time.sleep(0.2)
         assert ask() == 200
         assert left_behind(served) == []
+
+
+def test_when_it_is_stopped_it_answers_what_it_was_given(tmp_path: Path) -> None:
+    """SIGTERM in the middle of a file: the answer still comes, and a live session is told to come back."""
+    clip = drawn_clips()["happy"]
+    with serve(write_model(tmp_path / "model"), tmp_path / "home") as served, live(served.url) as session:
+        answers: list[int] = []
+
+        def ask() -> None:
+            with clip.open("rb") as file:
+                answers.append(httpx.post(f"{served.url}/predict", files={"file": file}, timeout=60).status_code)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while asking.is_alive() and not list(served.temporary.glob("mmer-upload-*")):  # until it is being worked on
+            time.sleep(0.005)
+        os.kill(served.pid, signal.SIGTERM)
+        asking.join(60)
+        assert answers == [200]
+        assert session.until("closed")[-1]["code"] in (1006, 1012)
 
 
 def worker(served: Served, name: str) -> int:

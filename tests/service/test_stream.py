@@ -1,5 +1,7 @@
 """Live sessions over real WebSockets: the answers, the order of things, every way to be refused."""
 
+import asyncio
+import contextlib
 import json
 import struct
 import threading
@@ -10,11 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from httpx_ws import WebSocketNetworkError
+from starlette.websockets import WebSocket
 from wsproto.utilities import LocalProtocolError
 
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.recognizer import Recognizer
 from mmer.samples import SAMPLE_RATE
+from mmer.serving import stream
+from mmer.serving.settings import Settings
+from mmer.serving.watch import Watch
 from tests.graphs import drawn_clips, write_model
 from tests.service.live import HELLO, Live, live, play
 from tests.serving import Served, serve
@@ -253,8 +259,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Served:
         "MMER_ORIGINS": "https://app.example.org",
         "MMER_SESSIONS": "3",
         "MMER_SESSIONS_PER_ADDRESS": "2",
-        "MMER_IDLE_S": "1",
-        "MMER_SESSION_S": "4",
+        "MMER_IDLE_S": "3",
+        "MMER_SESSION_S": "7",
         "MMER_MESSAGE_KB": "64",
         "MMER_MESSAGES_PER_S": "50",
     }
@@ -293,6 +299,50 @@ def test_one_address_gets_its_share_of_the_sessions(strict: Served) -> None:
     raise AssertionError("the places of ended sessions were not freed")
 
 
+def test_only_so_many_sessions_are_open_in_all(strict: Served) -> None:
+    """Addresses as a proxy on the same machine tells them."""
+
+    def of(address: str) -> contextlib.AbstractContextManager[Live]:
+        return live(strict.url, KEYED, **{"x-forwarded-for": address})
+
+    with of("192.0.2.1") as one, of("192.0.2.1") as two, of("192.0.2.2") as three:
+        assert {session.ready["type"] for session in (one, two, three)} == {"ready"}
+        with of("192.0.2.3") as four:
+            assert four.ready["code"] == "busy"
+            assert four.hear() == {"type": "closed", "code": 1013}
+
+
+def test_who_does_not_read_is_sent_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Here the line is the test's own: after the greeting nothing goes out any more."""
+    monkeypatch.setattr(stream, "SEND_S", 0.2)
+    refused: list[str] = []
+    recognizer, watch = Recognizer.load(write_model(tmp_path)), Watch()
+    monkeypatch.setattr(watch, "refused", refused.append)
+    coming = [
+        {"type": "websocket.connect"},
+        {"type": "websocket.receive", "text": json.dumps(NO_VIDEO)},
+        {"type": "websocket.receive", "bytes": struct.pack("<BI", 2, 0) + bytes(2 * 4 * PIECE)},
+    ]
+    sent: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        if not coming:
+            await asyncio.Event().wait()
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        if len(sent) == 2:  # accepted, and ready
+            await asyncio.Event().wait()
+        sent.append(message["type"])
+
+    async def network(arrays: Any) -> Any:
+        return recognizer.graph(arrays)
+
+    scope = {"type": "websocket", "path": "/stream", "headers": [], "client": ("192.0.2.1", 1), "query_string": b""}
+    asyncio.run(stream.Streams(recognizer, network, Settings(), watch)(WebSocket(scope, receive, send)))
+    assert refused == ["slow_reader"]
+
+
 def test_who_says_nothing_is_sent_away(strict: Served) -> None:
     with live(strict.url, KEYED) as session:
         assert session.hear()["code"] == "idle"
@@ -300,7 +350,7 @@ def test_who_says_nothing_is_sent_away(strict: Served) -> None:
 
 def test_a_session_has_an_end(strict: Served) -> None:
     with live(strict.url, KEYED) as session:
-        for k in range(60):
+        for k in range(100):
             try:
                 session.voice(bytes(2 * PIECE), k / 10)
             except (WebSocketNetworkError, LocalProtocolError):

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from mmer import media
 from mmer.config import Faces, Input, Media
@@ -378,6 +378,19 @@ def test_a_request_breaks_the_silence_and_turning_it_off_ends_it(watched: Watche
     page.set_input_files("#file", drawn_clips()["sad"])
     expect(page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
     assert f"{watched.url}/predict" in watched.asked
+
+
+def test_what_is_begun_while_the_parts_come_in_does_not_go_on_to_the_server(watched: Watched) -> None:
+    page = watched.page
+    held: list[Route] = []
+    page.context.route("**/onet.onnx", held.append)
+    page.click("#device")
+    expect(page.locator("#status")).to_contain_text("Fetching model and runtime")
+    watched.go_live()
+    held[0].continue_()
+    expect(page.locator("#network")).to_contain_text("0 requests, 0 open connections", timeout=PATIENCE)
+    expect(page.locator("#go")).to_be_visible()
+    assert watched.complaints == []
 
 
 def test_where_a_part_cannot_be_fetched_the_switch_says_so_and_the_service_still_works(watched: Watched) -> None:

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, CDPSession, expect
 
 from tests.serving import ROOT, Served, serve
 from tests.web.conftest import Open
+from tests.web.test_device import RUNTIME, turn_on
 from tests.web.test_page import LABEL, PATIENCE, Watched
 
 UP = 48_000
@@ -117,19 +118,35 @@ def used(tools: CDPSession) -> tuple[float, float]:
     return found["JSHeapUsedSize"] / 1024, found["Nodes"]
 
 
+def resident(browser: Browser) -> float:
+    """Megabytes of the browser's processes that show pages: what their workers hold, and WebAssembly, is in them."""
+    tools = browser.new_browser_cdp_session()
+    pids = [one["id"] for one in tools.send("SystemInfo.getProcessInfo")["processInfo"] if one["type"] == "renderer"]
+    tools.detach()
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+    return sum(int(re.search(r"^Rss:\s+(\d+)", text, re.MULTILINE)[1]) for text in rollups) / 1024  # type: ignore[index]
+
+
 @pytest.mark.slow
-def test_in_three_minutes_the_page_does_not_grow(browser: Browser, service: Served) -> None:
+@pytest.mark.parametrize("where", ["by the service", "on this device"])
+def test_in_three_minutes_the_page_does_not_grow(browser: Browser, service: Served, where: str) -> None:
     context = browser.new_context()
-    page = Watched(context, service.url).go_live()
+    watched = Watched(context, service.url)
+    if where == "on this device":
+        if not RUNTIME.is_dir():
+            pytest.skip("the page's runtime is not installed (make page)")
+        turn_on(watched.page)
+    page = watched.go_live()
     tools = context.new_cdp_session(page)
     tools.send("Performance.enable")
     page.wait_for_timeout(70_000)  # the timeline holds a minute
-    samples = [used(tools)]
+    samples = [(*used(tools), resident(browser))]
     for _ in range(11):
         page.wait_for_timeout(10_000)
-        samples.append(used(tools))
+        samples.append((*used(tools), resident(browser)))
     print(samples)
-    kilobytes, nodes = zip(*samples, strict=True)
+    kilobytes, nodes, megabytes = zip(*samples, strict=True)
     assert max(kilobytes[6:]) < max(kilobytes[:6]) + 512
     assert max(nodes[6:]) <= max(nodes[:6]) + 50
+    assert max(megabytes[6:]) < max(megabytes[:6]) + 15
     context.close()

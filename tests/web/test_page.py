@@ -94,14 +94,33 @@ def test_pause_sends_nothing_and_going_on_goes_on(watched: Watched) -> None:
     page = watched.go_live()
     page.click("#pause")
     expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
-    steps = "document.querySelector('#timeline').getContext('2d') && performance.now()"
-    page.evaluate(steps)
     before = page.locator("#figures").inner_text()
     page.wait_for_timeout(1200)
     assert page.locator("#figures").inner_text() == before
     page.click("#pause")
     expect(page.locator("#figures")).not_to_have_text(before, timeout=PATIENCE)
     assert watched.complaints == []
+
+
+def test_a_long_pause_does_not_end_the_session(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Longer than the service waits for one who says nothing; and what was left out meanwhile is no complaint."""
+    model, home = write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home")
+    with serve(model, home, MMER_IDLE_S="12") as served:
+        context = browser.new_context()
+        watched = Watched(context, served.url)
+        sockets: list[str] = []
+        watched.page.on("websocket", lambda opened: sockets.append(opened.url))
+        page = watched.go_live()
+        page.click("#pause")
+        page.wait_for_timeout(15_000)
+        expect(page.locator("#status")).to_have_text("Paused: nothing is looked at.")
+        before = page.locator("#figures").inner_text()
+        page.click("#pause")
+        expect(page.locator("#figures")).not_to_have_text(before)
+        expect(page.locator("#status")).to_have_text("Live.")
+        expect(page.locator("#error")).to_be_hidden()
+        assert len(sockets) == 1
+        context.close()
 
 
 def test_the_timeline_can_be_taken_away_as_a_table_and_a_picture(watched: Watched, tmp_path: Path) -> None:
@@ -147,6 +166,9 @@ def test_one_of_the_two_is_enough(watched: Watched, kind: str, told: str) -> Non
     expect(page.locator("#alone")).to_contain_text(told)
     expect(page.locator("#view")).to_be_visible()
     expect(page.locator("#label")).to_have_text(LABEL)
+    expect(page.locator("#status")).to_have_text("Live.")
+    name = {"video": "camera", "audio": "microphone"}[kind]
+    expect(page.locator("#error")).to_have_text(f"The {name} was not found: plug one in.")  # and it stays told
 
 
 def test_a_camera_that_is_lost_is_told_and_the_voice_goes_on(watched: Watched) -> None:
@@ -223,6 +245,7 @@ def test_a_text_file_is_refused_with_what_to_do_and_the_next_clip_works(watched:
     expect(page.locator("#error")).to_contain_text("letter.txt")
     expect(page.locator("#error")).to_contain_text("Send a video, a sound or an image")
     expect(page.locator("#view")).to_be_hidden()
+    expect(page.locator("#status")).not_to_have_class("busy")
     page.set_input_files("#file", drawn_clips()["sad"])
     expect(page.locator("#view")).to_be_visible()
     expect(page.locator("#error")).to_be_hidden()
@@ -239,6 +262,10 @@ def test_where_a_key_is_wanted_the_page_asks_for_it(browser: Browser, tmp_path_f
     with serve(write_model(tmp_path_factory.mktemp("model")), home, MMER_KEY="open-sesame") as served:
         context = browser.new_context()
         page = Watched(context, served.url).page
+        page.click("#go")
+        expect(page.locator("#keyfield")).to_be_visible()
+        expect(page.locator("#error")).to_contain_text("the API key is missing or wrong")
+        page.reload()
         page.click("[data-sample=happy]")
         expect(page.locator("#keyfield")).to_be_visible()
         page.fill("#key", "open-sesame")
@@ -259,6 +286,15 @@ def test_the_page_says_what_it_is_not_for_before_anything_is_asked(watched: Watc
         "Nothing is stored",
     ):
         expect(notice).to_contain_text(words)
+
+
+def test_the_page_leads_to_the_card_the_api_and_the_protocol(watched: Watched) -> None:
+    page = watched.page
+    page.click("summary")
+    links = page.locator("#about a").evaluate_all("links => links.map((link) => link.href)")
+    assert [link.rpartition("/")[2] for link in links] == ["card.md", "docs.json", "protocol.md"]
+    assert page.request.get(links[1]).ok
+    assert "The stream protocol" in page.request.get(links[2]).text()
 
 
 def test_the_page_can_be_used_by_keyboard(watched: Watched) -> None:

@@ -1,5 +1,6 @@
 """What the page offers where its runtime was not installed, in a real browser."""
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,33 @@ def test_the_parts_are_offered_whole_or_not_at_all(tmp_path: Path) -> None:
     (runtime / RUNTIME[1]).write_bytes(b"\0asm")
     nets = {f"model/detector/{name}.onnx" for name in ("pnet", "rnet", "onet")}
     assert offered(web, model).keys() == {"model/mmer.onnx", *nets, *(f"ort/{name}" for name in RUNTIME)}
+
+
+def test_a_part_that_was_deflated_is_sent_so_to_whom_takes_it(tmp_path: Path) -> None:
+    web, model = tmp_path / "web", ROOT / "release"
+    shutil.copytree(ROOT / "web", web, ignore=shutil.ignore_patterns("node_modules"))
+    runtime, wasm = web / "node_modules" / "onnxruntime-web" / "dist", b"\0asm" * 9999
+    runtime.mkdir(parents=True)
+    (runtime / RUNTIME[0]).write_text("export {};")
+    (runtime / RUNTIME[1]).write_bytes(wasm)
+    (runtime / f"{RUNTIME[1]}.gz").write_bytes(gzip.compress(wasm))
+    client = TestClient(Starlette(routes=list(site_routes(web, model, Graph(model / GRAPH).info))))
+    (part,) = (one for one in client.get("/device/parts.json").json() if one["url"].endswith(".wasm"))
+    assert part["sent"] < part["bytes"] / 100
+    plain, packed = (client.get(part["url"], headers={"Accept-Encoding": how}) for how in ("identity", "gzip"))
+    assert plain.content == packed.content == wasm
+    assert "content-encoding" not in plain.headers
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
+    assert int(packed.headers["content-length"]) == part["sent"]
+
+
+def test_what_a_browser_has_is_not_sent_again() -> None:
+    model = ROOT / "release"
+    client = TestClient(Starlette(routes=list(site_routes(ROOT / "web", model, Graph(model / GRAPH).info))))
+    first = client.get("/app.js")
+    again = client.get("/app.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get("/app.js", headers={"If-None-Match": '"another"'}).content == first.content
 
 
 def test_without_the_runtime_the_switch_is_off_and_says_how_to_add_it(browser: Browser, service: Served) -> None:

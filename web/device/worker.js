@@ -4,7 +4,7 @@ import { Session } from "./session.js";
 import { Whole } from "./whole.js";
 
 /** @typedef {import("./walk.js").Model} Model */
-/** @typedef {{url: string, bytes: number}} Part */
+/** @typedef {{url: string, bytes: number, sent: number}} Part `bytes` of it, and of them, deflated, on the line */
 
 /** @type {Promise<Model>} */
 let model;

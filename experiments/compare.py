@@ -1,0 +1,101 @@
+"""Compare variations of the network and its training: `python -m experiments.compare` (README.md)."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from experiments import cells, table
+from experiments.cells import Cell, CompareError, Variation
+from mmer.clips import Clip, read_manifest
+from mmer.config import load_params
+from mmer.training import data_key
+from stages import run_stage
+
+HERE = Path(__file__).parent
+BEGIN, END = "<!-- table: written by python -m experiments.compare -->", "<!-- end of the table -->"
+
+
+def main() -> None:
+    """Train what is not done yet, a process with one thread for each; then write the table and the figure."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.compare", description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the base")
+    parser.add_argument("--variations", type=Path, default=HERE / "variations.yaml")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="of the variations these (and what they are compared with)"
+    )
+    parser.add_argument("--data", type=Path, default=Path("data"), help="prepared: clips.parquet and processed/")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="changed in the base and in all others"
+    )
+    parser.add_argument("--jobs", type=int, default=-1, help="trainings at once; -1 is one per core")
+    parser.add_argument("--out", type=Path, default=Path("reports/compare"))
+    parser.add_argument("--document", type=Path, help="also write the table into this, and the figure beside it")
+    given = parser.parse_args()
+
+    changed = dict(pair.split("=", 1) for pair in given.set)
+    params = load_params(given.params, {key: yaml.safe_load(value) for key, value in changed.items()})
+    variations, left_out = cells.read_variations(given.variations, params)
+    if given.only:
+        variations = chosen(variations, given.only)
+    clips = read_manifest(given.data / "clips.parquet")
+    key = data_key(params, given.data / "clips.parquet", clips, given.data / "processed")
+    jobs = [(v, seed) for seed in range(given.seeds) for v in variations]
+    done = train(jobs, given.jobs, key, clips, given.data / "processed")
+    of_variation = {v.name: [cell for (w, _), cell in zip(jobs, done, strict=True) if w is v] for v in variations}
+    graphs = {v.name: cells.file_of(v, 0, key).with_suffix(".onnx") for v in variations}
+
+    test = [c for c in clips if c.split == "test"]
+    resamples = params.evaluate.bootstrap
+    compared = table.rows(variations, of_variation, cells.live_times(graphs, params.input.step_s), test, resamples)
+    told = table.in_words(variations, test, given.seeds, resamples, left_out)
+    text = table.markdown(compared, told, given.seeds)
+    given.out.mkdir(parents=True, exist_ok=True)
+    table.write_csv(compared, given.out / "table.csv")
+    (given.out / "table.md").write_text(text)
+    table.draw(compared, test, given.out / "comparison.png")
+    if given.document:
+        into_document(given.document, text)
+        table.draw(compared, test, given.document.with_suffix(".png"))
+    print(text)
+    print(f"{len(done)} trainings, {sum(cell.seconds for cell in done) / 60:.0f} minutes of one core")
+
+
+def train(
+    jobs: Sequence[tuple[Variation, int]], workers: int, key: str, clips: Sequence[Clip], processed: Path
+) -> list[Cell]:
+    """The cells of these jobs, in their order."""
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    pool = Parallel(n_jobs=workers, return_as="generator")
+    tasks = (delayed(cells.run)(variation, seed, key, clips, processed) for variation, seed in jobs)
+    return list(tqdm(pool(tasks), total=len(jobs), desc="compare", unit="training"))
+
+
+def chosen(variations: list[Variation], names: list[str]) -> list[Variation]:
+    """The variations of these names, with those that they are compared with."""
+    known = {v.name: v for v in variations}
+    if unknown := [name for name in names if name not in known]:
+        raise CompareError(f"there is no variation {unknown[0]!r}. Known: {', '.join(known)}")
+    wanted = {cells.BASE, *names, *(known[name].against for name in names)}
+    return [v for v in variations if v.name in wanted]
+
+
+def into_document(path: Path, text: str) -> None:
+    """Put the table between the marks of a document.
+
+    Raises:
+        CompareError: it has no marks.
+    """
+    whole = path.read_text()
+    if BEGIN not in whole or END not in whole:
+        raise CompareError(f"{path} has no place for the table: it needs the lines {BEGIN} and {END}")
+    before, after = whole.split(BEGIN)[0], whole.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,258 @@
+"""How a packaged model fares when pictures and sound get worse: UAR over noise, blur, darkness, size and lost frames.
+
+Prepared test clips are spoilt, each in the same way at all levels, and go through the graph that ships. The detector is
+not asked again: what is told is what the network makes of a worse crop, where a camera in the dark may give none.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from mmer import charts, evaluation, metrics
+from mmer.clips import Clip
+from mmer.evaluation import Draws, Report
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.recognizer import Floats, Graph, Picture, pool
+from mmer.samples import Sample, as_pass, voice_present, voice_windows
+from mmer.training import held
+
+Spoil = Callable[[Sample, float, np.random.Generator], Sample]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way in which what is seen or heard gets worse."""
+
+    modality: ModalityName
+    axis: str
+    """What its levels are, with the unit."""
+    levels: tuple[float, ...]
+    """From mild to bad."""
+    spoil: Spoil
+    moving: bool = False
+    """Only of use on clips of more than one step."""
+
+
+def white_noise(sample: Sample, snr_db: float, rng: np.random.Generator) -> Sample:
+    """Noise of equal power at all frequencies, over the level of the voice where it is heard."""
+    return _noisy(sample, rng.standard_normal(len(sample.voice)), snr_db)
+
+
+def pink_noise(sample: Sample, snr_db: float, rng: np.random.Generator) -> Sample:
+    """Noise whose power falls with the frequency, as that of many voices at once does."""
+    spectrum = np.fft.rfft(rng.standard_normal(len(sample.voice)))
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
+    return _noisy(sample, np.fft.irfft(spectrum, len(sample.voice)), snr_db)
+
+
+def blur(sample: Sample, sigma: float, rng: np.random.Generator) -> Sample:  # noqa: ARG001 (chance has no part in it)
+    """A Gaussian over the crop."""
+    return _faces(sample, lambda face: cv2.GaussianBlur(face, (0, 0), sigma))
+
+
+def darkness(sample: Sample, gain: float, rng: np.random.Generator) -> Sample:  # noqa: ARG001
+    """Every value times `gain`, rounded: what is lost to the steps of 8 bits is lost."""
+    return _faces(sample, lambda face: np.round(face * gain).astype(np.uint8))
+
+
+def size(sample: Sample, side: float, rng: np.random.Generator) -> Sample:  # noqa: ARG001
+    """The crop of a face that is so many pixels wide: made small and large again."""
+
+    def change(face: Picture) -> Picture:
+        small = cv2.resize(face, (int(side), int(side)), interpolation=cv2.INTER_AREA)
+        large: Picture = cv2.resize(small, face.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return large
+
+    return _faces(sample, change)
+
+
+def dropped(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
+    """The face is gone in that share of the steps, drawn by chance; a step that lacks it keeps lacking it as the share
+    grows.
+    """
+    present = sample.present.copy()
+    lost = rng.permutation(len(present))[: round(share * len(present))]
+    present[lost, MODALITIES.index("face")] = False
+    return replace(sample, present=present)
+
+
+SNR = "signal to noise, dB"
+KINDS: dict[str, Kind] = {
+    "white noise": Kind("voice", SNR, (30, 20, 10, 5, 0, -5), white_noise),
+    "pink noise": Kind("voice", SNR, (30, 20, 10, 5, 0, -5), pink_noise),
+    "blur": Kind("face", "sigma, pixels of the crop", (0.5, 1, 1.5, 2, 3, 4), blur),
+    "darkness": Kind("face", "gain", (0.5, 0.25, 0.12, 0.06, 0.03), darkness),
+    "face size": Kind("face", "pixels", (48, 32, 24, 16, 12, 8), size),
+    "dropped frames": Kind("face", "share of the steps", (0.25, 0.5, 0.75, 0.9), dropped, moving=True),
+}
+
+
+def choose(clips: Sequence[Clip], most: int, seed: int) -> list[Clip]:
+    """At most so many clips, drawn by the seed, in the order given: of each emotion as many as there are, or equally
+    many where that is too many.
+    """
+    if len(clips) <= most:
+        return list(clips)
+    rng = np.random.default_rng(seed)
+    places: list[tuple[int, int]] = []
+    for emotion in EMOTIONS:
+        own = [i for i, clip in enumerate(clips) if clip.label == emotion]
+        places += enumerate(rng.permutation(own).tolist())
+    return [clips[i] for i in sorted(i for _, i in sorted(places)[:most])]
+
+
+def measure(
+    graph: Graph, clips: Sequence[Clip], processed: Path, *, draws: Draws, most: int, seed: int, pairing: str = "none"
+) -> Report:
+    """Score a model on spoilt test clips.
+
+    Args:
+        graph: the packaged model.
+        clips: of the test split.
+        processed: the folder of prepared samples.
+        draws: behind each interval.
+        most: clips of each corpus that are looked at (`choose`).
+        seed: of that choice, of noise and of which frames are lost.
+
+    Returns:
+        Fit for JSON. `curves` holds one for each corpus and kind whose modality it has, of two speakers (images) or
+        more. `together`: everything that the clips hold is given; `alone`: only the modality that is spoilt; `without`:
+        all but that (None where the clips hold nothing else). Each has `uar`, `uar_low`, `uar_high`, and stands under
+        `clean` and, with its `level`, in `points`.
+    """
+    used: dict[str, Clip] = {}
+    curves = []
+    for corpus in sorted({c.corpus for c in clips}):
+        for name, kind in KINDS.items():
+            able = [c for c in clips if c.corpus == corpus and kind.modality in _holds(c, graph)]
+            chosen = choose([c for c in able if c.steps > 1 or not kind.moving], most, seed)
+            if len({c.person for c in chosen}) > 1:
+                used |= {f"{c.corpus}/{c.clip_id}": c for c in chosen}
+                curves.append({"corpus": corpus, "kind": name, **_curve(graph, kind, chosen, processed, draws, seed)})
+    chosen = list(used.values())
+    told: Report = {
+        "protocol": f"At most {most:,} test clips of each corpus, drawn by seed {seed}, of each emotion equally many "
+        "where there are enough. Prepared crops and voices are spoilt; the detector is not asked again. Intervals: "
+        f"95%, {draws.resamples} resamples of {evaluation.resampled(chosen)}.",
+        **evaluation.about(chosen, pairing),
+        "curves": curves,
+    }
+    return {key: evaluation.plain(value) for key, value in told.items()}
+
+
+def write_report(told: Report, out: Path) -> None:
+    """Write `metrics.json` (of each curve the mean UAR over its levels), `curves.json` (everything), `curves/`, a table
+    for each curve, and `figures/degradation.png`.
+    """
+    for folder in (out / "curves", out / "figures"):
+        folder.mkdir(parents=True, exist_ok=True)
+    means: Report = {}
+    for curve in told["curves"]:
+        uars = [point["together"]["uar"] for point in curve["points"]]
+        means.setdefault(curve["corpus"], {})[curve["kind"]] = evaluation.plain(float(np.mean(uars)))
+        keys = ("uar", "uar_low", "uar_high")
+        evaluation.write_csv(
+            out / "curves" / f"{curve['corpus']}-{curve['kind'].replace(' ', '-')}.csv",
+            ["level", "n", "together", "together_low", "together_high", "alone", "alone_low", "alone_high"],
+            (
+                [point["level"], curve["n"], *(point[given][key] for given in ("together", "alone") for key in keys)]
+                for point in curve["points"]
+            ),
+        )
+    evaluation.write_json(out / "metrics.json", {"mean_uar_over_levels": means})
+    evaluation.write_json(out / "curves.json", told)
+    charts.draw_degradation(told, out / "figures" / "degradation.png")
+
+
+def _curve(graph: Graph, kind: Kind, clips: Sequence[Clip], processed: Path, draws: Draws, seed: int) -> Report:
+    """One kind on clips of one corpus."""
+    truth = np.array([c.target for c in clips])
+    ways: dict[str, Sequence[ModalityName]] = {"together": MODALITIES}
+    if others := any(len(_holds(c, graph)) > 1 for c in clips):
+        ways["alone"] = (kind.modality,)
+
+    def answers(clip: Clip) -> list[list[Floats]]:
+        """[1 + levels, ways, 7]."""
+        return [
+            [answer(graph, s, given) for given in ways.values()] for s in _levels(graph, kind, clip, processed, seed)
+        ]
+
+    about = f"{clips[0].corpus}: {kind.axis}"
+    said = np.array([answers(clip) for clip in tqdm(clips, desc=about, unit="clip", leave=False)])
+
+    def score(probabilities: Floats) -> Report:
+        return evaluation.score(truth, evaluation.one_hot(probabilities), clips, draws, metrics.uar)
+
+    def scores(level: int) -> Report:
+        found = {name: score(said[:, level, way]) for way, name in enumerate(ways)}
+        return {"alone": found["together"], **found}
+
+    rest = [m for m in MODALITIES if m != kind.modality]
+    without = np.array([answer(graph, held(c, processed), rest) for c in clips]) if others else None
+    return {
+        "modality": kind.modality,
+        "axis": kind.axis,
+        "n": len(clips),
+        "n_speakers": evaluation.n_speakers(clips),
+        "n_classes": len(set(truth.tolist())),
+        "clean": scores(0),
+        "without": None if without is None else score(without),
+        "points": [{"level": level, **scores(place)} for place, level in enumerate(kind.levels, 1)],
+    }
+
+
+def _levels(graph: Graph, kind: Kind, clip: Clip, processed: Path, seed: int) -> Iterator[Sample]:
+    """A clip's sample as it is, then spoilt at each level, with the same noise at all of them."""
+    sample = held(clip, processed)
+    yield sample
+    for level in kind.levels:
+        rng = np.random.default_rng((seed, zlib.crc32(clip.sample.encode())))
+        spoilt = kind.spoil(sample, level, rng)
+        # In noise what was silence may count as voice: the level decides, as everywhere.
+        yield _heard(spoilt, graph) if kind.modality == "voice" else spoilt
+
+
+def answer(graph: Graph, sample: Sample, given: Sequence[ModalityName]) -> Floats:
+    """A clip's probabilities [7] where only these modalities are given."""
+    known = [m in given and m in graph.info.modalities for m in MODALITIES]
+    sample = replace(sample, present=sample.present & known)
+    found = graph(as_pass(sample, graph.info.input.step_s, graph.info.input.voice_window_s, graph.state_size))
+    return pool(found["logits"][0], np.asarray(sample.present.any(axis=-1)))
+
+
+def _heard(sample: Sample, graph: Graph) -> Sample:
+    """The same, with the presence of the voice decided anew."""
+    given, present = graph.info.input, sample.present.copy()
+    windows = voice_windows(sample.voice, len(present), given.step_s, given.voice_window_s)
+    present[:, MODALITIES.index("voice")] = voice_present(windows, graph.info.media.silence_dbfs)
+    return replace(sample, present=present)
+
+
+def _holds(clip: Clip, graph: Graph) -> list[ModalityName]:
+    """What a clip has that the model was trained on."""
+    return [m for m in graph.info.modalities if getattr(clip, f"has_{m}")]
+
+
+def _faces(sample: Sample, change: Callable[[Picture], Picture]) -> Sample:
+    """The same, each crop changed."""
+    return replace(sample, faces=np.stack([change(face) for face in sample.faces]))
+
+
+def _noisy(sample: Sample, noise: npt.NDArray[np.float64], snr_db: float) -> Sample:
+    """The same with noise [N] of any power, made so strong that the voice, over the steps in which it is present, has
+    `snr_db` more.
+    """
+    voice, present = sample.voice.astype(np.float64), sample.present[:, MODALITIES.index("voice")]
+    hops = np.array_split(voice, len(present))
+    power = np.mean(np.square(np.concatenate([hop for hop, there in zip(hops, present, strict=True) if there])))
+    noise = noise * np.sqrt(power / np.mean(np.square(noise)) / 10 ** (snr_db / 10))
+    loud: npt.NDArray[np.int16] = np.clip(np.round(voice + noise), -32768, 32767).astype(np.int16)
+    return replace(sample, voice=loud)

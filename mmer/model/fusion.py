@@ -1,0 +1,184 @@
+"""Where the modalities meet: before what gathers evidence over time (in three ways), or as answers after it.
+
+Both fusions take what the branches embedded as `joined` [B, T, D] (the embeddings one after the other, zero where
+absent, then `present` [B, T, 3]) and a state [B, K] as mmer/model/temporal.py has it: zeros are the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmer.config import Fusion, Temporal
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.model.attention import attend
+from mmer.model.temporal import make_temporal
+
+
+class Decision(NamedTuple):
+    """What a fusion says of a sequence."""
+
+    logits: Tensor
+    """[B, T, 7]."""
+    branches: dict[ModalityName, Tensor]
+    """What each modality says alone: logits [B, T, 7], of no meaning where it is absent."""
+    state: Tensor
+    """[B, K], after the last step."""
+
+
+class Concat(nn.Module):
+    """The embeddings side by side, as they are."""
+
+    def __init__(self, embeddings: Mapping[ModalityName, int], hidden: int) -> None:  # noqa: ARG002 (the others need it)
+        super().__init__()
+        self.size = sum(embeddings.values()) + len(MODALITIES)
+
+    def forward(self, joined: Tensor, present: Tensor) -> Tensor:  # noqa: ARG002 (it is in `joined` too)
+        """[B, T, D] as it is."""
+        return joined
+
+
+class Gated(nn.Module):
+    """Gated multimodal unit (Arevalo et al. 2017, arXiv:1702.01992): each modality says something of one size, and
+    for each number of it a gate, which sees all modalities, decides whose counts.
+
+    The paper's gates of two modalities are z and 1 - z; here, of as many as are present, a softmax, which of two is the
+    same. So an absent modality leaves its share to the others.
+    """
+
+    def __init__(self, embeddings: Mapping[ModalityName, int], hidden: int) -> None:
+        super().__init__()
+        self.sizes = list(embeddings.values())
+        self.columns = [MODALITIES.index(m) for m in embeddings]
+        self.size = hidden + len(MODALITIES)
+        self.says = nn.ModuleList(nn.Linear(size, hidden) for size in self.sizes)
+        self.gate = nn.Linear(sum(self.sizes) + len(MODALITIES), hidden * len(self.sizes))
+
+    def forward(self, joined: Tensor, present: Tensor) -> Tensor:
+        """[B, T, D], [B, T, 3] → [B, T, size], `present` last."""
+        parts = torch.split(joined, [*self.sizes, len(MODALITIES)], -1)
+        said = torch.stack([torch.tanh(say(x)) for say, x in zip(self.says, parts, strict=False)], -2)
+        here = present[..., self.columns].unsqueeze(-1)  # [B, T, M, 1]
+        gates = torch.unflatten(self.gate(joined), -1, (len(self.sizes), -1))
+        gates = gates.masked_fill(here == 0, torch.finfo(gates.dtype).min).softmax(-2) * here
+        return torch.cat([(gates * said).sum(-2), present], -1)
+
+
+class CrossAttention(nn.Module):
+    """Each modality attends, within its step, to the others that are present, and adds what it found to itself; after
+    the fusion of M2FNet (Chudasama et al. 2022, arXiv:2206.02187), whose modalities are text, voice and picture.
+
+    It may also attend to nothing, a key and a value of zeros: else the one other of two could not be turned away.
+    """
+
+    def __init__(self, embeddings: Mapping[ModalityName, int], hidden: int) -> None:
+        super().__init__()
+        self.sizes = list(embeddings.values())
+        self.columns = [MODALITIES.index(m) for m in embeddings]
+        self.size = hidden * len(self.sizes) + len(MODALITIES)
+        self.enter = nn.ModuleList(nn.Linear(size, hidden) for size in self.sizes)
+        self.query, self.key_value = nn.Linear(hidden, hidden), nn.Linear(hidden, 2 * hidden)
+        self.leave = nn.Linear(hidden, hidden)
+        self.norm = nn.LayerNorm(hidden)
+        self.others: Tensor
+        others = ~torch.eye(len(self.sizes), len(self.sizes) + 1, dtype=torch.bool)  # the last is nothing
+        self.register_buffer("others", others, persistent=False)
+
+    def forward(self, joined: Tensor, present: Tensor) -> Tensor:
+        """[B, T, D], [B, T, 3] → [B, T, size], `present` last."""
+        parts = torch.split(joined, [*self.sizes, len(MODALITIES)], -1)
+        x = torch.stack([enter(part) for enter, part in zip(self.enter, parts, strict=False)], -2)  # [B, T, M, hidden]
+        here = present[..., self.columns]
+        key, value = F.pad(self.key_value(x), (0, 0, 0, 1)).chunk(2, -1)
+        there = F.pad(here, (0, 1), value=1.0).unsqueeze(-2) > 0
+        found = attend(self.query(x), key, value, self.others & there)
+        x = self.norm(x + self.leave(found)) * here.unsqueeze(-1)
+        return torch.cat([x.flatten(-2), present], -1)
+
+
+MIXERS: dict[Fusion, type[Concat | Gated | CrossAttention]] = {
+    "concat": Concat,
+    "gated": Gated,
+    "cross_attention": CrossAttention,
+}
+
+
+class EarlyFusion(nn.Module):
+    """The embeddings are mixed step by step, and the mixture gathered over time (of concatenated ones by an LSTM: Karas
+    et al. 2022, arXiv:2203.13285); each branch has a head of its own for its own loss. The logits are divided by a
+    temperature that `mmer.training.calibrate` fits on validation clips (Guo et al. 2017, arXiv:1706.04599).
+
+    Args:
+        embeddings: size of each modality's embedding, in the order of `joined`.
+        mix: concat, gated or cross_attention; of a single modality there is nothing to mix.
+    """
+
+    def __init__(
+        self, embeddings: Mapping[ModalityName, int], temporal: Temporal, dropout: float, mix: Fusion = "concat"
+    ) -> None:
+        super().__init__()
+        self.embeddings = dict(embeddings)
+        self.branch_head = nn.ModuleDict({m: nn.Linear(size, len(EMOTIONS)) for m, size in embeddings.items()})
+        self.mix = MIXERS[mix if len(embeddings) > 1 else "concat"](embeddings, temporal.hidden)
+        self.temporal = make_temporal(self.mix.size, temporal)
+        self.state_size = self.temporal.state_size
+        self.drop = nn.Dropout(dropout)
+        self.head = nn.Linear(temporal.hidden, len(EMOTIONS))
+        self.temperature: Tensor
+        self.register_buffer("temperature", torch.ones(()))
+
+    def forward(self, joined: Tensor, state: Tensor) -> Decision:
+        *parts, present = torch.split(joined, [*self.embeddings.values(), len(MODALITIES)], dim=-1)
+        branches = {m: self.branch_head[m](self.drop(part)) for m, part in zip(self.embeddings, parts, strict=True)}
+        seen = present.amax(-1, keepdim=True)
+        hidden, state = self.temporal(self.mix(self.drop(joined), present), seen, state)
+        return Decision(self.head(self.drop(hidden)) / self.temperature, branches, state)
+
+    def chances(self, name: ModalityName, logits: Tensor) -> Tensor:  # noqa: ARG002 (late fusion needs it)
+        """A branch's logits as log-probabilities [B, T, 7]."""
+        return logits.log_softmax(-1)
+
+
+class LateFusion(nn.Module):
+    """Each modality's evidence is gathered over time, and answered, by itself; where several are present, their
+    calibrated log-probabilities are added.
+
+    That is right if the modalities err independently given the emotion, and it is what can be learnt from faces and
+    voices that are not of the same clips. Calibrated: each modality's logits are divided by a temperature (Guo et al.
+    2017) that `mmer.training.calibrate` fits on validation clips, so that none is heard beyond what it knows.
+    """
+
+    def __init__(self, embeddings: Mapping[ModalityName, int], temporal: Temporal, dropout: float) -> None:
+        super().__init__()
+        self.embeddings = dict(embeddings)
+        over_time = [make_temporal(size + 1, temporal) for size in embeddings.values()]
+        self.state_size = sum(each.state_size for each in over_time)
+        self.temporal = nn.ModuleDict(dict(zip(embeddings, over_time, strict=True)))
+        self.head = nn.ModuleDict({m: nn.Linear(temporal.hidden, len(EMOTIONS)) for m in embeddings})
+        self.drop = nn.Dropout(dropout)
+        self.temperature: Tensor
+        self.register_buffer("temperature", torch.ones(len(MODALITIES)))
+
+    def forward(self, joined: Tensor, state: Tensor) -> Decision:
+        *parts, present = torch.split(joined, [*self.embeddings.values(), len(MODALITIES)], dim=-1)
+        branches: dict[ModalityName, Tensor] = {}
+        states = []
+        logits = torch.zeros_like(joined[..., : len(EMOTIONS)])
+        for (name, part), before in zip(
+            zip(self.embeddings, parts, strict=True), state.chunk(len(self.embeddings), dim=-1), strict=True
+        ):
+            index = MODALITIES.index(name)
+            here = present[..., index : index + 1]
+            hidden, after = self.temporal[name](torch.cat([self.drop(part), here], -1), here, before)
+            branches[name] = self.head[name](self.drop(hidden))
+            logits = logits + here * self.chances(name, branches[name])
+            states.append(after)
+        return Decision(logits, branches, torch.cat(states, dim=-1))
+
+    def chances(self, name: ModalityName, logits: Tensor) -> Tensor:
+        """A branch's logits as calibrated log-probabilities [B, T, 7]."""
+        return (logits / self.temperature[MODALITIES.index(name)]).log_softmax(-1)

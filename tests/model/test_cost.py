@@ -1,0 +1,76 @@
+"""Claims about what a network is said to cost, against figures computed by hand from the definition of its layers."""
+
+import pytest
+
+from mmer.config import Params
+from mmer.model.cost import cost
+from mmer.model.network import EmotionNet
+
+
+def net(params: Params, **given: object) -> EmotionNet:
+    return EmotionNet(params.input, params.model.model_copy(update=given))
+
+
+@pytest.fixture(scope="module")
+def params(params: Params) -> Params:
+    """Sizes that do not move when params.yaml does."""
+    scene = params.model.scene.model_copy(update={"channels": 8, "embedding": 64})
+    sized = {m: getattr(params.model, m).model_copy(update={"embedding": 128}) for m in ("face", "voice")}
+    temporal = params.model.temporal.model_copy(update={"kind": "lstm", "hidden": 96, "context": 25})
+    model = params.model.model_copy(update={**sized, "scene": scene, "temporal": temporal, "fusion": "concat"})
+    given = params.input.model_copy(update={"face_size": 64, "scene_size": 64, "step_s": 0.2})
+    return params.model_copy(update={"model": model, "input": given})
+
+
+def test_every_parameter_is_counted_once(params: Params) -> None:
+    network = net(params)
+    told = cost(network)
+    assert told.parameters == sum(p.numel() for p in network.parameters())
+    assert set(told.by_branch) == {"face", "scene", "voice", "fusion"}
+    assert told.madds_per_s == sum(part.madds_per_s for part in told.by_branch.values())
+
+
+def test_a_convolution_costs_its_weights_times_its_places(params: Params) -> None:
+    """The scene's four convolutions of 3 x 3 on 64 pixels, each halving the side, and its linear layer."""
+    channels, step = [3, 8, 16, 32, 64], 64 * 64
+    by_hand = sum(channels[i] * channels[i + 1] * 9 * (64 // 2 ** (i + 1)) ** 2 for i in range(4))
+    assert cost(net(params)).by_branch["scene"].madds_per_s == pytest.approx(5 * (by_hand + step))
+
+
+HEADS = (128 + 64 + 128) * 7 + 96 * 7
+INPUTS = 128 + 64 + 128 + 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_hand"),
+    [
+        ("lstm", 4 * 96 * (INPUTS + 96)),
+        ("gru", 3 * 96 * (INPUTS + 96)),
+        # enter, query, key and value, leave; the two products of 25 places; the two layers after
+        ("attention", INPUTS * 96 + 4 * 96 * 96 + 2 * 25 * 96 + 2 * 96 * 192),
+        ("mean", INPUTS * 96 + 97),
+    ],
+)
+def test_each_way_through_time_costs_what_its_matrices_do(params: Params, kind: str, by_hand: int) -> None:
+    temporal = params.model.temporal.model_copy(update={"kind": kind})
+    fusion = cost(net(params, temporal=temporal)).by_branch["fusion"]
+    assert fusion.madds_per_s == pytest.approx(5 * (by_hand + HEADS))
+
+
+@pytest.mark.parametrize(
+    ("fusion", "by_hand"),
+    [
+        ("gated", 320 * 96 + INPUTS * 3 * 96 + 4 * 96 * (96 + 3 + 96)),
+        # enter; query, key, value, leave of three; three queries of four places, twice; the LSTM
+        ("cross_attention", 320 * 96 + 3 * 4 * 96 * 96 + 2 * 3 * 4 * 96 + 4 * 96 * (3 * 96 + 3 + 96)),
+    ],
+)
+def test_each_way_of_mixing_costs_what_its_matrices_do(params: Params, fusion: str, by_hand: int) -> None:
+    assert cost(net(params, fusion=fusion)).by_branch["fusion"].madds_per_s == pytest.approx(5 * (by_hand + HEADS))
+
+
+def test_a_modality_that_is_off_costs_nothing(params: Params) -> None:
+    told, less = cost(net(params)), cost(net(params, modalities=("face", "voice")))
+    assert "scene" not in less.by_branch
+    assert less.by_branch["face"] == told.by_branch["face"]
+    assert less.parameters < told.parameters
