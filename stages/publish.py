@@ -24,8 +24,8 @@ SHOWN = (
 
 
 def main() -> None:
-    """Copy mmer.onnx, mmer.int8.onnx where it may ship, network.safetensors (to train on from), detector/ and metrics.json into this folder, and write
-    MODEL_CARD.md with its figures/.
+    """Copy mmer.onnx, mmer.int8.onnx where it may ship, network.safetensors (to train on from), detector/ and
+    metrics.json into this folder, and write MODEL_CARD.md with its figures/.
     """
     argparse.ArgumentParser(prog="python -m stages.publish", description=__doc__).parse_args()
     info = Recognizer.load(MODELS).info
