@@ -202,7 +202,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
         "uar_high": float(uars.mean() + half),
         "uar_sd": float(uars.std(ddof=1)),
         "pooled": evaluation.score(truth, answers, clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
-        "by_corpus": evaluation.by(lambda c: c.corpus, truth, answers, clips, draws, least=1),
+        "by_corpus": evaluation.by(lambda c: c.corpus, truth, answers, clips, draws),
         "per_speaker": {key: _spread([row[key] for row in speakers]) for key in ("uar", "war")},
         "folds": folds,
         "speakers": speakers,

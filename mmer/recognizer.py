@@ -75,6 +75,8 @@ class ModelInfo(BaseModel):
     """`label`: also trained on artificial clips, the voice of one person with the face of another."""
     face_weights: str | None
     """Face-recognition weights that the face network started from."""
+    start: str | None = None
+    """The weights of an earlier training that this one went on from."""
     licence: str
     weights: Literal["float32", "int8"] = "float32"
     """How the graph stores what was learnt; it computes in float32."""
