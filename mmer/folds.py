@@ -127,7 +127,10 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     from tqdm import tqdm
 
     if params.folds.epochs is not None:
-        params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": params.folds.epochs})})
+        epochs = {"epochs": params.folds.epochs}
+        branches = {name: changed | epochs for name, changed in params.train.branches.items()}
+        train = params.train.model_copy(update=epochs | {"branches": branches})
+        params = params.model_copy(update={"train": train})
     listed = prepared(processed, params.corpora)
     clips = holding(listed, params.folds.modalities)
     numbers = fold_numbers(clips)
