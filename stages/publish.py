@@ -33,7 +33,7 @@ def main() -> None:
         details=read("evaluate/details.json"),
         package=read("package.json"),
         curves=read("degrade/curves.json"),
-        folds={name: json.loads(path.read_text()) for name, path in FOLDS.items()},
+        folds={name: json.loads(path.read_text()) for name, path in FOLDS.items() if path.exists()},
         cost=read("train/cost.json"),
     )
     shutil.copyfile(MODELS / GRAPH, GRAPH)
@@ -44,6 +44,8 @@ def main() -> None:
     shutil.copytree(MODELS / "detector", "detector", dirs_exist_ok=True)
     shutil.copyfile(REPORTS / "evaluate" / "metrics.json", "metrics.json")
     for name in SHOWN:
+        if not (REPORTS / name).exists():  # a profile without a cross-validation
+            continue
         copy(REPORTS / name, FIGURES / Path(name).name)
     Path("MODEL_CARD.md").write_text(model_card(info, evidence), encoding="utf-8")
     print(f"published: {', '.join(info.modalities)} of {', '.join(info.corpora)}, {info.status}; see MODEL_CARD.md")
