@@ -83,7 +83,7 @@ def test_the_comparison_goes_on_where_it_was_and_writes_its_table(
     Path("params.yaml").write_text(yaml.safe_dump(written))
     tiny_corpus(tmp_path / "data/processed", load_params("params.yaml"))
     Path("data/processed/clips.parquet").rename("data/clips.parquet")
-    Path("doc.md").write_text(f"Before.\n\n{compare.BEGIN}\nold\n{compare.END}\n\nAfter.\n")
+    Path("doc.md").write_text(f"Before.\n\n{compare.BEGIN}\nOLD TABLE\n{compare.END}\n\nAfter.\n")
     command = [
         "compare",
         "--only",
@@ -110,7 +110,7 @@ def test_the_comparison_goes_on_where_it_was_and_writes_its_table(
     assert text.startswith("Before.\n\n<!-- table")
     assert text.endswith("\n\nAfter.\n")
     assert "| GRU |" in text
-    assert "old" not in text
+    assert "OLD TABLE" not in text
     assert "no evidence about people" in text
     assert Path("doc.png").read_bytes()[:4] == b"\x89PNG"
 
