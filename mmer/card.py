@@ -62,6 +62,8 @@ LABELS = {
 }
 WATTS = 15
 """What a busy core is taken to draw, with its share of the machine: an assumption, nothing was metered."""
+#: Of the evaluation's slices, those that do not merely tell the corpora apart.
+SLICES = ("sex", "intensity", "published training part")
 FRAGILE = 10
 """An interval over fewer speakers says little."""
 
@@ -209,9 +211,10 @@ def _scores_of(details: Report) -> list[str]:
         held = "No test clip holds" if gain is None else f"Only {counted(gain['n'], 'test clip')} hold"
         lines.append(f"{held} a face and a voice together: **how well the two work together is not known.**")
     else:
+        between = "" if gain["low"] is None else f" ({gain['low']:+.3f} to {gain['high']:+.3f})"
         lines.append(
-            f"Together they bring {gain['gain']:+.3f} UAR ({gain['low']:+.3f} to {gain['high']:+.3f}) over "
-            f"{gain['best_single']} alone, on the {gain['n']:,} clips that hold more than one."
+            f"Together they bring {gain['gain']:+.3f} UAR{between} over {gain['best_single']} alone, on the "
+            f"{gain['n']:,} clips that hold more than one."
         )
     return lines
 
@@ -326,8 +329,9 @@ def _confusion(details: Report) -> list[str]:
 
 def _slices(details: Report) -> list[str]:
     lines: list[str] = []
-    for name, values in details["slices"].items():
-        if rows := _scores(values):
+    for name in SLICES:
+        known = {value: s for value, s in details["slices"].get(name, {}).items() if value != "unknown"}
+        if rows := _scores(known):
             lines += [*_table([name, *SCORED], rows), ""]
     if lines and details["few"]:
         lines.append(f"Without {', '.join(details['few'])}, of which there is too little.")

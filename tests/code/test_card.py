@@ -1,5 +1,9 @@
 """The card of a released model: every figure with its n and interval, and nothing that sounds better than it is."""
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,7 +12,8 @@ from mmer.clips import Clip
 from mmer.evaluation import evaluate
 from mmer.labels import EMOTIONS
 from mmer.recognizer import Graph, ModelInfo
-from tests.graphs import write_graph
+from stages import publish
+from tests.graphs import write_graph, write_model
 
 KEYS = ("uar", "uar_low", "uar_high")
 
@@ -168,3 +173,48 @@ def test_where_it_breaks_down_is_said_in_words(card: str) -> None:
 
 def test_without_votes_it_does_not_compare_with_people(card: str) -> None:
     assert "cannot be compared" in part(card, "What was meant, and what people perceive")
+
+
+def test_slices_are_of_people_whose_sex_is_known_and_not_of_one_actor(card: str) -> None:
+    told = part(card, "Of whom, and of what")
+    assert "| female | 42 clips of 2 unseen speakers |" in told
+    assert "| male | 42 clips of 2 unseen speakers |" in told, "without the three clips of crema_d"
+    assert "unknown |" not in told
+
+
+def test_publish_puts_the_card_beside_its_graph_numbers_and_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {"corpora": ["fer2013", "ravdess"], "modalities": ["face", "voice"], "drawings": False}
+    write_model(tmp_path / "models", **about, partly_drawn=False)
+    (tmp_path / "models" / "mmer.int8.onnx").write_bytes(b"small")
+    reports = {
+        "evaluate/details.json": details(),
+        "evaluate/metrics.json": {"uar": 0.5},
+        "package.json": PACKAGE,
+        "degrade/curves.json": curves(),
+        "folds/metrics.json": FOLDS,
+        "train/cost.json": {"seconds": 60, "threads": 1},
+    }
+    for name in (*reports, *(shown for shown in publish.SHOWN if shown.endswith(".png"))):
+        file = tmp_path / "reports" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(reports.get(name, name)))
+    mistakes = tmp_path / "reports" / "evaluate" / "figures" / "mistakes"
+    mistakes.mkdir()
+    (mistakes / "ravdess-1.png").write_text("new")
+    old = tmp_path / "figures" / "mistakes" / "ravdess-9.png"
+    old.parent.mkdir(parents=True)
+    old.write_text("of an earlier model")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["publish"])
+    publish.main()
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    linked = re.findall(r"\((figures/[^)]+)\)", card)
+    assert len(set(linked)) == 5
+    assert all((tmp_path / link).is_file() for link in linked)
+    assert not old.exists()
+    assert (tmp_path / "mmer.onnx").read_bytes() == (tmp_path / "models" / "mmer.onnx").read_bytes()
+    assert (tmp_path / "mmer.int8.onnx").exists()
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {"uar": 0.5}
