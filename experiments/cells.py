@@ -13,10 +13,9 @@ from filelock import FileLock
 from mmer.clips import Clip
 from mmer.config import Params, varied
 from mmer.errors import MmerError
-from mmer.export import export
+from mmer.export import export, speed
 from mmer.fingerprint import fingerprint
 from mmer.model.cost import cost
-from mmer.speed import live_ms
 from mmer.training import WORK, face_weights, fit, forget, predict
 
 BASE = "base"
@@ -118,7 +117,7 @@ def _train(variation: Variation, seed: int, file: Path, clips: Sequence[Clip], p
     forget(checkpoint)
 
 
-def live_times(graphs: Mapping[str, Path], rounds: int = 3) -> dict[str, float]:
+def live_times(graphs: Mapping[str, Path], step_s: float, rounds: int = 3) -> dict[str, float]:
     """CPU milliseconds of each graph for a second of live input: the least of several rounds over all of them, so that
     a busy minute of the machine strikes all alike. Measured once and kept beside the graphs.
     """
@@ -127,7 +126,7 @@ def live_times(graphs: Mapping[str, Path], rounds: int = 3) -> dict[str, float]:
     measured: dict[str, list[float]] = {name: [] for name in new}
     for _ in range(rounds):
         for name in new:
-            measured[name].append(live_ms(graphs[name]))
+            measured[name].append(speed([graphs[name]])[0] / step_s)
     for name, times in measured.items():
         kept[name].write_text(f"{min(times):.4g}")
     return {name: float(file.read_text()) for name, file in kept.items()}

@@ -49,7 +49,7 @@ def main() -> None:
 
     test = [c for c in clips if c.split == "test"]
     resamples = params.evaluate.bootstrap
-    compared = table.rows(variations, of_variation, cells.live_times(graphs), test, resamples)
+    compared = table.rows(variations, of_variation, cells.live_times(graphs, params.input.step_s), test, resamples)
     told = table.in_words(variations, test, given.seeds, resamples, left_out)
     text = table.markdown(compared, told, given.seeds)
     given.out.mkdir(parents=True, exist_ok=True)

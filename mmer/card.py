@@ -155,8 +155,8 @@ def _small(package: Report) -> str:
     if not small["ships"]:
         return f"does not ship: {told}; at most {small['max_loss']:g} may be lost"
     return (
-        f"{small['graph_bytes'] / 1e6:.1f} MB instead of {package['graph_bytes'] / 1e6:.1f}, at the same speed "
-        f"({small['graph_ms']:g} and {package['graph_ms']:g} ms of CPU a step where it was packaged): {told}"
+        f"{small['graph_bytes'] / 1e6:.1f} MB instead of {package['graph_bytes'] / 1e6:.1f}; {small['graph_ms']:g} ms "
+        f"of CPU a step instead of {package['graph_ms']:g}, measured in turns where it was packaged; {told}"
     )
 
 

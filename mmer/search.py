@@ -22,12 +22,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from mmer.clips import Clip
 from mmer.config import Dimension, Input, Model, Params, Value, varied
 from mmer.errors import MmerError
-from mmer.export import export
+from mmer.export import export, speed
 from mmer.fingerprint import fingerprint
 from mmer.labels import ModalityName
 from mmer.model.cost import Cost, cost
 from mmer.model.network import EmotionNet
-from mmer.speed import live_ms
 from mmer.training import WORK, Epoch, Fit, checkpoint_of, fit, forget, held_modalities
 from mmer.workers import Values, ended, studies, work
 
@@ -296,4 +295,4 @@ def _timed(done: Fit, params: Params) -> float:
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "mmer.onnx"
         export(done.network, graph, media=params.media, faces=params.faces, origin=done.origin, revision="")
-        return round(live_ms(graph), 3)
+        return round(speed([graph])[0] / params.input.step_s, 3)

@@ -11,6 +11,7 @@ from mmer.recognizer import GRAPH, SMALL_GRAPH, Recognizer
 from stages import run_stage
 
 MODELS, REPORTS, FIGURES = Path("models"), Path("reports"), Path("figures")
+WEIGHTS = "network.safetensors"
 #: Cross-validations, by what they tell apart.
 FOLDS = {"7 emotions": REPORTS / "folds" / "metrics.json"}
 SHOWN = (
@@ -23,8 +24,8 @@ SHOWN = (
 
 
 def main() -> None:
-    """Copy mmer.onnx, mmer.int8.onnx where it may ship, detector/ and metrics.json into this folder, and write
-    MODEL_CARD.md with its figures/.
+    """Copy mmer.onnx, mmer.int8.onnx where it may ship, network.safetensors (to train on from), detector/ and
+    metrics.json into this folder, and write MODEL_CARD.md with its figures/.
     """
     argparse.ArgumentParser(prog="python -m stages.publish", description=__doc__).parse_args()
     info = Recognizer.load(MODELS).info
@@ -39,6 +40,7 @@ def main() -> None:
     Path(SMALL_GRAPH).unlink(missing_ok=True)
     if evidence.package["quantised"]["ships"]:
         shutil.copyfile(MODELS / SMALL_GRAPH, SMALL_GRAPH)
+    shutil.copyfile(MODELS / WEIGHTS, WEIGHTS)
     shutil.copytree(MODELS / "detector", "detector", dirs_exist_ok=True)
     shutil.copyfile(REPORTS / "evaluate" / "metrics.json", "metrics.json")
     for name in SHOWN:

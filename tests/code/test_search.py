@@ -34,8 +34,8 @@ SMALL = {
     "model.temporal.hidden": 16,
     "input.face_size": 32,
     "input.scene_size": 32,
-    "train.epochs": 3,
-    "train.batch_size": 14,
+    "train.epochs": 2,
+    "train.batch_size": 7,
     "tune": {
         "trials": 4,
         "epochs": 2,
@@ -107,43 +107,12 @@ class Worker:
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
-    tiny_corpus(folder, small())
+    tiny_corpus(folder, small(), speakers=4)
     return folder
 
 
 def small(**tune: Any) -> Params:
     return load_params(ROOT / "params.yaml", SMALL | {f"tune.{key}": value for key, value in tune.items()})
-
-
-def test_a_killed_search_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path) -> None:
-    undisturbed = Worker(corpus, tmp_path / "whole", small())
-    whole = undisturbed.result()
-    assert whole is not None
-    final = next(title for title in undisturbed.counts() if title.startswith("final"))
-    for cut_at in ("trial 1/1", f"{final}/2"):
-        assert Worker(corpus, tmp_path / "cut", small(), cut_at).result() is None
-    again = Worker(corpus, tmp_path / "cut", small())
-    assert again.result() == whole
-    assert again.counts() == undisturbed.counts(), "no epoch was trained twice"
-
-
-def test_two_workers_share_a_study_and_one_takes_up_what_the_other_dies_over(corpus: Path, tmp_path: Path) -> None:
-    given = small(storage=f"sqlite:///{tmp_path / 'shared.db'}")
-    dies, lives = (Worker(corpus, tmp_path, given, cut_at) for cut_at in ("any/1", ""))
-    assert dies.result() is None
-    found = lives.result()
-    assert found is not None
-    rows = list(csv.DictReader(found["history.csv"].splitlines()))
-    assert [int(row["trial"]) for row in rows] == list(range(4))
-    # Of each training every epoch was trained once, also of the one whose worker died: it went on from its checkpoint.
-    epochs = {"complete": 2, "pruned": 1}
-    counts = lives.counts()
-    finals = [title for title in counts if title.startswith("final")]
-    assert len(finals) == 2
-    assert counts == {f"trial {row['trial']}": epochs[row["state"]] for row in rows} | dict.fromkeys(finals, 3)
-    begun = [title for pid, title in lives.epochs() if pid == str(dies.process.pid)]
-    assert len(begun) == 1
-    assert (str(lives.process.pid), begun[0]) in lives.epochs()
 
 
 def test_nothing_over_the_budget_is_trained(
@@ -218,3 +187,34 @@ def test_a_study_is_that_of_its_data_and_space_and_may_grow() -> None:
     assert study_name(given, "a") == study_name(small(trials=9, finalists=3, tolerance=0.1), "a")
     for other in ({"epochs": 3}, {"budget": {"parameters": 1000}}, {"space": {"train.lr": [0.1, 0.2]}}):
         assert study_name(given, "a") != study_name(small(**other), "a"), other
+
+
+def test_a_killed_search_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path) -> None:
+    undisturbed = Worker(corpus, tmp_path / "whole", small())
+    whole = undisturbed.result()
+    assert whole is not None
+    final = next(title for title in undisturbed.counts() if title.startswith("final"))
+    for cut_at in ("trial 1/1", f"{final}/1"):
+        assert Worker(corpus, tmp_path / "cut", small(), cut_at).result() is None
+    again = Worker(corpus, tmp_path / "cut", small())
+    assert again.result() == whole
+    assert again.counts() == undisturbed.counts(), "no epoch was trained twice"
+
+
+def test_two_workers_share_a_study_and_one_takes_up_what_the_other_dies_over(corpus: Path, tmp_path: Path) -> None:
+    given = small(storage=f"sqlite:///{tmp_path / 'shared.db'}")
+    dies, lives = (Worker(corpus, tmp_path, given, cut_at) for cut_at in ("any/1", ""))
+    assert dies.result() is None
+    found = lives.result()
+    assert found is not None
+    rows = list(csv.DictReader(found["history.csv"].splitlines()))
+    assert [int(row["trial"]) for row in rows] == list(range(4))
+    # Of each training every epoch was trained once, also of the one whose worker died: it went on from its checkpoint.
+    epochs = {"complete": 2, "pruned": 1}
+    counts = lives.counts()
+    finals = [title for title in counts if title.startswith("final")]
+    assert len(finals) == 2
+    assert counts == {f"trial {row['trial']}": epochs[row["state"]] for row in rows} | dict.fromkeys(finals, 2)
+    begun = [title for pid, title in lives.epochs() if pid == str(dies.process.pid)]
+    assert len(begun) == 1
+    assert (str(lives.process.pid), begun[0]) in lives.epochs()
