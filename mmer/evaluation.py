@@ -357,7 +357,7 @@ def _protocol(clips: Sequence[Clip], resamples: int, cross_corpus: Sequence[str]
             who = f"people whom the corpus does not tell apart (each {what} counts as one)"
         parts.append(f"{corpus}: {counted(len(own), what)} of {who}, {where}.")
     if len(parts) > 1:
-        parts.append("Scores at the top are of all these clips pooled; by_corpus tells the corpora apart.")
+        parts.append("Scores of no corpus by name are of all these clips pooled.")
     parts.append(f"Against intended labels. Intervals: 95%, {resamples} resamples of {resampled(clips)}.")
     return " ".join(parts)
 
