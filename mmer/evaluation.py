@@ -262,29 +262,6 @@ def score(
     return told
 
 
-def difference(
-    truth: metrics.Ints, answers: Probabilities, others: Probabilities, clips: Sequence[Clip], draws: Draws
-) -> Report:
-    """UAR of some answers minus that of others about the same clips: `difference`, and its interval `low`, `high`, in
-    which each resample draws the same speakers for both.
-
-    Args:
-        truth: [n].
-        answers, others: [n, 7], one-hot.
-    """
-    ways, people = np.stack([answers, others]), [c.person for c in clips]
-
-    def gap(of: metrics.Counts) -> npt.NDArray[np.float64]:
-        uar = metrics.uar(of)
-        apart: npt.NDArray[np.float64] = uar[..., 0] - uar[..., 1]
-        return apart
-
-    counts = np.stack([metrics.soft_confusion(truth, way) for way in ways])
-    again = metrics.bootstrap(truth, ways, people, *draws) if len(set(people)) > 1 else None
-    told = _with_interval("difference", gap(counts), None if again is None else gap(again))
-    return {"difference": told["difference"], "low": told["difference_low"], "high": told["difference_high"]}
-
-
 def by(
     group: Callable[[Clip], str],
     truth: metrics.Ints,
