@@ -125,7 +125,7 @@ def test_a_slice_of_one_clip_or_one_speaker_has_a_count_and_no_score():
     slices = evaluate({"face": _probabilities(clips, 1, 0)}, clips, resamples=100, seed=0)["slices"]
     none = dict.fromkeys(["uar", "uar_low", "uar_high", "war", "war_low", "war_high"])
     assert slices["sex"]["unknown"] == {
-        **{"n": 1, "n_speakers": 1, "n_classes": 1, "tested": "1 clip of 1 unseen speaker"},
+        **{"n": 1, "n_speakers": 1, "n_classes": 1, "tested": "1 image of 1 unseen speaker"},
         **none,
     }
     assert slices["intensity"]["high"]["n"] == 6
@@ -285,7 +285,7 @@ def test_who_was_tested_is_said_in_words():
     speakers = [_clip(i) for i in range(16)]
     images = [_clip(i, corpus="x", speaker=f"c{i:03}", has_voice=False, steps=1) for i in range(1200)]
     assert describe(speakers) == "16 clips of 8 unseen speakers"
-    assert describe([_clip(0)]) == "1 clip of 1 unseen speaker"
+    assert describe([_clip(1)]) == "1 clip of 1 unseen speaker"
     assert describe(images) == "1,200 images of unknown people"
     one = [_clip(0, has_voice=True), images[0]]
     assert describe(one) == "1 clip of 1 unseen speaker and 1 image of unknown people"
@@ -340,7 +340,7 @@ def test_a_few_clips_of_a_corpus_are_told_one_by_one_and_are_in_no_slice(clips):
         "ravdess": [{"clip_id": c.clip_id, "label": c.label, "predicted": c.label, "confidence": 1.0} for c in few]
     }
     assert sum(s["n"] for s in told["slices"]["sex"].values()) == N
-    assert "ravdess: 3 clips of 1 speaker, who is not in training" in told["protocol"]
+    assert "ravdess: 3 clips of 1 speaker, of whom nothing is in training" in told["protocol"]
 
 
 @pytest.fixture(scope="module")
