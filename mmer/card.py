@@ -40,7 +40,7 @@ high-risk (Annex III, 1(c)), and whoever deploys one must tell the people expose
 voices are personal data. This is no legal advice.
 """
 NOT_MEASURED = """\
-- people of an age, skin colour, language or culture other than in these corpora, which do not say how they are mixed;
+- how it does by age, skin colour, language or culture: no score is told apart by them;
 - glasses, masks, beards, children, several people in one picture;
 - spontaneous emotions, and conversations longer than a clip;
 - the detector: scores of faces are of those that it found.
@@ -62,6 +62,10 @@ LABELS = {
 }
 WATTS = 15
 """What a busy core is taken to draw, with its share of the machine: an assumption, nothing was metered."""
+SHARE_ALIKE = "CC BY-NC-SA 4.0"
+DEED = "https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode"
+#: Of the evaluation's slices, those that do not merely tell the corpora apart.
+SLICES = ("sex", "intensity", "published training part")
 FRAGILE = 10
 """An interval over fewer speakers says little."""
 
@@ -74,12 +78,12 @@ class Evidence:
     """`reports/evaluate/details.json`."""
     package: Report
     """`reports/package.json`."""
-    curves: Report
-    """`reports/degrade/curves.json`."""
+    cost: Report
+    """`reports/train/cost.json`."""
+    curves: Report | None = None
+    """`reports/degrade/curves.json`, where that was measured."""
     folds: Mapping[str, Report] = field(default_factory=dict)
     """Cross-validations by what they tell apart ("7 emotions"): `reports/folds/metrics.json`."""
-    cost: Report | None = None
-    """`reports/train/cost.json`: of the training."""
 
 
 def model_card(info: ModelInfo, evidence: Evidence) -> str:
@@ -206,12 +210,13 @@ def _scores_of(details: Report) -> list[str]:
     ]
     gain = details["fusion_gain"]
     if gain is None or gain["n"] < FEW:
-        held = "No test clip holds" if gain is None else f"Only {counted(gain['n'], 'test clip')} hold"
-        lines.append(f"{held} a face and a voice together: **how well the two work together is not known.**")
+        held = "No test clip holds" if gain is None else f"Of only {counted(gain['n'], 'test clip')} there is"
+        lines.append(f"{held} more than one modality: **how well they work together is not known.**")
     else:
+        between = "" if gain["low"] is None else f" ({gain['low']:+.3f} to {gain['high']:+.3f})"
         lines.append(
-            f"Together they bring {gain['gain']:+.3f} UAR ({gain['low']:+.3f} to {gain['high']:+.3f}) over "
-            f"{gain['best_single']} alone, on the {gain['n']:,} clips that hold more than one."
+            f"Together they bring {gain['gain']:+.3f} UAR{between} over {gain['best_single']} alone, on the "
+            f"{gain['n']:,} clips that hold more than one."
         )
     return lines
 
@@ -326,9 +331,12 @@ def _confusion(details: Report) -> list[str]:
 
 def _slices(details: Report) -> list[str]:
     lines: list[str] = []
-    for name, values in details["slices"].items():
-        if rows := _scores(values):
+    for name in SLICES:
+        known = {value: s for value, s in details["slices"].get(name, {}).items() if value != "unknown"}
+        if rows := _scores(known):
             lines += [*_table([name, *SCORED], rows), ""]
+    if any(0 < s["n_speakers"] < FRAGILE for name in SLICES for s in details["slices"].get(name, {}).values()):
+        lines += [f"An interval over fewer than {FRAGILE} speakers is fragile, as is said above.", ""]
     if lines and details["few"]:
         lines.append(f"Without {', '.join(details['few'])}, of which there is too little.")
     return lines
@@ -354,9 +362,9 @@ def _calibration(details: Report) -> list[str]:
     ]
 
 
-def _degradation(curves: Report) -> list[str]:
+def _degradation(curves: Report | None) -> list[str]:
     """Each curve as a row: clean, and at a mild, a middle and the worst level."""
-    if not curves["curves"]:
+    if curves is None or not curves["curves"]:
         return []
 
     def at(point: Report) -> str:
@@ -384,7 +392,7 @@ def _degradation(curves: Report) -> list[str]:
     ]
 
 
-def _failures(details: Report, curves: Report) -> list[str]:
+def _failures(details: Report, curves: Report | None) -> list[str]:
     """What the figures above say against it, the worst first."""
     counts = details["confusion"]["counts"]
     shares = [
@@ -397,7 +405,7 @@ def _failures(details: Report, curves: Report) -> list[str]:
         f"- {meant} is taken for {said} in {share:.0%} (n={n:,})"
         for share, n, meant, said in sorted(shares, reverse=True)[:5]
     ]
-    for curve in curves["curves"]:
+    for curve in curves["curves"] if curves else []:
         clean, chance = curve["clean"]["together"]["uar"], 1 / curve["n_classes"]
         half = next((p for p in curve["points"] if p["together"]["uar"] < (clean + chance) / 2), None)
         if half:
@@ -431,9 +439,7 @@ def _failures(details: Report, curves: Report) -> list[str]:
     ]
 
 
-def _cost(cost: Report | None) -> list[str]:
-    if cost is None:
-        return []
+def _cost(cost: Report) -> list[str]:
     hours, cores = cost["seconds"] / 3600, cost["threads"]
     return [
         f"This one training took {hours:.1f} hours on {counted(cores, 'core')} of a CPU. **An estimate, not a "
@@ -443,11 +449,32 @@ def _cost(cost: Report | None) -> list[str]:
 
 
 def _licence(info: ModelInfo) -> list[str]:
-    terms = sorted({corpora.get(name).licence for name in info.corpora})
-    return [
-        "[CC BY-NC-SA 4.0](LICENSE-WEIGHTS), non-commercial, and only as all of the corpora allow "
-        f"({'; '.join(terms)}). The code around them is Apache-2.0."
-    ]
+    return ["[LICENSE-WEIGHTS](LICENSE-WEIGHTS): " + _terms(info), "The code around them is under Apache-2.0."]
+
+
+def _terms(info: ModelInfo) -> str:
+    readers = [corpora.get(name) for name in info.corpora]
+    alike = [reader.title for reader in readers if SHARE_ALIKE in reader.licence]
+    if alike:
+        return (
+            f"{SHARE_ALIKE}, as {' and '.join(alike)} must be shared, and only as the licences of all that they were "
+            "trained on allow."
+        )
+    return "only as the licences of all that they were trained on allow."
+
+
+def weights_licence(info: ModelInfo) -> str:
+    """The text of LICENSE-WEIGHTS, which lies beside the weights."""
+    readers = [corpora.get(name) for name in info.corpora]
+    deed = f"\n{SHARE_ALIKE}: {DEED}\n" if any(SHARE_ALIKE in reader.licence for reader in readers) else ""
+    trained = "\n".join(f"- {reader.title}: {reader.licence}.\n  {reader.citation}" for reader in readers)
+    return (
+        "The weights in this folder (mmer.onnx, mmer.int8.onnx, network.safetensors) may be used and shared under\n"
+        f"{_terms(info)}\n{deed}\nThey were trained on\n{trained}\n"
+        + (f"and started from {info.face_weights.split()[0]}.\n" if info.face_weights else "")
+        + "\nThe detector's nets in detector/ are those of facenet-pytorch (MIT). The code of this project is under\n"
+        "Apache-2.0 (LICENSE).\n"
+    )
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -98,6 +98,8 @@ def dropped(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
     return replace(sample, present=present)
 
 
+STEPS = 512
+"""In a pass, at most: bounds the memory."""
 SNR = "signal to noise, dB"
 KINDS: dict[str, Kind] = {
     "white noise": Kind("voice", SNR, (30, 20, 10, 5, 0, -5), white_noise),
@@ -192,14 +194,15 @@ def _curve(model: Subject, kind: Kind, clips: Sequence[Clip], processed: Path, d
     if others := any(len(_holds(c, model)) > 1 for c in clips):
         ways["alone"] = (kind.modality,)
 
-    def answers(clip: Clip) -> list[list[Floats]]:
+    def answers(clip: Clip) -> Floats:
         """[1 + levels, ways, 7]."""
-        return [
-            [answer(model, s, given) for given in ways.values()] for s in _levels(model, kind, clip, processed, seed)
+        asked = [
+            only(sample, given) for sample in _levels(model, kind, clip, processed, seed) for given in ways.values()
         ]
+        return ask(model, asked).reshape(-1, len(ways), len(EMOTIONS))
 
     about = f"{clips[0].corpus}: {kind.axis}"
-    said = np.array([answers(clip) for clip in tqdm(clips, desc=about, unit="clip", leave=False)])
+    said = np.stack([answers(clip) for clip in tqdm(clips, desc=about, unit="clip", leave=False)])
 
     def score(probabilities: Floats) -> Report:
         return evaluation.score(truth, evaluation.one_hot(probabilities), clips, draws, metrics.uar)
@@ -209,7 +212,7 @@ def _curve(model: Subject, kind: Kind, clips: Sequence[Clip], processed: Path, d
         return {"alone": found["together"], **found}
 
     rest = [m for m in MODALITIES if m != kind.modality]
-    without = np.array([answer(model, held(c, processed), rest) for c in clips]) if others else None
+    without = np.concatenate([ask(model, [only(held(c, processed), rest)]) for c in clips]) if others else None
     return {
         "modality": kind.modality,
         "axis": kind.axis,
@@ -233,12 +236,21 @@ def _levels(model: Subject, kind: Kind, clip: Clip, processed: Path, seed: int) 
         yield _heard(spoilt, model) if kind.modality == "voice" else spoilt
 
 
-def answer(model: Subject, sample: Sample, given: Sequence[ModalityName]) -> Floats:
-    """A clip's probabilities [7] where only these modalities are given."""
-    known = [m in given and m in model.modalities for m in MODALITIES]
-    sample = replace(sample, present=sample.present & known)
-    found = model.run(as_pass(sample, model.input.step_s, model.input.voice_window_s, model.state_size))
-    return pool(found["logits"][0], np.asarray(sample.present.any(axis=-1)))
+def only(sample: Sample, given: Sequence[ModalityName]) -> Sample:
+    """The same, of which only these modalities are given."""
+    return replace(sample, present=sample.present & [m in given for m in MODALITIES])
+
+
+def ask(model: Subject, samples: Sequence[Sample]) -> Floats:
+    """Probabilities [n, 7] of n states of one clip, several in a pass."""
+    size = max(1, STEPS // len(samples[0].present))
+    found: list[Floats] = []
+    for first in range(0, len(samples), size):
+        some = [only(sample, model.modalities) for sample in samples[first : first + size]]
+        passes = [as_pass(s, model.input.step_s, model.input.voice_window_s, model.state_size) for s in some]
+        logits = model.run({name: np.concatenate([one[name] for one in passes]) for name in passes[0]})["logits"]
+        found += [pool(row, np.asarray(s.present.any(axis=-1))) for row, s in zip(logits, some, strict=True)]
+    return np.stack(found)
 
 
 def _heard(sample: Sample, model: Subject) -> Sample:

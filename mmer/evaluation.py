@@ -262,29 +262,6 @@ def score(
     return told
 
 
-def difference(
-    truth: metrics.Ints, answers: Probabilities, others: Probabilities, clips: Sequence[Clip], draws: Draws
-) -> Report:
-    """UAR of some answers minus that of others about the same clips: `difference`, and its interval `low`, `high`, in
-    which each resample draws the same speakers for both.
-
-    Args:
-        truth: [n].
-        answers, others: [n, 7], one-hot.
-    """
-    ways, people = np.stack([answers, others]), [c.person for c in clips]
-
-    def gap(of: metrics.Counts) -> npt.NDArray[np.float64]:
-        uar = metrics.uar(of)
-        apart: npt.NDArray[np.float64] = uar[..., 0] - uar[..., 1]
-        return apart
-
-    counts = np.stack([metrics.soft_confusion(truth, way) for way in ways])
-    again = metrics.bootstrap(truth, ways, people, *draws) if len(set(people)) > 1 else None
-    told = _with_interval("difference", gap(counts), None if again is None else gap(again))
-    return {"difference": told["difference"], "low": told["difference_low"], "high": told["difference_high"]}
-
-
 def by(
     group: Callable[[Clip], str],
     truth: metrics.Ints,
@@ -357,7 +334,7 @@ def _protocol(clips: Sequence[Clip], resamples: int, cross_corpus: Sequence[str]
             who = f"people whom the corpus does not tell apart (each {what} counts as one)"
         parts.append(f"{corpus}: {counted(len(own), what)} of {who}, {where}.")
     if len(parts) > 1:
-        parts.append("Scores at the top are of all these clips pooled; by_corpus tells the corpora apart.")
+        parts.append("Scores of no corpus by name are of all these clips pooled.")
     parts.append(f"Against intended labels. Intervals: 95%, {resamples} resamples of {resampled(clips)}.")
     return " ".join(parts)
 
