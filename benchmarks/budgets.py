@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,9 +38,7 @@ import numpy as np
 from mmer import media
 from mmer.config import Faces, load_params
 from mmer.drawing.corpus import draw_corpus
-from mmer.export import export
 from mmer.faces import Box, Detector, Floats, Picture
-from mmer.labels import MODALITIES, ModalityName
 from mmer.quantise import quantise
 from mmer.recognizer import GRAPH, SMALL_GRAPH, Arrays, Graph, Recognizer, Run, Step
 
@@ -256,16 +254,17 @@ recognizer.predict(sys.argv[2]); print(loaded, status("VmHWM"))
     return float(told[0]), float(told[1])
 
 
-def untrained(params_file: Path, modalities: Sequence[ModalityName] | None, folder: Path) -> None:
+def untrained(params_file: Path, folder: Path) -> None:
     """A model of that profile which learnt nothing."""
     import torch
 
+    from mmer.export import export
     from mmer.model.network import EmotionNet
     from mmer.training import Origin, save_network
 
     params, origin = load_params(params_file), Origin(corpora=("demo",))
     torch.manual_seed(0)
-    network = EmotionNet(params.input, params.model, modalities or params.model.modalities).eval()
+    network = EmotionNet(params.input, params.model, params.model.modalities).eval()
     save_network(network, folder / WEIGHTS, origin)
     export(network, folder / GRAPH, media=params.media, faces=params.faces, origin=origin, revision="untrained")
     quantise(folder / GRAPH, folder / SMALL_GRAPH)
@@ -295,7 +294,12 @@ def rivals(model: Path, small: Path | None) -> dict[str, Rival]:
         from mmer.training import load_network
 
         torch.set_num_threads(1)
-        found["torch"] = rival(graph, InTorch(folder, faces), torch_run(load_network(model / WEIGHTS)))
+        network = load_network(model / WEIGHTS)
+        if network.modalities != graph.info.modalities:
+            raise SystemExit(
+                f"{model / WEIGHTS} holds {', '.join(network.modalities)} alone: not what {GRAPH} came from"
+            )
+        found["torch"] = rival(graph, InTorch(folder, faces), torch_run(network))
     return found
 
 
@@ -384,7 +388,6 @@ def main() -> None:
     parser.add_argument("clips", nargs="*", type=Path, help="videos of one person each")
     parser.add_argument("--model", type=Path, default=Path("release"), help="folder (default: %(default)s)")
     parser.add_argument("--params", type=Path, help="a params.yaml: an untrained network of this profile instead")
-    parser.add_argument("--modalities", nargs="+", choices=MODALITIES, help="of the untrained network")
     parser.add_argument("--turns", type=int, default=5, help="of each rival with each clip (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="that a clip is looped for (default: %(default)s)")
     args = parser.parse_args()
@@ -393,7 +396,7 @@ def main() -> None:
         home, model = Path(name), args.model
         if args.params:
             (home / "model").mkdir()
-            untrained(args.params, args.modalities, home / "model")
+            untrained(args.params, home / "model")
             (home / "model" / "detector").symlink_to((args.model / "detector").absolute())
             model = home / "model"
         small: Path | None = model / SMALL_GRAPH
