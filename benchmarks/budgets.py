@@ -74,7 +74,7 @@ class Rival:
 
     recognizer: Recognizer
     seconds: Counter[str] = field(default_factory=Counter)
-    """Of the processor, by part, since the last `take`."""
+    """Of the processor, by part, in the turn under way."""
     turns: list[dict[str, float]] = field(default_factory=list)
     """CPU ms a second of input in each turn, by part."""
 
@@ -206,7 +206,6 @@ def branches(graph: Path, passes: int = 60) -> dict[str, float]:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level, options.enable_profiling = 1, 3, True
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = f"{folder}/profile"
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -280,14 +279,14 @@ def clips_at_hand(drawings: Path) -> list[Path]:
     return sorted(drawings.glob("clips/*.mp4"))
 
 
-def rivals(model: Path, small: Path | None) -> dict[str, Rival]:
+def rivals(model: Path, small: Path) -> dict[str, Rival]:
     """Those there are."""
-    graph = Graph(model / GRAPH)
+    graph, quantised = Graph(model / GRAPH), Graph(small)
     faces, folder = graph.info.faces, model / "detector"
-    found = {"mmer": rival(graph, Timed(folder, faces), graph)}
-    if small is not None:
-        quantised = Graph(small)
-        found["int8"] = rival(quantised, Timed(folder, faces), quantised)
+    found = {
+        "mmer": rival(graph, Timed(folder, faces), graph),
+        "int8": rival(quantised, Timed(folder, faces), quantised),
+    }
     if (model / WEIGHTS).is_file():
         import torch
 
@@ -314,9 +313,7 @@ def alike(ours: list[Step], theirs: list[Step]) -> tuple[int, float, float]:
     return same, off, float(max(boxes))
 
 
-def report(
-    rivals: dict[str, Rival], answers: dict[str, list[Step]], model: Path, small: Path | None, clip: Path
-) -> str:
+def report(rivals: dict[str, Rival], answers: dict[str, list[Step]], model: Path, small: Path, clip: Path) -> str:
     """The tables, in Markdown."""
     ours, lines = rivals["mmer"], []
     parts: dict[str, Callable[[Rival], float]] = {
@@ -351,7 +348,7 @@ def report(
     measured = {
         "parameters": parameters(model),
         "float32 graph, MB": (model / GRAPH).stat().st_size / 1e6,
-        "int8 graph, MB": None if small is None else small.stat().st_size / 1e6,
+        "int8 graph, MB": small.stat().st_size / 1e6,
         "CPU ms a second, with detection": parts["**with detection**"](ours),
         "CPU ms a second, without": parts["**without**"](ours),
         "memory, MB": peak,
@@ -399,8 +396,7 @@ def main() -> None:
             untrained(args.params, home / "model")
             (home / "model" / "detector").symlink_to((args.model / "detector").absolute())
             model = home / "model"
-        small: Path | None = model / SMALL_GRAPH
-        assert small is not None
+        small = model / SMALL_GRAPH
         if not small.is_file():
             small = home / SMALL_GRAPH
             quantise(model / GRAPH, small)
