@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,9 +38,7 @@ import numpy as np
 from mmer import media
 from mmer.config import Faces, load_params
 from mmer.drawing.corpus import draw_corpus
-from mmer.export import export
 from mmer.faces import Box, Detector, Floats, Picture
-from mmer.labels import MODALITIES, ModalityName
 from mmer.quantise import quantise
 from mmer.recognizer import GRAPH, SMALL_GRAPH, Arrays, Graph, Recognizer, Run, Step
 
@@ -76,7 +74,7 @@ class Rival:
 
     recognizer: Recognizer
     seconds: Counter[str] = field(default_factory=Counter)
-    """Of the processor, by part, since the last `take`."""
+    """Of the processor, by part, in the turn under way."""
     turns: list[dict[str, float]] = field(default_factory=list)
     """CPU ms a second of input in each turn, by part."""
 
@@ -208,7 +206,6 @@ def branches(graph: Path, passes: int = 60) -> dict[str, float]:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level, options.enable_profiling = 1, 3, True
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = f"{folder}/profile"
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -256,16 +253,17 @@ recognizer.predict(sys.argv[2]); print(loaded, status("VmHWM"))
     return float(told[0]), float(told[1])
 
 
-def untrained(params_file: Path, modalities: Sequence[ModalityName] | None, folder: Path) -> None:
+def untrained(params_file: Path, folder: Path) -> None:
     """A model of that profile which learnt nothing."""
     import torch
 
+    from mmer.export import export
     from mmer.model.network import EmotionNet
     from mmer.training import Origin, save_network
 
     params, origin = load_params(params_file), Origin(corpora=("demo",))
     torch.manual_seed(0)
-    network = EmotionNet(params.input, params.model, modalities or params.model.modalities).eval()
+    network = EmotionNet(params.input, params.model, params.model.modalities).eval()
     save_network(network, folder / WEIGHTS, origin)
     export(network, folder / GRAPH, media=params.media, faces=params.faces, origin=origin, revision="untrained")
     quantise(folder / GRAPH, folder / SMALL_GRAPH)
@@ -281,21 +279,26 @@ def clips_at_hand(drawings: Path) -> list[Path]:
     return sorted(drawings.glob("clips/*.mp4"))
 
 
-def rivals(model: Path, small: Path | None) -> dict[str, Rival]:
+def rivals(model: Path, small: Path) -> dict[str, Rival]:
     """Those there are."""
-    graph = Graph(model / GRAPH)
+    graph, quantised = Graph(model / GRAPH), Graph(small)
     faces, folder = graph.info.faces, model / "detector"
-    found = {"mmer": rival(graph, Timed(folder, faces), graph)}
-    if small is not None:
-        quantised = Graph(small)
-        found["int8"] = rival(quantised, Timed(folder, faces), quantised)
+    found = {
+        "mmer": rival(graph, Timed(folder, faces), graph),
+        "int8": rival(quantised, Timed(folder, faces), quantised),
+    }
     if (model / WEIGHTS).is_file():
         import torch
 
         from mmer.training import load_network
 
         torch.set_num_threads(1)
-        found["torch"] = rival(graph, InTorch(folder, faces), torch_run(load_network(model / WEIGHTS)))
+        network = load_network(model / WEIGHTS)
+        if network.modalities != graph.info.modalities:
+            raise SystemExit(
+                f"{model / WEIGHTS} holds {', '.join(network.modalities)} alone: not what {GRAPH} came from"
+            )
+        found["torch"] = rival(graph, InTorch(folder, faces), torch_run(network))
     return found
 
 
@@ -310,9 +313,7 @@ def alike(ours: list[Step], theirs: list[Step]) -> tuple[int, float, float]:
     return same, off, float(max(boxes))
 
 
-def report(
-    rivals: dict[str, Rival], answers: dict[str, list[Step]], model: Path, small: Path | None, clip: Path
-) -> str:
+def report(rivals: dict[str, Rival], answers: dict[str, list[Step]], model: Path, small: Path, clip: Path) -> str:
     """The tables, in Markdown."""
     ours, lines = rivals["mmer"], []
     parts: dict[str, Callable[[Rival], float]] = {
@@ -347,7 +348,7 @@ def report(
     measured = {
         "parameters": parameters(model),
         "float32 graph, MB": (model / GRAPH).stat().st_size / 1e6,
-        "int8 graph, MB": None if small is None else small.stat().st_size / 1e6,
+        "int8 graph, MB": small.stat().st_size / 1e6,
         "CPU ms a second, with detection": parts["**with detection**"](ours),
         "CPU ms a second, without": parts["**without**"](ours),
         "memory, MB": peak,
@@ -384,7 +385,6 @@ def main() -> None:
     parser.add_argument("clips", nargs="*", type=Path, help="videos of one person each")
     parser.add_argument("--model", type=Path, default=Path("release"), help="folder (default: %(default)s)")
     parser.add_argument("--params", type=Path, help="a params.yaml: an untrained network of this profile instead")
-    parser.add_argument("--modalities", nargs="+", choices=MODALITIES, help="of the untrained network")
     parser.add_argument("--turns", type=int, default=5, help="of each rival with each clip (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="that a clip is looped for (default: %(default)s)")
     args = parser.parse_args()
@@ -393,11 +393,10 @@ def main() -> None:
         home, model = Path(name), args.model
         if args.params:
             (home / "model").mkdir()
-            untrained(args.params, args.modalities, home / "model")
+            untrained(args.params, home / "model")
             (home / "model" / "detector").symlink_to((args.model / "detector").absolute())
             model = home / "model"
-        small: Path | None = model / SMALL_GRAPH
-        assert small is not None
+        small = model / SMALL_GRAPH
         if not small.is_file():
             small = home / SMALL_GRAPH
             quantise(model / GRAPH, small)

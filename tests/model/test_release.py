@@ -47,7 +47,7 @@ def test_it_is_small_and_the_card_is_its_own() -> None:
 
 def test_the_extra_light_profile_is_a_quarter_of_it() -> None:
     params = load_params(RELEASE / "light" / "params.yaml")
-    network = EmotionNet(params.input, params.model, ["face", "voice"])
+    network = EmotionNet(params.input, params.model)
     assert sum(p.numel() for p in network.parameters()) <= 350_000
 
 
