@@ -10,9 +10,7 @@ import results  # noqa: E402 (needs the path)
 
 def test_the_tables_are_what_the_command_writes() -> None:
     page = results.PAGE.read_text()
-    assert results.tables() in page, (
-        "a model, a report or a published figure changed: run benchmarks/results.py"
-    )
+    assert results.tables() in page, "a model, a report or a published figure changed: run benchmarks/results.py"
 
 
 def test_every_published_figure_says_how_it_was_measured_and_what_of_its_source_was_read() -> None:
