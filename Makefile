@@ -15,7 +15,7 @@ export GX_ANALYTICS_ENABLED ?= false
 export BENTOML_DO_NOT_TRACK ?= True
 export DO_NOT_TRACK ?= 1
 
-.PHONY: help setup repro release serve page ui test test-all lint clean
+.PHONY: help setup repro release folds light serve page ui test test-all lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -27,7 +27,13 @@ repro: .venv/.ready ## The main job: get the demo corpus, prepare, search, train
 	@python -m stages.summary
 
 release: .venv/.ready ## Train the model of real people in release/ (an hour on 2 cores; MMER_MIRROR names the corpora)
-	cd release && dvc repro
+	cd release && dvc repro publish
+
+folds: .venv/.ready ## Cross-validate its voices by speaker (half an hour on 2 cores), and put that into its card
+	cd release && dvc repro folds && dvc repro --single-item --force publish
+
+light: .venv/.ready ## Train the extra-light model for phones in release/light/, on the same corpora
+	cd release/light && dvc repro
 
 serve: .venv-serve/.ready ## Serve a model over HTTP: make serve MODEL=models PORT=3000
 	MMER_MODEL=$(MODEL) .venv-serve/bin/bentoml serve service:svc --port $(PORT)

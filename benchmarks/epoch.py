@@ -1,83 +1,123 @@
-"""Where an epoch of training spends its time: reading samples, augmenting, stacking, the network, validation.
+"""Where the time of a training's epoch goes, and what the floor is: one thread, processor time per clip.
 
-    python benchmarks/epoch.py [--data data] [--params params.yaml] [--epochs 2] [--clips N]
+    python benchmarks/epoch.py [--params params.yaml] [--data data] [--clips 96] [--compile]
 
-Loading (reading, augmenting and stacking) should be under a tenth. The first epoch, in which files come from the disk,
-is told apart from the others.
+For each branch of a late fusion that is trained apart, or for the whole network: reading, augmenting and padding of the
+clips, one way and back through the network, and the update. The floor is the network's multiply-adds, three times over
+(once forth, twice back), at the rate at which this processor multiplies large matrices. `--compile` also times
+torch.compile, and `layout` the face network with its channels first.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from mmer import training
-from mmer.clips import read_manifest
-from mmer.config import load_params, varied
+import numpy as np
+import torch
 
-PARTS = {"held": "reading", "augment": "augmenting", "collate": "stacking", "score": "validation"}
+from mmer.augment import augment
+from mmer.clips import Clip, read_manifest
+from mmer.config import Params, Train, load_params
+from mmer.labels import ModalityName
+from mmer.model.cost import cost
+from mmer.model.network import Batch, EmotionNet
+from mmer.training import collate, held, held_modalities, holding, target
 
 
 def main() -> None:
-    """Train, and print each epoch's seconds by part."""
+    """Print a table for each training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="prepared: clips.parquet and processed/")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--clips", type=int, help="at most so many to train and to validate; by default all")
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--clips", type=int, default=96)
+    parser.add_argument("--compile", action="store_true")
     given = parser.parse_args()
-    params = varied(load_params(given.params), {"train.epochs": given.epochs, "train.branches": {}})
-    every = read_manifest(given.data / "clips.parquet")
-    clips = [c for split in ("train", "val") for c in [c for c in every if c.split == split][: given.clips]]
+    torch.set_num_threads(1)
+    params = load_params(given.params)
+    clips = [c for c in read_manifest(given.data / "clips.parquet") if c.split == "train"]
+    rate = multiply_rate()
+    print(f"matrix product of 1,024 x 1,024: {rate / 1e9:.0f} G multiply-adds a second, one thread")
+    names: list[list[ModalityName]] = [[m] for m in held_modalities(clips)] if params.train.branches else []
+    for modalities in names or [list(held_modalities(clips))]:
+        train = params.train.of_branch(modalities[0]) if params.train.branches else params.train
+        own = holding(clips, modalities)
+        some = [own[i] for i in np.random.default_rng(0).choice(len(own), min(given.clips, len(own)), replace=False)]
+        report(params, train, some, modalities, given.data / "processed", rate, given.compile)
 
-    spent: Counter[str] = Counter()
-    inside = False  # of validation, whose own reading and stacking are its
 
-    def timed(part: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*args: Any, **named: Any) -> Any:
-            nonlocal inside
-            if inside:
-                return call(*args, **named)
-            inside, began = part == "validation", time.perf_counter()
-            try:
-                return call(*args, **named)
-            finally:
-                inside = False
-                spent[part] += time.perf_counter() - began
+def multiply_rate() -> float:
+    """Multiply-adds a second of a large matrix product, least time of ten."""
+    a = torch.randn(1024, 1024)
+    return 1024**3 / min(timed(lambda: a @ a) for _ in range(10))
 
-        return wrapped
 
-    for name, part in PARTS.items():
-        setattr(training, name, timed(part, getattr(training, name)))
-    batches = training.batches
+def timed(do: Callable[[], object]) -> float:
+    """Processor seconds."""
+    began = time.process_time()
+    do()
+    return time.process_time() - began
 
-    def loaded(*args: Any, **named: Any) -> Iterator[Any]:
-        source = batches(*args, **named)
-        while True:
-            began = time.perf_counter()
-            batch = next(source, None)
-            spent["loading"] += time.perf_counter() - began
-            if batch is None:
-                return
-            yield batch
 
-    training.batches = loaded  # type: ignore[assignment]
-    began = time.perf_counter()
+def report(
+    params: Params,
+    train: Train,
+    clips: list[Clip],
+    modalities: list[ModalityName],
+    processed: Path,
+    rate: float,
+    compiled: bool,
+) -> None:
+    """The table of one training, milliseconds of processor time per clip: the lower of two runs, the first warms up."""
+    print(f"\n{' + '.join(modalities)}: {len(clips)} clips, batches of {train.batch_size}")
+    network = EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask).train()
+    optimizer = torch.optim.AdamW(network.parameters(), train.lr)
+    size = train.batch_size
+    samples = [held(c, processed) for c in clips]
+    varied = [augment(s, train.augment, np.random.default_rng(i)) for i, s in enumerate(samples)]
+    targets = [target(c, train.targets) for c in clips]
+    groups = [(varied[k : k + size], targets[k : k + size]) for k in range(0, len(clips), size)]
+    batches = [collate(*group, params.input) for group in groups]
 
-    def told(row: training.Epoch) -> None:
-        nonlocal began
-        whole = time.perf_counter() - began
-        spent["network"] = whole - spent["loading"] - spent["validation"]
-        shares = ", ".join(f"{part} {seconds / whole:.1%}" for part, seconds in spent.most_common())
-        print(f"epoch {row['epoch']:.0f}: {whole:.1f} s; {shares} (reading, augmenting and stacking are of loading)")
-        spent.clear()
+    def through(net: torch.nn.Module) -> None:
+        for batch in batches:
+            loss(net, network, batch).backward()
+
+    ways: dict[str, Callable[[], object]] = {
+        "read": lambda: [held(c, processed) for c in clips],
+        "augment": lambda: [augment(s, train.augment, np.random.default_rng(i)) for i, s in enumerate(samples)],
+        "pad, cut into windows": lambda: [collate(*group, params.input) for group in groups],
+        "forth and back": lambda: through(network),
+        "update": lambda: [optimizer.step() for _ in batches],
+    }
+    times = {name: min(timed(do) for _ in range(2)) / len(clips) * 1e3 for name, do in ways.items()}
+    whole = sum(times.values())
+    for name, each in times.items():
+        print(f"  {name:24}{each:8.2f} ms{each / whole:8.0%}")
+    steps = sum(float(b.present.amax(-1).sum()) for b in batches) / len(clips)
+    floor = 3 * cost(network.eval()).madds_per_s * params.input.step_s * steps / rate * 1e3
+    network.train()
+    print(f"  {'whole':24}{whole:8.2f} ms; floor of forth and back {floor:.2f} ms, {steps:.1f} steps with evidence a clip")
+    if "face" in modalities:
+        first = EmotionNet(params.input, params.model, modalities).train().to(memory_format=torch.contiguous_format)
+        print(
+            f"  {'channels first':24}{min(timed(lambda: through(first)) for _ in range(2)) / len(clips) * 1e3:8.2f} ms"
+        )
+    if compiled:
+        faster = torch.compile(network)
         began = time.perf_counter()
+        through(faster)
+        print(f"  {'compiled':24}{timed(lambda: through(faster)) / len(clips) * 1e3:8.2f} ms,", end=" ")
+        print(f"after {time.perf_counter() - began:.0f} s of compiling")
 
-    training.fit(params, params.train, clips, given.data / "processed", seed=0, on_epoch=told)
+
+def loss(called: torch.nn.Module, network: EmotionNet, batch: Batch) -> torch.Tensor:
+    """Some loss: what it is does not matter for the time."""
+    said = called(batch.faces, batch.scenes, batch.voice, batch.present, network.start(len(batch.target)))
+    value: torch.Tensor = -(said.logits.mean(1).log_softmax(-1) * batch.target).sum()
+    return value
 
 
 if __name__ == "__main__":

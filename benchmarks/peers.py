@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import tempfile
 from importlib import metadata
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("raw", type=Path, help="FER2013's folder, with train/ and test/ unpacked")
     parser.add_argument("--model", type=Path, default=Path("release/mmer.onnx"), help="(default: %(default)s)")
     parser.add_argument("--venv", type=Path, default=Path(tempfile.gettempdir()) / "mmer-peers", help="the peers' own")
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS), help="(default: all)")
     parser.add_argument("--parts", type=int, default=4, help="of the images, between which all take turns")
     parser.add_argument("--out", type=Path, default=HERE / "peers.json", help="(default: %(default)s)")
     args = parser.parse_args()
@@ -108,7 +110,7 @@ def main() -> None:
     python = make_venv(args.venv)
     clips = [clip for clip in fer2013.list_clips(args.raw) if clip.split == "test"]
     images = np.stack([cv2.imread(str(args.raw / clip.path), cv2.IMREAD_GRAYSCALE) for clip in clips])
-    answers: dict[str, list[tuple[Scores, Times]]] = {name: [] for name in (OURS, *PEERS)}
+    answers: dict[str, list[tuple[Scores, Times]]] = {name: [] for name in (OURS, *args.peers)}
     about: dict[str, dict[str, Any]] = {}
     for part in np.array_split(images, args.parts):
         for name, given in answers.items():
@@ -129,7 +131,7 @@ def main() -> None:
             "times_ours": round(float(np.median(medians[name] / medians[OURS])), 2),
         }
     report = {
-        "command": f"python benchmarks/peers.py FER2013 --parts {args.parts}",
+        "command": f"python benchmarks/peers.py FER2013 --parts {args.parts} --peers {shlex.join(args.peers)}",
         "machine": "2 cores of x86-64 with AVX2, no GPU, shared with other work; CPU milliseconds, one face at a time",
         "protocol": "FER2013 PrivateTest, images as published; without_copies: those that are no training image too, "
         "byte for byte; intervals: 95%, over images",

@@ -132,13 +132,14 @@ def _in_a_room(y: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDAr
     """The sound with the echoes of a room: noise that has died away by 60 dB after 0.1 to 0.5 s, 6 to 20 dB below the
     direct sound.
     """
-    from scipy.signal import fftconvolve
+    from scipy.fft import irfft, next_fast_len, rfft
 
     lasts = round(rng.uniform(0.1, 0.5) * SAMPLE_RATE)
-    echoes = rng.standard_normal(lasts) * 10 ** (-3 * np.arange(lasts) / lasts)
+    echoes = rng.standard_normal(lasts, np.float32) * 10 ** np.linspace(0, -3, lasts, dtype=np.float32)
     echoes *= 10 ** (-rng.uniform(6, 20) / 20) / np.sqrt(np.square(echoes).sum())
     echoes[0] = 1.0
-    heard: npt.NDArray[np.float32] = fftconvolve(y, echoes.astype(np.float32))[: len(y)]
+    size = next_fast_len(len(y) + lasts - 1, real=True)
+    heard: npt.NDArray[np.float32] = irfft(rfft(y, size) * rfft(echoes, size), size)[: len(y)]
     return heard
 
 
@@ -146,11 +147,15 @@ def noise(length: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Noise of a room, float32 [N] of RMS 1: its power falls with the frequency, by anything from not at all (white) to
     its square (brown, as ventilation).
     """
+    from scipy.fft import irfft, next_fast_len
+
     if not length:
         return np.zeros(0, np.float32)
-    spectrum = np.fft.rfft(rng.standard_normal(length))
-    spectrum *= np.maximum(np.arange(len(spectrum)), length / 300) ** -rng.uniform(0, 1)
-    y = np.fft.irfft(spectrum, length)
+    size = next_fast_len(length, real=True)
+    bins = size // 2 + 1
+    spectrum = (rng.standard_normal(2 * bins, np.float32)).view(np.complex64)
+    spectrum *= np.maximum(np.arange(bins, dtype=np.float32), size / 300) ** np.float32(-rng.uniform(0, 1))
+    y = irfft(spectrum, size)[:length]
     scaled: npt.NDArray[np.float32] = (y / max(float(np.sqrt(np.mean(np.square(y)))), 1e-9)).astype(np.float32)
     return scaled
 

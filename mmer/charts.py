@@ -227,8 +227,8 @@ def _panels(
     told = "; ".join(part for part in (report["tested"], report.get("note")) if part)
     foot = textwrap.wrap(told, round(width * 15))
     # Inches kept free at the foot for the note and at the head for the title.
-    free = 0.16 + 0.14 * len(foot)
-    layout = ConstrainedLayoutEngine(rect=(0.01, free / height, 0.98, 1 - (free + 0.45) / height))
+    free, head = 0.16 + 0.14 * len(foot), 0.45 if count == 1 else 0.6
+    layout = ConstrainedLayoutEngine(rect=(0.01, free / height, 0.98, 1 - (free + head) / height))
     figure = Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
     figure.text(0.02, 1 - 0.36 / height, title, fontsize=13, fontweight="bold", color=INK)
     figure.text(0.02, 0.1 / height, "\n".join(foot), fontsize=8, color=GREY)

@@ -172,6 +172,8 @@ class VoiceNet(Block):
     """What its blocks see: a filter bank learnt on the waveform, or the fixed one of log-mel energies."""
     channels: int = Field(24, ge=4)
     embedding: int = Field(128, ge=8)
+    recurrent: bool = False
+    """A GRU over the frames of a window, before it is summed up (mmer/model/voice.py)."""
 
 
 class Temporal(Block):

@@ -1,7 +1,7 @@
-"""How a packaged model fares when pictures and sound get worse: UAR over noise, blur, darkness, size and lost frames.
+"""How a model fares when pictures and sound get worse: UAR over noise, blur, darkness, size and lost frames.
 
-Prepared test clips are spoilt, each in the same way at all levels, and go through the graph that ships. The detector is
-not asked again: what is told is what the network makes of a worse crop, where a camera in the dark may give none.
+Prepared test clips are spoilt, each in the same way at all levels, and go through the network. The detector is not
+asked again: what is told is what the network makes of a worse crop, where a camera in the dark may give none.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,13 +19,26 @@ from tqdm import tqdm
 
 from mmer import charts, evaluation, metrics
 from mmer.clips import Clip
+from mmer.config import Input
 from mmer.evaluation import Draws, Report
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
-from mmer.recognizer import Floats, Graph, Picture, pool
+from mmer.recognizer import Floats, Picture, Run, pool
 from mmer.samples import Sample, as_pass, voice_present, voice_windows
 from mmer.training import held
 
 Spoil = Callable[[Sample, float, np.random.Generator], Sample]
+
+
+class Subject(NamedTuple):
+    """A model, packaged or not, as it is asked here."""
+
+    run: Run
+    input: Input
+    modalities: Sequence[ModalityName]
+    """Those that it was trained on."""
+    state_size: int
+    silence_dbfs: float
+    """Below which a voice window counts as silence (`mmer.config.Media`)."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,8 @@ def dropped(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
     return replace(sample, present=present)
 
 
+STEPS = 512
+"""In a pass, at most: bounds the memory."""
 SNR = "signal to noise, dB"
 KINDS: dict[str, Kind] = {
     "white noise": Kind("voice", SNR, (30, 20, 10, 5, 0, -5), white_noise),
@@ -110,12 +126,11 @@ def choose(clips: Sequence[Clip], most: int, seed: int) -> list[Clip]:
 
 
 def measure(
-    graph: Graph, clips: Sequence[Clip], processed: Path, *, draws: Draws, most: int, seed: int, pairing: str = "none"
+    model: Subject, clips: Sequence[Clip], processed: Path, *, draws: Draws, most: int, seed: int, pairing: str = "none"
 ) -> Report:
     """Score a model on spoilt test clips.
 
     Args:
-        graph: the packaged model.
         clips: of the test split.
         processed: the folder of prepared samples.
         draws: behind each interval.
@@ -132,11 +147,11 @@ def measure(
     curves = []
     for corpus in sorted({c.corpus for c in clips}):
         for name, kind in KINDS.items():
-            able = [c for c in clips if c.corpus == corpus and kind.modality in _holds(c, graph)]
+            able = [c for c in clips if c.corpus == corpus and kind.modality in _holds(c, model)]
             chosen = choose([c for c in able if c.steps > 1 or not kind.moving], most, seed)
             if len({c.person for c in chosen}) > 1:
                 used |= {f"{c.corpus}/{c.clip_id}": c for c in chosen}
-                curves.append({"corpus": corpus, "kind": name, **_curve(graph, kind, chosen, processed, draws, seed)})
+                curves.append({"corpus": corpus, "kind": name, **_curve(model, kind, chosen, processed, draws, seed)})
     chosen = list(used.values())
     told: Report = {
         "protocol": f"At most {most:,} test clips of each corpus, drawn by seed {seed}, of each emotion equally many "
@@ -172,21 +187,22 @@ def write_report(told: Report, out: Path) -> None:
     charts.draw_degradation(told, out / "figures" / "degradation.png")
 
 
-def _curve(graph: Graph, kind: Kind, clips: Sequence[Clip], processed: Path, draws: Draws, seed: int) -> Report:
+def _curve(model: Subject, kind: Kind, clips: Sequence[Clip], processed: Path, draws: Draws, seed: int) -> Report:
     """One kind on clips of one corpus."""
     truth = np.array([c.target for c in clips])
     ways: dict[str, Sequence[ModalityName]] = {"together": MODALITIES}
-    if others := any(len(_holds(c, graph)) > 1 for c in clips):
+    if others := any(len(_holds(c, model)) > 1 for c in clips):
         ways["alone"] = (kind.modality,)
 
-    def answers(clip: Clip) -> list[list[Floats]]:
+    def answers(clip: Clip) -> Floats:
         """[1 + levels, ways, 7]."""
-        return [
-            [answer(graph, s, given) for given in ways.values()] for s in _levels(graph, kind, clip, processed, seed)
+        asked = [
+            only(sample, given) for sample in _levels(model, kind, clip, processed, seed) for given in ways.values()
         ]
+        return ask(model, asked).reshape(-1, len(ways), len(EMOTIONS))
 
     about = f"{clips[0].corpus}: {kind.axis}"
-    said = np.array([answers(clip) for clip in tqdm(clips, desc=about, unit="clip", leave=False)])
+    said = np.stack([answers(clip) for clip in tqdm(clips, desc=about, unit="clip", leave=False)])
 
     def score(probabilities: Floats) -> Report:
         return evaluation.score(truth, evaluation.one_hot(probabilities), clips, draws, metrics.uar)
@@ -196,7 +212,7 @@ def _curve(graph: Graph, kind: Kind, clips: Sequence[Clip], processed: Path, dra
         return {"alone": found["together"], **found}
 
     rest = [m for m in MODALITIES if m != kind.modality]
-    without = np.array([answer(graph, held(c, processed), rest) for c in clips]) if others else None
+    without = np.concatenate([ask(model, [only(held(c, processed), rest)]) for c in clips]) if others else None
     return {
         "modality": kind.modality,
         "axis": kind.axis,
@@ -209,7 +225,7 @@ def _curve(graph: Graph, kind: Kind, clips: Sequence[Clip], processed: Path, dra
     }
 
 
-def _levels(graph: Graph, kind: Kind, clip: Clip, processed: Path, seed: int) -> Iterator[Sample]:
+def _levels(model: Subject, kind: Kind, clip: Clip, processed: Path, seed: int) -> Iterator[Sample]:
     """A clip's sample as it is, then spoilt at each level, with the same noise at all of them."""
     sample = held(clip, processed)
     yield sample
@@ -217,28 +233,37 @@ def _levels(graph: Graph, kind: Kind, clip: Clip, processed: Path, seed: int) ->
         rng = np.random.default_rng((seed, zlib.crc32(clip.sample.encode())))
         spoilt = kind.spoil(sample, level, rng)
         # In noise what was silence may count as voice: the level decides, as everywhere.
-        yield _heard(spoilt, graph) if kind.modality == "voice" else spoilt
+        yield _heard(spoilt, model) if kind.modality == "voice" else spoilt
 
 
-def answer(graph: Graph, sample: Sample, given: Sequence[ModalityName]) -> Floats:
-    """A clip's probabilities [7] where only these modalities are given."""
-    known = [m in given and m in graph.info.modalities for m in MODALITIES]
-    sample = replace(sample, present=sample.present & known)
-    found = graph(as_pass(sample, graph.info.input.step_s, graph.info.input.voice_window_s, graph.state_size))
-    return pool(found["logits"][0], np.asarray(sample.present.any(axis=-1)))
+def only(sample: Sample, given: Sequence[ModalityName]) -> Sample:
+    """The same, of which only these modalities are given."""
+    return replace(sample, present=sample.present & [m in given for m in MODALITIES])
 
 
-def _heard(sample: Sample, graph: Graph) -> Sample:
+def ask(model: Subject, samples: Sequence[Sample]) -> Floats:
+    """Probabilities [n, 7] of n states of one clip, several in a pass."""
+    size = max(1, STEPS // len(samples[0].present))
+    found: list[Floats] = []
+    for first in range(0, len(samples), size):
+        some = [only(sample, model.modalities) for sample in samples[first : first + size]]
+        passes = [as_pass(s, model.input.step_s, model.input.voice_window_s, model.state_size) for s in some]
+        logits = model.run({name: np.concatenate([one[name] for one in passes]) for name in passes[0]})["logits"]
+        found += [pool(row, np.asarray(s.present.any(axis=-1))) for row, s in zip(logits, some, strict=True)]
+    return np.stack(found)
+
+
+def _heard(sample: Sample, model: Subject) -> Sample:
     """The same, with the presence of the voice decided anew."""
-    given, present = graph.info.input, sample.present.copy()
-    windows = voice_windows(sample.voice, len(present), given.step_s, given.voice_window_s)
-    present[:, MODALITIES.index("voice")] = voice_present(windows, graph.info.media.silence_dbfs)
+    present = sample.present.copy()
+    windows = voice_windows(sample.voice, len(present), model.input.step_s, model.input.voice_window_s)
+    present[:, MODALITIES.index("voice")] = voice_present(windows, model.silence_dbfs)
     return replace(sample, present=present)
 
 
-def _holds(clip: Clip, graph: Graph) -> list[ModalityName]:
+def _holds(clip: Clip, model: Subject) -> list[ModalityName]:
     """What a clip has that the model was trained on."""
-    return [m for m in graph.info.modalities if getattr(clip, f"has_{m}")]
+    return [m for m in model.modalities if getattr(clip, f"has_{m}")]
 
 
 def _faces(sample: Sample, change: Callable[[Picture], Picture]) -> Sample:

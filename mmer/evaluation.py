@@ -39,6 +39,10 @@ SLICES: dict[str, Callable[[Clip], str]] = {
 VOTES = {"voice": "votes_voice", "face": "votes_face", "face+voice": "votes"}
 
 
+#: A corpus of fewer test clips, or of one speaker, has no score of its own: it is told clip by clip.
+FEW = 20
+
+
 class Draws(NamedTuple):
     """The resamples behind each interval."""
 
@@ -77,7 +81,8 @@ def evaluate(
         What goes into JSON as it is: numbers rounded to 4 decimals, None where a score is not defined. Scores of the
         whole model on all clips stand at the top (`uar`, `uar_low`, `uar_high`, ...), then `by_corpus`, `subsets` (each
         on the clips that hold one of its modalities or more, with its own calibration), `fusion_gain`, `per_class`,
-        `confusion`, `slices` and, where people voted, `votes`.
+        `confusion`, `slices`, where people voted `votes`, and `few`, the answers about each clip of a corpus that is
+        too small for a score (`FEW`): it is in no slice, where its one or two people would pass for all.
 
     Raises:
         ValueError: there are no clips, a clip is not of the test split, or the probabilities do not fit the clips.
@@ -86,24 +91,28 @@ def evaluate(
     whole = probabilities[names[-1]]
     truth = np.array([c.target for c in clips])
     answers = np.stack([one_hot(probabilities[name]) for name in names])
+    few = _too_few(clips)
+    scored = np.array([i for i, c in enumerate(clips) if c.corpus not in few], int)
+    enough = _at(clips, scored)
     counts = metrics.confusion(truth, whole.argmax(-1))
     report: Report = {
         "protocol": _protocol(clips, resamples, cross_corpus),
         **about(clips, pairing),
         **score(truth, answers[-1], clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
         **_sureness(whole, truth),
-        "by_corpus": by(lambda c: c.corpus, truth, answers[-1], clips, draws, least=1),
+        "by_corpus": by(lambda c: c.corpus, truth, answers[-1], clips, draws, unscored=few),
         "subsets": _subsets(probabilities, uncalibrated, truth, clips, draws),
         "fusion_gain": _fusion_gain(names, truth, answers, clips, draws),
         "per_class": metrics.per_class(counts),
         "confusion": {"labels": list(EMOTIONS), "rows": "truth", "counts": counts.tolist()},
         # What does not divide the clips (all of one sex) is left out.
         "slices": {
-            name: by(of, truth, answers[-1], clips, draws)
+            name: by(of, truth[scored], answers[-1, scored], enough, draws)
             for name, of in SLICES.items()
-            if len({of(c) for c in clips}) > 1
+            if len({of(c) for c in enough}) > 1
         },
         "votes": _votes(probabilities, clips, draws),
+        "few": {name: _one_by_one(name, clips, whole) for name in few},
     }
     return {key: plain(value) for key, value in report.items()}
 
@@ -161,7 +170,7 @@ def summary(report: Report) -> Report:
     }
 
 
-def judged(report: Report) -> Iterable[tuple[str, str, str, Report]]:
+def judged(report: Mapping[str, Any]) -> Iterable[tuple[str, str, str, Report]]:
     """People and the model on the same clips: what was given, who answers, against which truth, and the scores (of the
     votes as a distribution: `cross_entropy` and `kl`, else `uar` and `war`).
     """
@@ -253,39 +262,16 @@ def score(
     return told
 
 
-def difference(
-    truth: metrics.Ints, answers: Probabilities, others: Probabilities, clips: Sequence[Clip], draws: Draws
-) -> Report:
-    """UAR of some answers minus that of others about the same clips: `difference`, and its interval `low`, `high`, in
-    which each resample draws the same speakers for both.
-
-    Args:
-        truth: [n].
-        answers, others: [n, 7], one-hot.
-    """
-    ways, people = np.stack([answers, others]), [c.person for c in clips]
-
-    def gap(of: metrics.Counts) -> npt.NDArray[np.float64]:
-        uar = metrics.uar(of)
-        apart: npt.NDArray[np.float64] = uar[..., 0] - uar[..., 1]
-        return apart
-
-    counts = np.stack([metrics.soft_confusion(truth, way) for way in ways])
-    again = metrics.bootstrap(truth, ways, people, *draws) if len(set(people)) > 1 else None
-    told = _with_interval("difference", gap(counts), None if again is None else gap(again))
-    return {"difference": told["difference"], "low": told["difference_low"], "high": told["difference_high"]}
-
-
 def by(
     group: Callable[[Clip], str],
     truth: metrics.Ints,
     answers: Probabilities,
     clips: Sequence[Clip],
     draws: Draws,
-    least: int = 2,
+    unscored: Sequence[str] = (),
 ) -> dict[str, Report]:
-    """Scores of each group of clips; a count alone where there are less than `least` speakers, or images of unknown
-    people: too few for a score that says something of the group.
+    """Scores of each group of clips; a count alone of those named as `unscored`, and where there are less than two
+    speakers (or images of unknown people): too few for a score that says something of the group.
     """
     groups = np.array([group(c) for c in clips])
     result: dict[str, Report] = {}
@@ -293,7 +279,8 @@ def by(
         inside = np.flatnonzero(groups == name)
         own = _at(clips, inside)
         told: Report = {"n": len(own), "n_speakers": n_speakers(own), "n_classes": len(set(truth[inside].tolist()))}
-        if len({c.person for c in own}) >= least:
+        told |= {"tested": describe(own)}
+        if name not in unscored and len({c.person for c in own}) > 1:
             told |= score(truth[inside], answers[inside], own, draws, metrics.uar, metrics.war)
         else:
             told |= {f"{of}{end}": None for of in ("uar", "war") for end in ("", "_low", "_high")}
@@ -347,9 +334,24 @@ def _protocol(clips: Sequence[Clip], resamples: int, cross_corpus: Sequence[str]
             who = f"people whom the corpus does not tell apart (each {what} counts as one)"
         parts.append(f"{corpus}: {counted(len(own), what)} of {who}, {where}.")
     if len(parts) > 1:
-        parts.append("Scores at the top are of all these clips pooled; by_corpus tells the corpora apart.")
+        parts.append("Scores of no corpus by name are of all these clips pooled.")
     parts.append(f"Against intended labels. Intervals: 95%, {resamples} resamples of {resampled(clips)}.")
     return " ".join(parts)
+
+
+def _too_few(clips: Sequence[Clip]) -> list[str]:
+    """The corpora that are too small for a score of their own."""
+    of = {name: [c for c in clips if c.corpus == name] for name in sorted({c.corpus for c in clips})}
+    return [name for name, own in of.items() if len(own) < FEW or len({c.person for c in own}) < 2]
+
+
+def _one_by_one(corpus: str, clips: Sequence[Clip], probabilities: Probabilities) -> list[Report]:
+    """What was meant and what was said of each clip of a corpus, at most `FEW` of them."""
+    own = [(c, row) for c, row in zip(clips, probabilities, strict=True) if c.corpus == corpus]
+    return [
+        {"clip_id": c.clip_id, "label": c.label, "predicted": EMOTIONS[row.argmax()], "confidence": float(row.max())}
+        for c, row in own[:FEW]
+    ]
 
 
 def _with_interval(name: str, value: Any, again: npt.NDArray[np.float64] | None) -> Report:
@@ -388,6 +390,7 @@ def _subsets(
         own, said, meant = _at(clips, chosen), probabilities[name][chosen], truth[chosen]
         result[name] = {
             "n": len(own),
+            "tested": describe(own),
             **score(meant, one_hot(said), own, draws, metrics.uar, metrics.war),
             **_sureness(said, meant),
             "uncalibrated": None if uncalibrated is None else _sureness(uncalibrated[name][chosen], meant),

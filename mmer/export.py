@@ -76,7 +76,7 @@ def export(
         def __init__(self) -> None:
             super().__init__()
             self.network = copy.deepcopy(network)
-            vectorise(self.network)
+            vectorise(self.network, exact=False)
 
         def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
             output = self.network(*inputs)

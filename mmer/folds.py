@@ -27,6 +27,8 @@ from mmer.training import WORK, data_key, fit, holding, predict
 from mmer.words import counted
 
 Report = dict[str, Any]
+LEAST = 3
+"""Folds: one to test, one to validate and one to train on."""
 
 
 class FoldsError(MmerError):
@@ -61,6 +63,22 @@ def prepared(processed: Path, corpora: Sequence[str]) -> list[Clip]:
     return clips
 
 
+def cross_validated(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips without the corpora whose speakers stand in one or two folds (an incomplete mirror): nothing of such a
+    corpus would be trained, and its few clips would choose the epochs.
+    """
+    folds: dict[str, set[int]] = {}
+    for clip in clips:
+        if clip.fold is not None:
+            folds.setdefault(clip.corpus, set()).add(clip.fold)
+    few = {corpus for corpus, found in folds.items() if len(found) < LEAST}
+    if few == set(folds):
+        return list(clips)
+    for corpus in sorted(few):
+        print(f"{corpus}: speakers in fewer than {LEAST} folds, so it is left out of the cross-validation")
+    return [clip for clip in clips if clip.corpus not in few]
+
+
 def fold_numbers(clips: Sequence[Clip]) -> list[int]:
     """The folds that there are, in order.
 
@@ -68,7 +86,7 @@ def fold_numbers(clips: Sequence[Clip]) -> list[int]:
         FoldsError: there are fewer than three: one to test, one to validate and one to train on.
     """
     numbers = sorted({c.fold for c in clips if c.fold is not None and c.split != "unused"})
-    if len(numbers) < 3:
+    if len(numbers) < LEAST:
         names = ", ".join(sorted({c.corpus for c in clips})) or "these corpora"
         raise FoldsError(
             f"{names}: cross-validation needs three folds of speakers or more, and there are {len(numbers)}. A corpus "
@@ -127,8 +145,11 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     from tqdm import tqdm
 
     if params.folds.epochs is not None:
-        params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": params.folds.epochs})})
-    listed = prepared(processed, params.corpora)
+        epochs = {"epochs": params.folds.epochs}
+        branches = {name: changed | epochs for name, changed in params.train.branches.items()}
+        train = params.train.model_copy(update=epochs | {"branches": branches})
+        params = params.model_copy(update={"train": train})
+    listed = cross_validated(prepared(processed, params.corpora))
     clips = holding(listed, params.folds.modalities)
     numbers = fold_numbers(clips)
     key = _key(params, clips, processed)
@@ -202,7 +223,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
         "uar_high": float(uars.mean() + half),
         "uar_sd": float(uars.std(ddof=1)),
         "pooled": evaluation.score(truth, answers, clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
-        "by_corpus": evaluation.by(lambda c: c.corpus, truth, answers, clips, draws, least=1),
+        "by_corpus": evaluation.by(lambda c: c.corpus, truth, answers, clips, draws),
         "per_speaker": {key: _spread([row[key] for row in speakers]) for key in ("uar", "war")},
         "folds": folds,
         "speakers": speakers,

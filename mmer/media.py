@@ -341,6 +341,8 @@ class _Process:
             MediaError: ffmpeg is missing, failed, or went over a limit.
         """
         complaints = self._open(self._complain)
+        # BentoML tells a worker to stop, and all its children with it: a file that is being decoded is still answered.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             self._process = subprocess.Popen(
                 command,
@@ -351,6 +353,8 @@ class _Process:
             )
         except FileNotFoundError:
             raise _no_ffmpeg(self._path) from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._limit(self._process.pid)
         while self._ends:
             os.close(self._ends.pop())

@@ -1,7 +1,7 @@
 """The runtime: a clip or a live stream in, emotions out. onnxruntime and numpy, no torch.
 
 `Recognizer.predict` and `Stream.step` both walk through the same `_Walk`, so a clip fed as a stream gives what the
-clip gives whole (to 1e-4): faces are found by the one tracker, voice windows are cut by the one rule, the LSTM's state
+clip gives whole (to 1e-4): faces are found by the one tracker, voice windows are cut by the one rule, the state
 is carried from step to step. The passes through the graph are apart from all that (`Run`), so that a server may
 gather those of many clips and streams into batches.
 """
@@ -75,6 +75,8 @@ class ModelInfo(BaseModel):
     """`label`: also trained on artificial clips, the voice of one person with the face of another."""
     face_weights: str | None
     """Face-recognition weights that the face network started from."""
+    start: str | None = None
+    """The weights of an earlier training that this one went on from."""
     licence: str
     weights: Literal["float32", "int8"] = "float32"
     """How the graph stores what was learnt; it computes in float32."""
@@ -427,7 +429,7 @@ class _Voice:
 
 
 class _Walk:
-    """One clip's or one stream's way through the model: a tracker, the voice, the LSTM's state."""
+    """One clip's or one stream's way through the model: a tracker, the voice, the network's state."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         info = self._info = recognizer.info

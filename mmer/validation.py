@@ -24,6 +24,7 @@ from mmer.corpora.fetch import CHECKSUMS
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS
 from mmer.samples import SAMPLE_RATE, load_sample
+from mmer.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,8 @@ class Report:
         return not self.errors
 
     def __str__(self) -> str:
-        head = f"{self.expectations} expectations, {len(self.errors)} errors, {len(self.warnings)} warnings"
+        counts = {"expectation": self.expectations, "error": len(self.errors), "warning": len(self.warnings)}
+        head = ", ".join(counted(count, noun) for noun, count in counts.items())
         told = {"ERROR": self.errors, "warning": self.warnings, "note": self.notes}
         return "\n".join([head, *(f"{kind} {line}" for kind, lines in told.items() for line in lines)])
 
@@ -173,7 +175,7 @@ def validate(
             official, own = ([c for c in of if c.corpus == name] for of in (listed, clips))
             found.corpora[name] = _corpus_row(name, official, own, samples[samples["corpus"] == name], processed)
             left = found.corpora[name]["unused"].items()
-            found.notes += [f"{name}: {count:,} clips are not used: {why}" for why, count in left]
+            found.notes += [f"{name}: {counted(count, 'clip')} not used: {why}" for why, count in left]
         table = pd.DataFrame([{"id": name} | row for name, row in found.corpora.items()])
         checks.run("corpora", table.drop(columns=["classes", "splits", "unused"]), found)
         checks.run("emotions", _emotions_table(clips), found)

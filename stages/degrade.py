@@ -1,4 +1,4 @@
-"""Stage `degrade`: score the packaged graph under noise, blur, darkness, small faces and lost frames."""
+"""Stage `degrade`: score the network under noise, blur, darkness, small faces and lost frames."""
 
 import argparse
 from pathlib import Path
@@ -6,27 +6,29 @@ from pathlib import Path
 from mmer import tracking
 from mmer.clips import read_manifest
 from mmer.config import load_params
-from mmer.degradation import measure, write_report
+from mmer.degradation import Subject, measure, write_report
 from mmer.evaluation import Draws
-from mmer.recognizer import Graph
+from mmer.explain import runner
+from mmer.training import load_network, read_origin
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
-WEIGHTS, GRAPH, OUT = Path("models/network.safetensors"), Path("models/mmer.onnx"), Path("reports/degrade")
+WEIGHTS, OUT = Path("models/network.safetensors"), Path("reports/degrade")
 
 
 def main() -> None:
     """Write the curves, and add them to the MLflow run that trained these weights."""
     argparse.ArgumentParser(prog="python -m stages.degrade", description=__doc__).parse_args()
-    params, graph = load_params(), Graph(GRAPH)
+    params, network = load_params(), load_network(WEIGHTS)
+    model = Subject(runner(network), network.input, network.modalities, network.state_size, params.media.silence_dbfs)
     report = measure(
-        graph,
+        model,
         [c for c in read_manifest(MANIFEST) if c.split == "test"],
         PROCESSED,
         draws=Draws(params.evaluate.bootstrap, params.seed),
         most=params.degrade.clips,
         seed=params.seed,
-        pairing=graph.info.pairing,
+        pairing=read_origin(WEIGHTS).pairing,
     )
     write_report(report, OUT)
     found = tracking.find("weights_sha256", tracking.sha256(WEIGHTS))

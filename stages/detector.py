@@ -30,7 +30,7 @@ def export_detector(folder: Path) -> None:
         ("rnet", RNet(), 24, ["offsets", "scores"]),
         ("onet", ONet(), 48, ["offsets", "landmarks", "scores"]),
     ):
-        vectorise(network)
+        vectorise(network, exact=True)
         picture, grid = {0: "n"}, {0: "n"}
         if name == "pnet":  # fully convolutional: one window for each place of a picture of any size
             picture, grid = {0: "n", 2: "height", 3: "width"}, {0: "n", 2: "rows", 3: "columns"}

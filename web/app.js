@@ -264,7 +264,7 @@ function say(message, busy = false) {
 function complain(what, hint = "", code = "") {
   const words = document.createElement("b");
   words.textContent = what;
-  at("error").replaceChildren(words, ` ${hint}`);
+  if (at("error").hidden || at("error").textContent !== `${what} ${hint}`) at("error").replaceChildren(words, ` ${hint}`);
   at("error").hidden = false;
   if (code === "key") askForKey();
 }

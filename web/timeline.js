@@ -6,6 +6,7 @@ const RIGHT = 16;
 const STRIP = 9;
 const GAP = 5;
 const FOOT = 20;
+const LINE = 11;
 const TOLD = 0.1; // a line that ends above it bears its emotion's sign: lines are not told apart by colour alone
 
 /** @typedef {import("./emotions.js").Step} Step */
@@ -109,11 +110,8 @@ export class Timeline {
         before = step.t;
       }
       context.stroke();
-      if (!last || before === null || last.probabilities[emotion] < TOLD) continue;
-      context.fillStyle = ink(emotion);
-      context.textAlign = "left";
-      context.fillText(SIGNS[emotion], x(last.t) + 4, y(last.probabilities[emotion]) + 4);
     }
+    if (last?.label) this.#sign(context, last, x(last.t) + 4, y, ink);
     context.fillStyle = ink("soft");
     const { from, to } = this.span;
     for (const [t, align] of /** @type {const} */ ([[from, "left"], [(from + to) / 2, "center"], [to, "right"]])) {
@@ -123,6 +121,23 @@ export class Timeline {
     if (this.head !== null) {
       context.fillStyle = ink("ink");
       context.fillRect(x(Math.min(this.head, to)) - 0.5, 0, 1, plot);
+    }
+  }
+
+  /**
+   * Beside the ends of the lines their emotions' signs, none above another.
+   * @param {CanvasRenderingContext2D} context @param {Step} last @param {number} left
+   * @param {(share: number) => number} y @param {(name: string) => string} ink
+   */
+  #sign(context, { probabilities }, left, y, ink) {
+    context.textAlign = "left";
+    const told = EMOTIONS.filter((emotion) => probabilities[emotion] >= TOLD);
+    let free = -Infinity;
+    for (const emotion of told.sort((a, b) => probabilities[b] - probabilities[a])) {
+      const at = Math.max(y(probabilities[emotion]) + 4, free);
+      context.fillStyle = ink(emotion);
+      context.fillText(SIGNS[emotion], left, at);
+      free = at + LINE;
     }
   }
 

@@ -23,6 +23,7 @@ from mmer.archives import ArchiveError, UnpackLimits, unpack
 from mmer.corpora import Corpus, Source, completeness
 from mmer.download import CancelledError, Downloader, Limits, MissingError, Part, WrongBytesError, check
 from mmer.errors import MmerError
+from mmer.words import counted
 
 CHECKSUMS = "checksums.json"
 SUMMARY = "mirror.json"
@@ -121,13 +122,14 @@ def _summarise(corpus: Corpus, raw: Path, fetching: _Fetching, origin: str) -> N
     told = completeness(corpus, clips, pictures)
     entries = fetching.record.entries.values()
     verified = sum(e["verified"] for e in entries)
+    unverified = len(entries) - verified
     summary = {
         "corpus": corpus.name,
         "from": origin,
         "have": {"clips": len(clips), "speakers": len({c.speaker for c in clips}), "pictures": pictures},
         "expected": dict(corpus.expected),
         "summary": told,
-        "files": {"verified": verified, "unverified": len(entries) - verified, "missing": len(fetching.missing)},
+        "files": {"verified": verified, "unverified": unverified, "missing": len(fetching.missing)},
         "missing": sorted(fetching.missing)[:NAMED],
     }
     (raw / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
@@ -135,8 +137,8 @@ def _summarise(corpus: Corpus, raw: Path, fetching: _Fetching, origin: str) -> N
     if fetching.missing:
         print(f"  not in the mirror: {_named(sorted(fetching.missing))}")
     print(
-        f"  {verified:,} files are what their owner states; {len(entries) - verified:,} are unverified (their owner "
-        f"states no checksum): {raw / CHECKSUMS} records what they were when they first came"
+        f"  {counted(verified, 'file')} checked against what their owner states; {counted(unverified, 'file')} "
+        f"unverified (no checksum is stated): {raw / CHECKSUMS} records what they were when they first came"
     )
     if not clips:
         raise FetchError(f"{corpus.name}: no clip was found in {raw}; does it lie there as its owner publishes it?")
@@ -441,4 +443,4 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _named(names: Sequence[str]) -> str:
     rest = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return f"{len(names):,} files, {', '.join(names[:NAMED])}{rest}"
+    return f"{counted(len(names), 'file')}, {', '.join(names[:NAMED])}{rest}"

@@ -103,7 +103,7 @@ class EmotionNet(nn.Module):
         makers: dict[ModalityName, Callable[[], nn.Module]] = {
             "face": lambda: make_face(input.face_size, model.face),
             "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
-            "voice": lambda: VoiceCNN(model.voice.front, model.voice.channels, model.voice.embedding, voice_mask),
+            "voice": lambda: VoiceCNN(model.voice, voice_mask, dropout),
         }
         self.embeddings = {m: getattr(model, m).embedding for m in self.modalities}
         self.branch = nn.ModuleDict({m: makers[m]() for m in self.modalities})

@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from mmer.config import VoiceNet
 from mmer.samples import SAMPLE_RATE
 
 MEL_BANDS = 64
@@ -61,20 +62,24 @@ class MelBank(nn.Module):
 class VoiceCNN(nn.Module):
     """Voice window to embedding: float [N, W] in -1..1 at 16 kHz → [N, embedding].
 
-    Energies are taken as logarithms, as loudness is heard, which also makes quiet voices visible. The mean and the
-    maximum over time are kept.
+    Energies are taken as logarithms, as loudness is heard, which also makes quiet voices visible. After the blocks, a
+    window is summed up by its mean and its maximum over time; with `recurrent`, of what a GRU (Cho et al. 2014,
+    arXiv:1406.1078) makes of it frame by frame, each 40 ms of log-mel, and of the GRU's last word: how a voice moves
+    inside a window then counts, as in the CNN LSTM of Zhao et al.
 
     Args:
-        front: "waveform" (`LearntBank`) or "logmel" (`MelBank`).
+        voice: `front` "waveform" (`LearntBank`) or "logmel" (`MelBank`), sizes, `recurrent`.
         mask: in training, up to this share of the bands and of the frames of each window is hidden.
+        dropout: before the GRU.
     """
 
-    def __init__(self, front: str, channels: int, embedding: int, mask: float = 0.0) -> None:
+    def __init__(self, voice: VoiceNet, mask: float = 0.0, dropout: float = 0.0) -> None:
         super().__init__()
-        bands = MEL_BANDS if front == "logmel" else 2 * channels
-        self.front = MelBank(bands) if front == "logmel" else LearntBank(bands)
-        widths = [bands, 2 * channels, 3 * channels, 4 * channels]
+        bands = MEL_BANDS if voice.front == "logmel" else 2 * voice.channels
+        self.front = MelBank(bands) if voice.front == "logmel" else LearntBank(bands)
         self.scale, self.mask = nn.BatchNorm1d(bands), mask
+        factors = (2, 2) if voice.recurrent else (2, 3, 4)
+        widths = [bands, *(factor * voice.channels for factor in factors)]
         blocks: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             blocks += [
@@ -84,15 +89,22 @@ class VoiceCNN(nn.Module):
                 nn.MaxPool1d(2),
             ]
         self.blocks = nn.Sequential(*blocks)
-        self.project = nn.Linear(2 * widths[-1], embedding)
+        self.recurrent = nn.GRU(widths[-1], voice.embedding, batch_first=True) if voice.recurrent else None
+        self.drop = nn.Dropout(dropout)
+        self.project = nn.Linear(3 * voice.embedding if voice.recurrent else 2 * widths[-1], voice.embedding)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.scale(torch.log(self.front(x) + 1e-6))
         if self.training and self.mask:
             y = masked(y, self.mask)
         y = self.blocks(y)
-        pooled: Tensor = self.project(torch.cat([y.mean(-1), y.amax(-1)], -1))
-        return pooled
+        parts = [y.mean(-1), y.amax(-1)]
+        if self.recurrent is not None:
+            start = torch.zeros(1, y.size(0), self.recurrent.hidden_size, device=y.device)  # so that N is free in ONNX
+            y, _ = self.recurrent(self.drop(y.transpose(1, 2)), start)
+            parts = [y[:, -1], y.mean(1), y.amax(1)]
+        summed: Tensor = self.project(torch.cat(parts, -1))
+        return summed
 
 
 def masked(x: Tensor, share: float) -> Tensor:

@@ -4,17 +4,16 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from mmer.clips import Clip
 from mmer.config import Params
-from mmer.degradation import KINDS, choose, dropped, measure, pink_noise, size, white_noise, write_report
+from mmer.degradation import KINDS, Subject, choose, dropped, measure, pink_noise, size, white_noise, write_report
 from mmer.evaluation import Draws
 from mmer.labels import EMOTIONS, MODALITIES
-from mmer.recognizer import Arrays
+from mmer.recognizer import Arrays, Run
 from mmer.samples import SAMPLE_RATE, Sample, load_sample, save_sample
 from tests.tiny import tiny_corpus
 
@@ -83,24 +82,23 @@ def _more(k: int) -> list[Clip]:
     ]
 
 
-class Shade:
+def shade(arrays: Arrays) -> Arrays:
     """A model of tiny_corpus's faces: their mean red says the emotion, as 25 a class; and deaf."""
+    red = arrays["faces"][..., 0].mean(axis=(2, 3)) - 29.5
+    distance = np.abs(red[..., None] - 25 * np.arange(len(EMOTIONS)))
+    return {"logits": np.float32(-distance) * arrays["present"][..., :1]}
 
-    def __init__(self, params: Params) -> None:
-        self.info = SimpleNamespace(input=params.input, media=params.media, modalities=MODALITIES, pairing="none")
-        self.state_size = 1
 
-    def __call__(self, arrays: Arrays) -> Arrays:
-        red = arrays["faces"][..., 0].mean(axis=(2, 3)) - 29.5
-        distance = np.abs(red[..., None] - 25 * np.arange(len(EMOTIONS)))
-        return {"logits": np.float32(-distance) * arrays["present"][..., :1]}
+def run(params: Params, clips: list[Clip], home: Path, model: Run = shade) -> dict:
+    subject = Subject(model, params.input, MODALITIES, 1, params.media.silence_dbfs)
+    return measure(subject, clips, home, draws=Draws(100, 0), most=40, seed=0)
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory, params: Params) -> dict:
     home = tmp_path_factory.mktemp("tiny")
     clips = [c for c in tiny_corpus(home, params, speakers=4) if c.split == "test"]
-    return measure(Shade(params), clips, home, draws=Draws(100, 0), most=40, seed=0)  # type: ignore[arg-type]
+    return run(params, clips, home)
 
 
 def curve(measured: dict, kind: str) -> dict:
@@ -135,9 +133,9 @@ def test_what_was_looked_at_is_told(measured: dict) -> None:
 def test_a_corpus_of_one_speaker_or_without_that_modality_has_no_curve(tmp_path: Path, params: Params) -> None:
     clips = [c for c in tiny_corpus(tmp_path, params, speakers=4) if c.split == "test"]
     one = [c for c in clips if c.speaker == "s0"]
-    assert measure(Shade(params), one, tmp_path, draws=Draws(100, 0), most=40, seed=0)["curves"] == []  # type: ignore[arg-type]
+    assert run(params, one, tmp_path)["curves"] == []
     mute = [c.model_copy(update={"has_voice": False, "steps": 1}) for c in clips]
-    told = measure(Shade(params), mute, tmp_path, draws=Draws(100, 0), most=40, seed=0)  # type: ignore[arg-type]
+    told = run(params, mute, tmp_path)
     assert [c["kind"] for c in told["curves"]] == ["blur", "darkness", "face size"]
 
 
@@ -145,10 +143,9 @@ def test_what_was_silence_counts_as_voice_once_noise_is_loud(tmp_path: Path, par
     """Else the model would be spared the noise that it hears in a room."""
     heard: list[float] = []
 
-    class Listener(Shade):
-        def __call__(self, arrays: Arrays) -> Arrays:
-            heard.append(float(arrays["present"][..., 2].mean()))
-            return super().__call__(arrays)
+    def listen(arrays: Arrays) -> Arrays:
+        heard.extend(arrays["present"][..., 2].mean(axis=1).tolist())
+        return shade(arrays)
 
     clips = [c for c in tiny_corpus(tmp_path, params, speakers=4) if c.split == "test"]
     for clip in clips:
@@ -157,7 +154,7 @@ def test_what_was_silence_counts_as_voice_once_noise_is_loud(tmp_path: Path, par
         voice[: len(voice) // 2] = 0
         present[: len(present) // 2, 2] = False
         save_sample(tmp_path / clip.sample, replace(whole, voice=voice, present=present))
-    measure(Listener(params), clips, tmp_path, draws=Draws(100, 0), most=40, seed=0)  # type: ignore[arg-type]
+    run(params, clips, tmp_path, listen)
     assert 0.5 in heard
     assert 1.0 in heard
 

@@ -191,7 +191,7 @@ def test_a_hash_is_recorded_at_the_first_download_and_shown_as_unverified(
         "url": source.url,
         "verified": False,
     }
-    assert "1 files are what their owner states; 1 are unverified" in capsys.readouterr().out
+    assert "1 file checked against what their owner states; 1 file unverified" in capsys.readouterr().out
     before = (tmp_path / "checksums.json").read_bytes()
     get(published(source, put(server, clip(2))), tmp_path)
     assert (tmp_path / "checksums.json").read_bytes() == before, "DVC sees no change where nothing changed"
@@ -315,7 +315,7 @@ def test_an_incomplete_mirror_is_copied_and_counted(tmp_path: Path, capsys: pyte
     told = summary(raw)
     assert told["have"] == {"clips": 2, "speakers": 1, "pictures": 0}
     assert told["missing"] == ["votes.csv"]
-    assert "not in the mirror: 1 files, votes.csv" in capsys.readouterr().out
+    assert "not in the mirror: 1 file, votes.csv" in capsys.readouterr().out
     (raw / clip(4)).write_bytes(b"touched")
     get(corpus, raw, tmp_path / "mirror")
     assert (raw / clip(4)).read_bytes() == b"touched", "an archive is unpacked once"
@@ -380,7 +380,7 @@ def test_an_address_is_a_mirror_and_may_be_incomplete(
     assert only_half(tmp_path, {clip(1): VOICE, name: b"odd"}) == []
     assert summary(tmp_path)["from"] == "mirror"
     assert summary(tmp_path)["missing"] == [clip(2)]
-    assert f"not in the mirror: 1 files, {clip(2)}" in capsys.readouterr().out
+    assert f"not in the mirror: 1 file, {clip(2)}" in capsys.readouterr().out
 
 
 def test_wrong_bytes_at_an_address_are_an_error(server: Server, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mmer.folds import (
     FoldsError,
     assign_fold,
     cross_validate,
+    cross_validated,
     fold_numbers,
     in_words,
     prepared,
@@ -275,3 +276,12 @@ def test_the_command_line_says_what_is_wrong(
     assert "folds.jobs" in capsys.readouterr().err
     assert main(["folds"]) == 1
     assert "params.yaml is missing" in capsys.readouterr().err
+
+
+def test_a_corpus_with_too_few_folds_is_left_out_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    six = [_clip(i, fold=i % 6 + 1) for i in range(12)]
+    faces = [c.model_copy(update={"corpus": "fer2013", "fold": None}) for c in six]
+    few = [c.model_copy(update={"corpus": "crema_d", "fold": 1}) for c in six[:3]]
+    assert cross_validated([*six, *faces, *few]) == [*six, *faces]
+    assert "crema_d" in capsys.readouterr().out
+    assert cross_validated(few) == few, "alone, it is told by the error"

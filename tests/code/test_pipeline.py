@@ -16,10 +16,12 @@ from mmer.config import load_params
 from tests.conftest import ROOT
 
 STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "degrade"]
-RELEASE = [*(stage for stage in STAGES if stage != "tune"), "publish", "folds"]
+RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "publish"]
+LIGHT = ["detector", "train", "evaluate", "package"]
+PIPELINES = [(ROOT, STAGES), (ROOT / "release", RELEASE), (ROOT / "release/light", LIGHT)]
 
 
-@pytest.mark.parametrize(("folder", "stages"), [(ROOT, STAGES), (ROOT / "release", RELEASE)])
+@pytest.mark.parametrize(("folder", "stages"), PIPELINES)
 def test_the_pipeline_has_the_stages_and_names_real_files_and_parameters(folder: Path, stages: list[str]) -> None:
     pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
     assert list(pipeline) == stages
@@ -28,7 +30,7 @@ def test_the_pipeline_has_the_stages_and_names_real_files_and_parameters(folder:
     for name, stage in pipeline.items():
         stage = stage.get("do", stage)
         for path in stage["deps"]:
-            if path.startswith(("mmer", "stages", "../")) and "${" not in path:
+            if path.startswith(("mmer", "stages", "../")) and "${" not in path and "/data/" not in path:
                 assert (folder / path).exists(), f"{name} depends on {path}"
         for dotted in stage.get("params", []):
             assert dotted.split(".")[0] in written, f"DVC watches {dotted} of {name}, which params.yaml does not hold"
@@ -44,6 +46,13 @@ def test_every_stage_explains_itself(stage: str) -> None:
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert f"stages.{stage}" in told
     assert len(told) > 80
+
+
+def test_the_extra_light_profile_learns_from_what_the_release_profile_prepares() -> None:
+    light, release = (load_params(ROOT / folder / "params.yaml") for folder in ("release/light", "release"))
+    for block in ("seed", "corpora", "licences", "split", "input", "media", "faces", "download"):
+        assert getattr(light, block) == getattr(release, block), block
+    assert (ROOT / "release/light/data").readlink() == Path("../data")
 
 
 def test_a_typo_in_the_parameters_stops_a_stage_with_the_right_name(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_clips_that_are_not_used_are_told_with_the_reason_and_break_nothing(tmp_
     clips = images(tmp_path / "processed", rows)
     report = run(tmp_path / "processed", "fer2013")
     assert report.success, str(report)
-    assert report.notes == ["fer2013: 1 clips are not used: the same image is a test image"]
+    assert report.notes == ["fer2013: 1 clip not used: the same image is a test image"]
     assert report.notes[0] in str(report)
     assert report.corpora["fer2013"]["splits"] == {"train": 13, "val": 14, "test": 14, "unused": 1}
     told = {c.clip_id: c.split for c in read_manifest(tmp_path / "clips.parquet")}
@@ -256,7 +256,7 @@ def test_a_mixture_with_a_corpus_tested_whole_says_what_is_held_back(processed: 
     corpus(processed, "demo")
     report = run(processed, "ravdess", "demo", test_corpora=["demo"])
     assert report.success, str(report)
-    assert [note for note in report.notes if note.startswith("ravdess: 14 clips are not used: kept for")]
+    assert [note for note in report.notes if note.startswith("ravdess: 14 clips not used: kept for")]
     assert report.corpora["demo"]["splits"] == {"train": 0, "val": 0, "test": 42}
     assert not [w for w in report.warnings if "test speakers" in w]
 

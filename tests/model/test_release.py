@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from mmer import metrics
+from mmer.config import load_params
 from mmer.corpora import get
 from mmer.labels import EMOTIONS
+from mmer.model.network import EmotionNet
 from mmer.recognizer import Recognizer
 from tests.conftest import ROOT
 
@@ -41,6 +43,12 @@ def test_it_is_small_and_the_card_is_its_own() -> None:
     assert (RELEASE / "mmer.onnx").stat().st_size <= 6.5e6
     card = (RELEASE / "MODEL_CARD.md").read_text()
     assert f"{(RELEASE / 'mmer.onnx').stat().st_size / 1e6:.1f} MB" in card, "the card is of another graph"
+
+
+def test_the_extra_light_profile_is_a_quarter_of_it() -> None:
+    params = load_params(RELEASE / "light" / "params.yaml")
+    network = EmotionNet(params.input, params.model)
+    assert sum(p.numel() for p in network.parameters()) <= 350_000
 
 
 def test_its_card_tells_the_numbers_of_its_metrics(release: Recognizer) -> None:

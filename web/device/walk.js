@@ -1,4 +1,4 @@
-// One clip's or one stream's way through the model: a tracker, the voice, the LSTM's state (mmer/recognizer.py's _Walk).
+// One clip's or one stream's way through the model: a tracker, the voice, the network's state (mmer/recognizer.py's _Walk).
 import { EMOTIONS } from "../emotions.js";
 import { Detector } from "./detector.js";
 import { bound, crop, shrink } from "./resize.js";
