@@ -65,22 +65,24 @@ def studies(
 
 
 def _storage(url: str, *, shared: bool) -> optuna.storages.RDBStorage:
-    """The database at that URL. Workers that find it empty at the same moment all make its tables, and all but one fail:
-    a moment later the tables are there.
+    """The database at that URL. Workers that find it empty at the same moment all make its tables, and all but one
+    fail: a moment later the tables are there.
     """
-    for tries_left in reversed(range(5)):
+
+    def opened() -> optuna.storages.RDBStorage:
+        return optuna.storages.RDBStorage(
+            url,
+            engine_kwargs={"connect_args": {"timeout": PATIENCE_S}} if url.startswith("sqlite:") else {},
+            heartbeat_interval=HEARTBEAT_S if shared else None,
+            grace_period=DEAD_AFTER_S if shared else None,
+        )
+
+    for _ in range(5):
         try:
-            return optuna.storages.RDBStorage(
-                url,
-                engine_kwargs={"connect_args": {"timeout": PATIENCE_S}} if url.startswith("sqlite:") else {},
-                heartbeat_interval=HEARTBEAT_S if shared else None,
-                grace_period=DEAD_AFTER_S if shared else None,
-            )
+            return opened()
         except SQLAlchemyError:
-            if not tries_left:
-                raise
             time.sleep(1)
-    raise AssertionError  # unreachable
+    return opened()
 
 
 def work(
