@@ -99,7 +99,9 @@ def report(
     steps = sum(float(b.present.amax(-1).sum()) for b in batches) / len(clips)
     floor = 3 * cost(network.eval()).madds_per_s * params.input.step_s * steps / rate * 1e3
     network.train()
-    print(f"  {'whole':24}{whole:8.2f} ms; floor of forth and back {floor:.2f} ms, {steps:.1f} steps with evidence a clip")
+    print(
+        f"  {'whole':24}{whole:8.2f} ms; floor of forth and back {floor:.2f} ms, {steps:.1f} steps with evidence a clip"
+    )
     if "face" in modalities:
         first = EmotionNet(params.input, params.model, modalities).train().to(memory_format=torch.contiguous_format)
         print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import yaml
@@ -50,6 +50,8 @@ class Cell:
     graph_bytes: int
     seconds: float
     """That the training took, with whatever ran beside it."""
+    without: dict[str, list[int]] = field(default_factory=dict)
+    """Its answers when a modality is taken from the test clips, by the modality; of networks with several."""
 
 
 def read_variations(path: Path, base: Params) -> tuple[list[Variation], list[str]]:
@@ -101,6 +103,8 @@ def _train(variation: Variation, seed: int, file: Path, clips: Sequence[Clip], p
     done = fit(params, params.train, clips, processed, seed=seed, checkpoint=checkpoint, title=title)
     test = [c for c in clips if c.split == "test"]
     export(done.network, graph, media=params.media, faces=params.faces, origin=done.origin, revision="")
+    has = done.network.modalities
+    without = {m: predict(done.network, test, processed, modalities=[o for o in has if o != m]) for m in has}
     spent = cost(done.network)
     cell = Cell(
         seed=seed,
@@ -110,6 +114,7 @@ def _train(variation: Variation, seed: int, file: Path, clips: Sequence[Clip], p
         madds_per_s=spent.madds_per_s,
         graph_bytes=graph.stat().st_size,
         seconds=round(done.seconds, 1),
+        without={m: said.argmax(1).tolist() for m, said in without.items()} if len(has) > 1 else {},
     )
     part = file.with_suffix(".part")
     part.write_text(json.dumps(asdict(cell)))

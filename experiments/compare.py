@@ -52,6 +52,7 @@ def main() -> None:
     compared = table.rows(variations, of_variation, cells.live_times(graphs, params.input.step_s), test, resamples)
     told = table.in_words(variations, test, given.seeds, resamples, left_out)
     text = table.markdown(compared, told, given.seeds)
+    text += table.missing_markdown(table.missing(variations, of_variation, test, resamples))
     given.out.mkdir(parents=True, exist_ok=True)
     table.write_csv(compared, given.out / "table.csv")
     (given.out / "table.md").write_text(text)

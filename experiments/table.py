@@ -113,6 +113,56 @@ def _scores(answers: npt.NDArray[np.int64], test: Sequence[Clip], resamples: int
     )
 
 
+@dataclass(frozen=True)
+class Missing:
+    """A modality that is not there when the base is tested, against one that was trained without it."""
+
+    modality: str
+    taken: float
+    """UAR of the base without it, the mean over the seeds."""
+    untrained: float
+    """UAR of what was trained without it."""
+    difference: float
+    difference_low: float
+    difference_high: float
+    """taken - untrained, with the 95% interval of the bootstrap over the test speakers, the same in both."""
+
+
+def missing(
+    variations: Sequence[Variation], cells: Mapping[str, Sequence[Cell]], test: Sequence[Clip], resamples: int
+) -> list[Missing]:
+    """For each variation that is the base without a modality: what the base says where that is taken away."""
+    base, result = variations[0], []
+    for variation in variations[1:]:
+        gone = set(base.params.model.modalities) - set(variation.params.model.modalities)
+        if len(gone) != 1 or not all(gone <= set(cell.without) for cell in cells[base.name]):
+            continue
+        (modality,) = gone
+        answers = [[c.without[modality] for c in cells[base.name]], [c.answers for c in cells[variation.name]]]
+        uars, again = _scores(np.array(answers), test, resamples)
+        (taken, untrained), drawn = uars.mean(1), again.mean(2)
+        low, high = metrics.percentile_interval(drawn[:, 0] - drawn[:, 1])
+        result.append(Missing(modality, float(taken), float(untrained), float(taken - untrained), low, high))
+    return result
+
+
+def missing_markdown(found: Sequence[Missing]) -> str:
+    """The table of missing modalities as Markdown; nothing where there is none."""
+    if not found:
+        return ""
+    lines = [["not there in the test", "UAR", "trained without it", "difference"], ["---", "---:", "---:", "---:"]]
+    lines += [
+        [
+            one.modality,
+            f"{one.taken:.3f}",
+            f"{one.untrained:.3f}",
+            f"{one.difference:+.3f} ({one.difference_low:+.3f} to {one.difference_high:+.3f})",
+        ]
+        for one in found
+    ]
+    return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
 def write_csv(table: Sequence[Row], path: Path) -> None:
     """A line for each variation, and all numbers."""
     with path.open("w", newline="") as file:

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,20 @@ def test_differences_are_paired_over_the_same_speakers(params: Params) -> None:
     assert (same.better, right.better) == (0, 2)
     text = table.markdown([base, same, right], "How.", seeds=2)
     assert "| right | 1.000 | 1.000 to 1.000 | 1.000 to 1.000 | base | +0.500 (+0.000 to +1.000) | 2 of 2 |" in text
+
+
+def test_a_modality_taken_away_is_held_against_a_training_without_it(params: Params) -> None:
+    test = clips()
+    truth = np.array([c.target for c in test])
+    wrong = (truth + 1) % 7
+    deaf = params.model_copy(update={"model": params.model.model_copy(update={"modalities": ("face", "scene")})})
+    variations = [Variation("", "base", "base", params), Variation("g", "without voice", "base", deaf)]
+    base = replace(cell(0, truth), without={"voice": wrong.tolist(), "face": truth.tolist()})
+    of = {"base": [base], "without voice": [cell(0, truth)]}
+    (found,) = table.missing(variations, of, test, resamples=100)
+    assert (found.modality, found.taken, found.untrained, found.difference) == ("voice", 0, 1, -1)
+    assert "| voice | 0.000 | 1.000 | -1.000 (-1.000 to -1.000) |" in table.missing_markdown([found])
+    assert table.missing(variations[:1], of, test, resamples=100) == []
 
 
 def test_the_comparison_goes_on_where_it_was_and_writes_its_table(
