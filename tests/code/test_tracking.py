@@ -122,7 +122,7 @@ def test_all_parameters_are_logged_under_dotted_names_but_no_password(settings):
     assert params["train.lr"] == str(settings.train.lr)
     assert params["faces.thresholds"] == "0.6, 0.7, 0.7"
     assert params["validate.min_speakers"] == str(settings.validate_.min_speakers)
-    assert params["tune.space.lr.log"] == "True"
+    assert params["tune.space.train.lr.log"] == "True"
     assert params["chosen.lr"] == "0.003"
     assert not any("secret" in value for value in params.values())
 
