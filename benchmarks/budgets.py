@@ -357,7 +357,9 @@ def report(rivals: dict[str, Rival], answers: dict[str, list[Step]], model: Path
     for name, most in BUDGETS.items():
         value = measured[name]
         told = "–" if value is None else f"{value:,.0f}" if value > 1e4 else f"{value:.1f}"
-        lines.append(f"| {name} | at most {most:,.10g} | {told} | {verdict(value, value is not None and value <= most)} |")
+        lines.append(
+            f"| {name} | at most {most:,.10g} | {told} | {verdict(value, value is not None and value <= most)} |"
+        )
     if ratio is not None:
         met = verdict(ratio, ratio >= LEAST_RATIO)
         lines.append(f"| times as fast as torch | at least {LEAST_RATIO:g} | {ratio:.1f} | {met} |")
