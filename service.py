@@ -43,8 +43,8 @@ try:
     MODEL = find_model()
 except (SettingsError, ModelError) as error:  # BentoML would show the whole way here
     raise SystemExit(f"mmer: {error}") from None
-RETRIES_S = (0.1, 0.5, 1, 2, 2, 2, 2)
-"""Between attempts: BentoML has a process back after some five seconds."""
+RETRIES_S = (0.1, 0.5, 1)
+"""Between attempts to reach the network's process; then passes are made in this one, until it is back."""
 take_over_forms()
 # BentoML begins a span for each message of each stream: a quarter of the time, for whoever did not ask for tracing.
 os.environ.setdefault("BENTOML_CONFIG_OPTIONS", "tracing.excluded_urls=.*")
@@ -112,10 +112,10 @@ class EmotionService:
                 found: list[Arrays] = await self.network.to_async.infer(wanted)
                 return found
             except aiohttp.ClientError:  # the network's process is gone; a pass changes nothing, so make it again
-                if wait is None:
-                    raise Refusal("busy", "the network is being started anew") from None
-                await asyncio.sleep(wait)
-        raise AssertionError
+                if wait is not None:
+                    await asyncio.sleep(wait)
+        # It is being started anew; or all were told to stop, and it, which had nothing to finish, has.
+        return await asyncio.to_thread(lambda: [self.recognizer.graph(arrays) for arrays in wanted])
 
     def _run_from_thread(self, arrays: Arrays) -> Arrays:
         assert self._loop is not None

@@ -383,7 +383,7 @@ def test_a_request_breaks_the_silence_and_turning_it_off_ends_it(watched: Watche
 def test_what_is_begun_while_the_parts_come_in_does_not_go_on_to_the_server(watched: Watched) -> None:
     page = watched.page
     held: list[Route] = []
-    page.context.route("**/onet.onnx", held.append)
+    page.context.route("**/onet.onnx", lambda route: held.append(route))
     page.click("#device")
     expect(page.locator("#status")).to_contain_text("Fetching model and runtime")
     watched.go_live()
