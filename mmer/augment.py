@@ -156,21 +156,38 @@ def noise(length: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     spectrum = (rng.standard_normal(2 * bins, np.float32)).view(np.complex64)
     spectrum *= np.maximum(np.arange(bins, dtype=np.float32), size / 300) ** np.float32(-rng.uniform(0, 1))
     y = irfft(spectrum, size)[:length]
-    scaled: npt.NDArray[np.float32] = (y / max(float(np.sqrt(np.mean(np.square(y)))), 1e-9)).astype(np.float32)
-    return scaled
+    return _of_level_1(y)
 
 
 def nothing(sample: Sample, rng: np.random.Generator) -> Sample:
     """What shows and tells nothing, as long as the sample and present where it is: for faces a blotched or plain
-    surface, for a voice the noise of a room. Learnt with no emotion as its target (outlier exposure, Hendrycks et al.
-    2019, arXiv:1812.04606), so that what is no face and no voice is not answered with confidence.
+    surface, for a voice the noise of a room or a hum. Learnt with no emotion as its target (outlier exposure, Hendrycks
+    et al. 2019, arXiv:1812.04606), so that what is no face and no voice is not answered with confidence.
     """
     steps, side = sample.faces.shape[:2]
     coarse = rng.integers(0, 256, (k := int(rng.integers(1, 9)), k, 3)).astype(np.float32)
     surface = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC) + rng.normal(0, rng.uniform(0, 20))
     faces = np.broadcast_to(np.clip(surface, 0, 255).astype(np.uint8), (steps, side, side, 3))
     level = 32768 * 10 ** (rng.uniform(-60, -25) / 20)
-    return replace(sample, faces=faces, voice=_pcm(level * noise(len(sample.voice), rng)))
+    heard = (hum if rng.random() < 0.3 else noise)(len(sample.voice), rng)
+    return replace(sample, faces=faces, voice=_pcm(level * heard))
+
+
+def hum(length: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """What the mains and what turns sound like, float32 [N] of RMS 1: a steady tone of 40 to 130 Hz with up to eight
+    overtones.
+    """
+    if not length:
+        return np.zeros(0, np.float32)
+    order = np.arange(1, rng.integers(2, 10))
+    turns = np.arange(length)[:, None] * (rng.uniform(40, 130) * order / SAMPLE_RATE) + rng.random(len(order))
+    y = np.cos(2 * np.pi * turns) @ (rng.random(len(order)) / order ** rng.uniform(0, 1.5))
+    return _of_level_1(y)
+
+
+def _of_level_1(y: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    scaled: npt.NDArray[np.float32] = (y / max(float(np.sqrt(np.mean(np.square(y)))), 1e-9)).astype(np.float32)
+    return scaled
 
 
 def _shift(x: npt.NDArray[np.int16], by: int) -> npt.NDArray[np.int16]:

@@ -127,7 +127,7 @@ def _facts(info: ModelInfo, package: Report) -> list[str]:
         ["emotions", ", ".join(info.labels)],
         [
             "sees and hears",
-            ", ".join(info.modalities) + (f" (off, since no data had it: {', '.join(off)})" if off else ""),
+            ", ".join(info.modalities) + (f" (not trained: {', '.join(off)})" if off else ""),
         ],
         [
             "a step",
@@ -210,7 +210,7 @@ def _scores_of(details: Report) -> list[str]:
     ]
     gain = details["fusion_gain"]
     if gain is None or gain["n"] < FEW:
-        held = "No test clip holds" if gain is None else f"Of only {counted(gain['n'], 'test clip')} there is"
+        held = "No test clip holds" if gain is None else f"Only {counted(gain['n'], 'test clip')} held"
         lines.append(f"{held} more than one modality: **how well they work together is not known.**")
     else:
         between = "" if gain["low"] is None else f" ({gain['low']:+.3f} to {gain['high']:+.3f})"

@@ -108,7 +108,7 @@ class Faces(Block):
     """Added on each side of the detected box, as a share of its size, before it is made square."""
     max_gap_s: float = Field(0.6, ge=0)
     """A face that is lost for no longer keeps its last box."""
-    detect_every_s: float = Field(1.0, ge=0)
+    detect_every_s: float = Field(3.0, ge=0)
     """Seconds between two searches of the whole picture while a face is followed from its last box
     (docs/preparing.md); 0 searches every picture."""
 
@@ -172,8 +172,9 @@ class VoiceNet(Block):
     """What its blocks see: a filter bank learnt on the waveform, or the fixed one of log-mel energies."""
     channels: int = Field(24, ge=4)
     embedding: int = Field(128, ge=8)
-    recurrent: bool = False
-    """A GRU over the frames of a window, before it is summed up (mmer/model/voice.py)."""
+    summary: Literal["window", "frame"] = "window"
+    """What is gathered over time: one embedding a step, the window summed up; or one of every 32 or 40 ms
+    (mmer/model/voice.py)."""
 
 
 class Temporal(Block):
@@ -242,6 +243,9 @@ class Train(Block):
     """Strength of the augmentation, 0 (none) to 1."""
     nothing: float = Field(0.0, ge=0, lt=0.5)
     """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another."""
+    consistency: float = Field(0.0, ge=0)
+    """Weight of the demand that a face which is mirrored or moved a little is answered as before; doubles the time that
+    faces take."""
     balance: Balance = Balance()
     targets: Literal["intended", "votes", "both"] = "intended"
     """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""

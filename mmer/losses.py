@@ -35,6 +35,14 @@ def clip_losses(logits: Tensor, target: Tensor, *, kind: str, smoothing: float, 
     return -(wanted * chances).sum(-1)
 
 
+def disagreement(one: Tensor, other: Tensor) -> Tensor:
+    """How much two answers to the same clips differ, [n, 7], [n, 7] → [n]: the mean of the Kullback-Leibler divergences
+    in both directions (as in R-Drop, Liang et al. 2021, arXiv:2106.14448).
+    """
+    a, b = one.log_softmax(-1), other.log_softmax(-1)
+    return ((a.exp() - b.exp()) * (a - b)).sum(-1) / 2
+
+
 def emotion_weights(clips: Sequence[Clip]) -> Tensor:
     """For each emotion [7] the weight that makes all that there are count alike, 1 on average over the clips; 0 for one
     that is not there.

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from mmer.config import Balance, Input, Model, Params, Train
 from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
-from mmer.losses import clip_losses, emotion_weights
+from mmer.losses import clip_losses, disagreement, emotion_weights
 from mmer.samples import Sample, load_sample, voice_present, voice_windows
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ Epoch = dict[str, float]
 """One epoch's figures: epoch, train_loss, val_loss, val_uar; of a branch trained apart with its name before each."""
 #: Where checkpoints and studies lie: outside the stages' outputs, which DVC deletes before a run.
 WORK = Path(".mmer")
+MOVED = 0.05
+"""Share of a face crop's side by which `train.consistency` moves it: a box trembles by less."""
 PAIRED = 0.5
 """Chance that a voice gets a face where `train.pairing` is on."""
 
@@ -72,7 +74,8 @@ class Fit:
     history: list[Epoch]
     """One row per epoch; of several corpora also each one's val_uar."""
     best: Epoch
-    """The row of the best epoch: highest UAR on the validation speakers, then lowest loss."""
+    """The row of the best epoch: highest UAR on the validation speakers, then lowest loss. Of branches trained apart
+    each one's row with its name before, `epoch` being the latest, and the whole network's val_loss and val_uar."""
     seconds: float
     """Of all epochs, with their validation, also of those done before a cut."""
 
@@ -131,7 +134,7 @@ def _fit_apart(job: _Job) -> Fit:
     modalities = held_modalities(job.learn)
     torch.manual_seed(job.seed)
     whole = _network(job.params, job.train, modalities)
-    weights, history, best, origins, seconds = whole.state_dict(), dict[float, Epoch](), Epoch(), [], 0.0
+    weights, history, best, origins, seconds = whole.state_dict(), dict[float, Epoch](), Epoch(epoch=0), [], 0.0
     for name in modalities:
         told = partial(_of_branch, name)
         done = _fit(
@@ -145,11 +148,12 @@ def _fit_apart(job: _Job) -> Fit:
                 title=f"{job.title} {name}",
             )
         )
-        own = {k: v for k, v in done.network.state_dict().items() if name in k.split(".")}
-        weights |= own
+        learnt = done.network.state_dict()
+        weights |= {key: learnt[key] for key in _keys_of(name, learnt)}
         for row in done.history:
             history.setdefault(row["epoch"], {}).update(told(row))
-        best |= {f"{name}_epoch": done.best["epoch"], **told(done.best)}
+        latest = max(best["epoch"], done.best["epoch"])
+        best |= {**told(done.best), f"{name}_epoch": done.best["epoch"], "epoch": latest}
         origins.append(done.origin)
         seconds += done.seconds
     whole.load_state_dict(weights)
@@ -165,6 +169,11 @@ def _fit_apart(job: _Job) -> Fit:
 
 def _of_branch(name: ModalityName, row: Epoch) -> Epoch:
     return {key if key == "epoch" else f"{name}_{key}": value for key, value in row.items()}
+
+
+def _keys_of(name: ModalityName, weights: Mapping[str, Tensor]) -> list[str]:
+    """The names of the weights that belong to a modality's branch."""
+    return [key for key in weights if name in key.split(".")]
 
 
 def _network(params: Params, train: Train, modalities: Sequence[ModalityName]) -> EmotionNet:
@@ -286,10 +295,28 @@ def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train, weight
     later = module.decide(joined, past)
     seen = joined[..., -len(MODALITIES) :]
     loss = (against(output.logits, batch.present, batch.valid) + against(later.logits, seen, valid)) / 2
+    if train.consistency and "face" in output.branches:
+        again: Output = module(seen_otherwise(batch.faces), batch.scenes, batch.voice, batch.present, begin)
+        answers = (clip_logits(said.logits, batch.present, batch.valid) for said in (output, again))
+        loss = loss + train.consistency * disagreement(*answers).mean()
     for name, logits in output.branches.items():
         here = batch.valid * batch.present[..., MODALITIES.index(name)]
         loss = loss + train.auxiliary * against(logits, batch.present, here) / len(output.branches)
     return loss, later.state.detach()
+
+
+def seen_otherwise(faces: Tensor) -> Tensor:
+    """Faces [B, T, S, S, 3], each clip's mirrored or not and moved by up to `MOVED` of the side, the edge repeated."""
+    import torch
+
+    size, side = faces.shape[0], faces.shape[2]
+    most = round(MOVED * side)
+    places = torch.arange(side).expand(size, side)
+    rows, columns = ((places + torch.randint(-most, most + 1, (size, 1))).clamp(0, side - 1) for _ in range(2))
+    columns = torch.where(torch.rand(size, 1) < 0.5, side - 1 - columns, columns)
+    of = torch.arange(size)[:, None, None]
+    moved: Tensor = faces.transpose(1, 3)[of, columns[:, None], rows[:, :, None]]  # [B, rows, columns, T, 3]
+    return moved.permute(0, 3, 1, 2, 4)
 
 
 def _held(joined: Tensor, valid: Tensor, longest: int) -> tuple[Tensor, Tensor]:
@@ -354,13 +381,15 @@ def start_from_earlier(network: EmotionNet, path: Path) -> str | None:
     """Start the branches that an earlier training has in the same shape from its weights; returns what they are, None
     where there is nothing at `path`.
     """
+    from safetensors.torch import load_file
+
     if not path.is_file():
         print(f"train.start: there is no {path}; the network starts without it")
         return None
-    earlier, own = load_network(path).state_dict(), network.state_dict()
+    earlier, own = load_file(path), network.state_dict()  # whatever else that network had is not asked
     taken = []
     for name in network.modalities:
-        mine = [key for key in own if name in key.split(".")]
+        mine = _keys_of(name, own)
         if all(key in earlier and earlier[key].shape == own[key].shape for key in mine):
             own |= {key: earlier[key] for key in mine}
             taken.append(name)

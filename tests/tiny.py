@@ -9,6 +9,17 @@ from mmer.config import Params
 from mmer.labels import EMOTIONS
 from mmer.samples import Sample, save_sample
 
+SMALL_NETWORK: dict[str, object] = {
+    "model.face.width": 0.125,
+    "model.face.embedding": 16,
+    "model.scene": {"channels": 4, "embedding": 8},
+    "model.voice": {"channels": 4, "embedding": 16},
+    "model.temporal.hidden": 16,
+    "input.face_size": 32,
+    "input.scene_size": 32,
+}
+"""Keys of params.yaml for a network that trains in seconds."""
+
 
 def tiny_corpus(folder: Path, params: Params, speakers: int = 6, steps: int = 4, seed: int = 0) -> list[Clip]:
     """Write samples below `folder`, and `clips.parquet`; speakers 0 and 1 are tested, 2 validates, the others train."""

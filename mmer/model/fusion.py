@@ -150,12 +150,22 @@ class LateFusion(nn.Module):
     That is right if the modalities err independently given the emotion, and it is what can be learnt from faces and
     voices that are not of the same clips. Calibrated: each modality's logits are divided by a temperature (Guo et al.
     2017) that `mmer.training.calibrate` fits on validation clips, so that none is heard beyond what it knows.
+
+    Args:
+        embeddings: size of each modality's embedding, in the order of `joined`.
+        frames: of each, how many frames of a step it holds one after the other; evidence is gathered frame by frame.
     """
 
-    def __init__(self, embeddings: Mapping[ModalityName, int], temporal: Temporal, dropout: float) -> None:
+    def __init__(
+        self,
+        embeddings: Mapping[ModalityName, int],
+        temporal: Temporal,
+        dropout: float,
+        frames: Mapping[ModalityName, int],
+    ) -> None:
         super().__init__()
-        self.embeddings = dict(embeddings)
-        over_time = [make_temporal(size + 1, temporal) for size in embeddings.values()]
+        self.embeddings, self.frames = dict(embeddings), dict(frames)
+        over_time = [make_temporal(size // frames[m] + 1, temporal) for m, size in embeddings.items()]
         self.state_size = sum(each.state_size for each in over_time)
         self.temporal = nn.ModuleDict(dict(zip(embeddings, over_time, strict=True)))
         self.head = nn.ModuleDict({m: nn.Linear(temporal.hidden, len(EMOTIONS)) for m in embeddings})
@@ -165,6 +175,7 @@ class LateFusion(nn.Module):
 
     def forward(self, joined: Tensor, state: Tensor) -> Decision:
         *parts, present = torch.split(joined, [*self.embeddings.values(), len(MODALITIES)], dim=-1)
+        batch, steps = joined.shape[:2]
         branches: dict[ModalityName, Tensor] = {}
         states = []
         logits = torch.zeros_like(joined[..., : len(EMOTIONS)])
@@ -173,8 +184,11 @@ class LateFusion(nn.Module):
         ):
             index = MODALITIES.index(name)
             here = present[..., index : index + 1]
-            hidden, after = self.temporal[name](torch.cat([self.drop(part), here], -1), here, before)
-            branches[name] = self.head[name](self.drop(hidden))
+            frames = self.frames[name]
+            seen = here.expand(-1, -1, frames).reshape(batch, steps * frames, 1)
+            said = self.drop(part).reshape(batch, steps * frames, -1)
+            hidden, after = self.temporal[name](torch.cat([said, seen], -1), seen, before)
+            branches[name] = self.head[name](self.drop(hidden[:, frames - 1 :: frames]))
             logits = logits + here * self.chances(name, branches[name])
             states.append(after)
         return Decision(logits, branches, torch.cat(states, dim=-1))

@@ -24,6 +24,9 @@ class LearntBank(nn.Module):
     The convolution has 64 taps (4 ms, long enough for the formants) and a stride of 8, which leaves 2 kHz.
     """
 
+    rate = SAMPLE_RATE / 64
+    """Frames a second."""
+
     def __init__(self, bands: int) -> None:
         super().__init__()
         self.bank = nn.Conv1d(1, bands, 64, 8, 28, bias=False)
@@ -39,6 +42,9 @@ class MelBank(nn.Module):
 
     The Fourier transform is a convolution with fixed weights, since torch's exporter has none of its own.
     """
+
+    rate = 100.0
+    """Frames a second."""
 
     def __init__(self, bands: int) -> None:
         super().__init__()
@@ -60,51 +66,50 @@ class MelBank(nn.Module):
 
 
 class VoiceCNN(nn.Module):
-    """Voice window to embedding: float [N, W] in -1..1 at 16 kHz → [N, embedding].
+    """Voice window to embeddings: float [N, W] in -1..1 at 16 kHz → [N, frames, embedding].
 
-    Energies are taken as logarithms, as loudness is heard, which also makes quiet voices visible. After the blocks, a
-    window is summed up by its mean and its maximum over time; with `recurrent`, of what a GRU (Cho et al. 2014,
-    arXiv:1406.1078) makes of it frame by frame, each 40 ms of log-mel, and of the GRU's last word: how a voice moves
-    inside a window then counts, as in the CNN LSTM of Zhao et al.
+    Energies are taken as logarithms, as loudness is heard, which also makes quiet voices visible. Either a window is
+    summed up, by the mean and the maximum over time of what the blocks make of it: one frame. Or what the blocks say of
+    each 40 ms (32 ms of the waveform's) is kept, of as many as a step has, and what lies before them in the window is
+    their context: then what gathers evidence over time sees how a voice moves inside a step, as the LSTM of Zhao et al.
+    does.
 
     Args:
-        voice: `front` "waveform" (`LearntBank`) or "logmel" (`MelBank`), sizes, `recurrent`.
+        voice: `front` "waveform" (`LearntBank`) or "logmel" (`MelBank`), sizes, `summary`.
+        step_s: of a step.
         mask: in training, up to this share of the bands and of the frames of each window is hidden.
-        dropout: before the GRU.
     """
 
-    def __init__(self, voice: VoiceNet, mask: float = 0.0, dropout: float = 0.0) -> None:
+    def __init__(self, voice: VoiceNet, step_s: float, mask: float = 0.0) -> None:
         super().__init__()
-        bands = MEL_BANDS if voice.front == "logmel" else 2 * voice.channels
-        self.front = MelBank(bands) if voice.front == "logmel" else LearntBank(bands)
+        mel = voice.front == "logmel"
+        bands = MEL_BANDS if mel else 2 * voice.channels
+        self.front = MelBank(bands) if mel else LearntBank(bands)
         self.scale, self.mask = nn.BatchNorm1d(bands), mask
-        factors = (2, 2) if voice.recurrent else (2, 3, 4)
-        widths = [bands, *(factor * voice.channels for factor in factors)]
+        self.whole = voice.summary == "window"
+        halvings = 3 if self.whole or not mel else 2
+        self.frames = 1 if self.whole else round(step_s * self.front.rate / 2**halvings)
+        widths = [bands, *(factor * voice.channels for factor in (2, 3, 4)[:halvings])]
         blocks: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
-            blocks += [
-                nn.Conv1d(inputs, outputs, 3, 1, 1, bias=False),
-                nn.BatchNorm1d(outputs),
-                nn.ELU(),
-                nn.MaxPool1d(2),
-            ]
+            blocks += [*_block(inputs, outputs), nn.MaxPool1d(2)]
+        if not self.whole:
+            blocks += _block(widths[-1], voice.embedding)
         self.blocks = nn.Sequential(*blocks)
-        self.recurrent = nn.GRU(widths[-1], voice.embedding, batch_first=True) if voice.recurrent else None
-        self.drop = nn.Dropout(dropout)
-        self.project = nn.Linear(3 * voice.embedding if voice.recurrent else 2 * widths[-1], voice.embedding)
+        self.project = nn.Linear(2 * widths[-1], voice.embedding) if self.whole else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.scale(torch.log(self.front(x) + 1e-6))
         if self.training and self.mask:
             y = masked(y, self.mask)
         y = self.blocks(y)
-        parts = [y.mean(-1), y.amax(-1)]
-        if self.recurrent is not None:
-            start = torch.zeros(1, y.size(0), self.recurrent.hidden_size, device=y.device)  # so that N is free in ONNX
-            y, _ = self.recurrent(self.drop(y.transpose(1, 2)), start)
-            parts = [y[:, -1], y.mean(1), y.amax(1)]
-        summed: Tensor = self.project(torch.cat(parts, -1))
-        return summed
+        summed = torch.cat([y.mean(-1), y.amax(-1)], -1).unsqueeze(1) if self.whole else y[..., -self.frames :].transpose(1, 2)
+        embedded: Tensor = self.project(summed)
+        return embedded
+
+
+def _block(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv1d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm1d(outputs), nn.ELU()]
 
 
 def masked(x: Tensor, share: float) -> Tensor:

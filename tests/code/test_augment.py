@@ -1,9 +1,11 @@
 """Claims about augmentation: the clip stays a clip, and what changes is what the docstrings say."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from mmer.augment import _shift, augment, noise, nothing
+from mmer.augment import _shift, augment, hum, noise, nothing
 from mmer.samples import SAMPLE_RATE, Sample
 
 T = 5
@@ -41,11 +43,19 @@ def test_the_same_chance_gives_the_same_copy_and_none_gives_the_clip() -> None:
     np.testing.assert_array_equal(augment(sample(), 0.0, np.random.default_rng(3)).voice, sample().voice)
 
 
-def test_noise_has_the_level_it_is_said_to_have() -> None:
+@pytest.mark.parametrize("made", [noise, hum])
+def test_noise_has_the_level_it_is_said_to_have(made: Callable[..., np.ndarray]) -> None:
     for seed in range(5):
-        y = noise(16_000, np.random.default_rng(seed))
+        y = made(16_000, np.random.default_rng(seed))
         assert np.sqrt(np.mean(y**2)) == pytest.approx(1, abs=1e-3)
-    assert noise(0, np.random.default_rng(0)).shape == (0,)
+    assert made(0, np.random.default_rng(0)).shape == (0,)
+
+
+def test_a_hum_is_a_few_low_tones() -> None:
+    for seed in range(10):
+        power = np.abs(np.fft.rfft(hum(16_000, np.random.default_rng(seed)))) ** 2
+        assert power[1200:].sum() < 0.01 * power.sum()
+        assert np.sort(power)[-40:].sum() > 0.9 * power.sum()
 
 
 def test_nothing_keeps_what_is_present_and_shows_none_of_the_clip() -> None:
@@ -54,8 +64,8 @@ def test_nothing_keeps_what_is_present_and_shows_none_of_the_clip() -> None:
         after = nothing(before, np.random.default_rng(seed))
         assert shapes(after) == shapes(before)
         np.testing.assert_array_equal(after.present, before.present)
-        spectrum = np.abs(np.fft.rfft(after.voice.astype(float)))
-        assert spectrum.max() < 30 * np.sqrt(np.mean(spectrum**2)), "no tone is left of the voice"
+        spectrum, at = np.abs(np.fft.rfft(after.voice.astype(float))), round(220 * len(after.voice) / SAMPLE_RATE)
+        assert spectrum[at] < 0.5 * np.sqrt(np.sum(spectrum**2)), "no tone is left of the voice"
     assert shapes(nothing(sample(voice=False), np.random.default_rng(0))) == shapes(sample(voice=False))
 
 

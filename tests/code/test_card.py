@@ -134,7 +134,7 @@ def test_three_clips_of_one_person_are_no_score(card: str) -> None:
     assert "3 clips of 1 speaker" in told
     for emotion in ("happy", "sad", "fear"):
         assert f"| 1001-{emotion} | {emotion} | {emotion} | 70% |" in told
-    assert "Of only 3 test clips there is more than one modality" in told
+    assert "Only 3 test clips held more than one modality" in told
 
 
 def test_each_score_stands_with_what_it_is_of_and_its_interval(card: str) -> None:

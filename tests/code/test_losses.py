@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div
 
 from mmer.clips import Clip
 from mmer.labels import EMOTIONS
-from mmer.losses import clip_losses, emotion_weights
+from mmer.losses import clip_losses, disagreement, emotion_weights
 
 LOGITS = torch.tensor([[4.0, 0, 0, 0, 0, 0, 0], [0.5, 0, 0, 0, 0, 0, 0], [0, 3, 0, 0, 0, 0, 1]])
 TARGET = torch.eye(7)[[0, 0, 6]]
@@ -37,3 +37,10 @@ def test_balanced_weighs_an_emotion_by_its_rarity() -> None:
     )
     doubled = losses("balanced", weights=torch.tensor([1.0, 1, 1, 1, 1, 1, 2]))
     torch.testing.assert_close(doubled, losses("cross_entropy") * torch.tensor([1.0, 1, 2]))
+
+
+def test_disagreement_is_what_torch_says_the_divergences_are_and_none_with_itself() -> None:
+    a, b = LOGITS.log_softmax(-1), LOGITS.flip(0).log_softmax(-1)
+    both = [kl_div(x, y, reduction="none", log_target=True).sum(-1) for x, y in ((a, b), (b, a))]
+    torch.testing.assert_close(disagreement(LOGITS, LOGITS.flip(0)), (both[0] + both[1]) / 2)
+    torch.testing.assert_close(disagreement(LOGITS, LOGITS + 5), torch.zeros(3))

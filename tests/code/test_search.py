@@ -24,16 +24,10 @@ from mmer.model.network import EmotionNet
 from mmer.search import Candidate, SearchError, champion, finalists, front, search, study_name
 from mmer.training import checkpoint_of, fit
 from tests.conftest import ROOT
-from tests.tiny import tiny_corpus
+from tests.tiny import SMALL_NETWORK, tiny_corpus
 
 SMALL = {
-    "model.face.width": 0.125,
-    "model.face.embedding": 16,
-    "model.scene": {"channels": 4, "embedding": 8},
-    "model.voice": {"channels": 4, "embedding": 16},
-    "model.temporal.hidden": 16,
-    "input.face_size": 32,
-    "input.scene_size": 32,
+    **SMALL_NETWORK,
     "train.epochs": 2,
     "train.batch_size": 7,
     "tune": {

@@ -23,16 +23,10 @@ from mmer.model.fusion import LateFusion
 from mmer.samples import Sample, load_sample, save_sample
 from mmer.training import TrainingError, draw, fit, held_modalities, load_network, predict, read_origin, save_network
 from tests.conftest import ROOT
-from tests.tiny import tiny_corpus
+from tests.tiny import SMALL_NETWORK, tiny_corpus
 
 SMALL = {
-    "model.face.width": 0.125,
-    "model.face.embedding": 16,
-    "model.scene": {"channels": 4, "embedding": 8},
-    "model.voice": {"channels": 4, "embedding": 16},
-    "model.temporal.hidden": 16,
-    "input.face_size": 32,
-    "input.scene_size": 32,
+    **SMALL_NETWORK,
     "train.epochs": 3,
     "train.batch_size": 8,
 }

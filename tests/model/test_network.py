@@ -36,7 +36,13 @@ RIVALS = {
     for kind in ("lstm", "gru", "attention", "mean")
     for fusion in ("concat", "gated", "cross_attention", "late")
 } | {
-    "late, recurrent in the window": {"model.fusion": "late", "model.voice.recurrent": True},
+    "late, frame by frame": {"model.fusion": "late", "model.voice.summary": "frame"},
+    "late, log-mel frame by frame": {
+        "model.fusion": "late",
+        "model.voice.summary": "frame",
+        "model.voice.front": "logmel",
+    },
+    "concat, frame by frame": {"model.voice.summary": "frame"},
     "late, logmel, grey": {"model.fusion": "late", "model.voice.front": "logmel", "model.face.grey": True},
     "mobilenet_v3_small": {"model.face.kind": "mobilenet_v3_small", "model.face.width": 0.5},
     "face and voice": {"model.modalities": ["voice", "face"], "model.fusion": "cross_attention"},
