@@ -144,11 +144,10 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    if params.folds.epochs is not None:
-        epochs = {"epochs": params.folds.epochs}
-        branches = {name: changed | epochs for name, changed in params.train.branches.items()}
-        train = params.train.model_copy(update=epochs | {"branches": branches})
-        params = params.model_copy(update={"train": train})
+    epochs = {} if params.folds.epochs is None else {"epochs": params.folds.epochs}
+    own = [name for name in params.train.branches if name in params.folds.modalities]  # no other branch is trained
+    branches = {name: params.train.branches[name] | epochs for name in own}
+    params = params.model_copy(update={"train": params.train.model_copy(update=epochs | {"branches": branches})})
     listed = cross_validated(prepared(processed, params.corpora))
     clips = holding(listed, params.folds.modalities)
     numbers = fold_numbers(clips)

@@ -43,6 +43,8 @@ Epoch = dict[str, float]
 WORK = Path(".mmer")
 MOVED = 0.05
 """Share of a face crop's side by which `train.consistency` moves it: a box trembles by less."""
+ENOUGH = 100
+"""Clips of a corpus from which on it weighs as much as any other in choosing an epoch."""
 PAIRED = 0.5
 """Chance that a voice gets a face where `train.pairing` is on."""
 
@@ -599,18 +601,21 @@ def predict(
 
 
 def score(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> Epoch:
-    """val_loss (mean negative log-likelihood) and val_uar of these clips, each the mean over the corpora: that of a
-    corpus of 200 voices weighs as much as that of one of 3,000 faces. Where there are several, each one's val_uar too.
+    """val_loss (mean negative log-likelihood) and val_uar of these clips, each the mean over the corpora: one of 200
+    voices weighs as much as one of 3,000 faces, and one of less than `ENOUGH` clips by how many it has. Where there are
+    several, each one's val_uar too.
     """
     probabilities = predict(network, clips, processed)
     truth, corpus = np.array([c.target for c in clips]), np.array([c.corpus for c in clips])
-    losses, uars = {}, {}
+    losses, uars, weights = {}, {}, []
     for name in sorted(set(corpus.tolist())):
         own = corpus == name
+        weights.append(min(int(own.sum()), ENOUGH))
         losses[name] = metrics.negative_log_likelihood(probabilities[own], truth[own])
         uars[name] = float(metrics.uar(metrics.confusion(truth[own], probabilities[own].argmax(1))))
     each = {f"val_uar_{name}": value for name, value in uars.items()} if len(uars) > 1 else {}
-    return {"val_loss": float(np.mean(list(losses.values()))), "val_uar": float(np.mean(list(uars.values()))), **each}
+    loss, uar = (float(np.average(list(of.values()), weights=weights)) for of in (losses, uars))
+    return {"val_loss": loss, "val_uar": uar, **each}
 
 
 def save_network(network: EmotionNet, path: Path, origin: Origin) -> None:

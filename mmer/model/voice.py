@@ -103,7 +103,11 @@ class VoiceCNN(nn.Module):
         if self.training and self.mask:
             y = masked(y, self.mask)
         y = self.blocks(y)
-        summed = torch.cat([y.mean(-1), y.amax(-1)], -1).unsqueeze(1) if self.whole else y[..., -self.frames :].transpose(1, 2)
+        summed = (
+            torch.cat([y.mean(-1), y.amax(-1)], -1).unsqueeze(1)
+            if self.whole
+            else y[..., -self.frames :].transpose(1, 2)
+        )
         embedded: Tensor = self.project(summed)
         return embedded
 

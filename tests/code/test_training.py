@@ -20,6 +20,7 @@ from mmer.clips import Clip, read_manifest
 from mmer.config import Balance, ConfigError, Params, load_params, varied
 from mmer.labels import MODALITIES
 from mmer.model.fusion import LateFusion
+from mmer.model.network import EmotionNet
 from mmer.samples import Sample, load_sample, save_sample
 from mmer.training import TrainingError, draw, fit, held_modalities, load_network, predict, read_origin, save_network
 from tests.conftest import ROOT
@@ -124,7 +125,9 @@ def mixture(corpus: Path, folder: Path) -> list[Clip]:
     return clips
 
 
-def test_faces_alone_and_voices_alone_train_one_network(corpus: Path, tmp_path: Path) -> None:
+def test_faces_alone_and_voices_alone_train_one_network(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips = mixture(corpus, tmp_path)
     params = load_params(ROOT / "params.yaml", SMALL | {"model.fusion": "late", "train.pairing": "label"})
     done = fit(params, params.train.model_copy(update={"epochs": 1}), clips, tmp_path, seed=0)
@@ -132,9 +135,13 @@ def test_faces_alone_and_voices_alone_train_one_network(corpus: Path, tmp_path: 
     assert done.origin.pairing == "label"
     assert done.origin.corpora == ("demo", "fer2013")
     assert {"val_uar", "val_uar_demo", "val_uar_fer2013"} <= set(done.best)
-    assert done.best["val_uar"] == pytest.approx(
-        (done.best["val_uar_demo"] + done.best["val_uar_fer2013"]) / 2, abs=1e-5
+    four, three = done.best["val_uar_demo"], done.best["val_uar_fer2013"]
+    assert done.best["val_uar"] == pytest.approx((4 * four + 3 * three) / 7, abs=1e-5), (
+        "few clips count by their number"
     )
+    monkeypatch.setattr(training, "ENOUGH", 3)
+    found = training.score(done.network, [c for c in clips if c.split == "val"], tmp_path)
+    assert found["val_uar"] == pytest.approx((found["val_uar_demo"] + found["val_uar_fer2013"]) / 2), "and enough alike"
 
 
 def test_branches_trained_apart_are_what_each_would_be_alone(corpus: Path, tmp_path: Path) -> None:
@@ -341,3 +348,42 @@ def test_a_killed_training_goes_on_and_ends_the_same(corpus: Path, tmp_path: Pat
     whole = run(corpus, tmp_path / "whole")
     assert run(corpus, tmp_path / "cut", cut_after=2) is None
     assert run(corpus, tmp_path / "cut") == whole
+
+
+def test_a_face_seen_otherwise_is_mirrored_or_not_and_moved_a_little() -> None:
+    torch.manual_seed(0)
+    faces = torch.randint(0, 256, (40, 2, 32, 32, 3), dtype=torch.uint8)
+    places, most = np.arange(32), round(training.MOVED * 32)
+    shifts, seen = range(-most, most + 1), set()
+    for before, after in zip(faces.numpy(), training.seen_otherwise(faces).numpy(), strict=True):
+        for down in shifts:
+            rows = before[:, np.clip(places + down, 0, 31)]
+            for right in shifts:
+                columns = np.clip(places + right, 0, 31)
+                for mirror in (False, True):
+                    moved = rows[:, :, 31 - columns if mirror else columns]
+                    if np.array_equal(moved, after):
+                        seen.add((down, right, mirror))
+    assert {s[0] for s in seen} == {s[1] for s in seen} == set(shifts)
+    assert {s[2] for s in seen} == {False, True}
+
+
+def test_consistency_costs_what_is_answered_otherwise_when_moved(small: Params, corpus: Path) -> None:
+    """A plain surface moved is the same surface; a picture of noise is another one."""
+    clips = read_manifest(corpus / "clips.parquet")[:8]
+    network = EmotionNet(small.input, small.model)
+    rng, extra = np.random.default_rng(0), {}
+    for kind, size in (("plain", 1), ("noise", 32)):
+        samples = [
+            replace(s, faces=np.broadcast_to(rng.integers(0, 256, (1, size, size, 3), np.uint8), s.faces.shape))
+            for s in (load_sample(corpus / c.sample) for c in clips)
+        ]
+        batch = training.collate(samples, [training.target(c, "intended") for c in clips], small.input)
+        told = {}
+        for weight in (0.0, 2.0):
+            torch.manual_seed(0)
+            train = small.train.model_copy(update={"consistency": weight})
+            told[weight] = float(training._loss(network, batch, None, train, torch.ones(7))[0])
+        extra[kind] = told[2.0] - told[0.0]
+    assert extra["plain"] == pytest.approx(0, abs=1e-6)
+    assert extra["noise"] > 1e-4
