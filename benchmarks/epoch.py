@@ -4,8 +4,8 @@
 
 For each branch of a late fusion that is trained apart, or for the whole network: reading, augmenting and padding of the
 clips, one way and back through the network, and the update. The floor is the network's multiply-adds, three times over
-(once forth, twice back), at the rate at which this processor multiplies large matrices. `--compile` also times
-torch.compile, and `layout` the face network with its channels first.
+(once forth, twice back), at the rate at which this processor multiplies large matrices. Of a face also what the layout
+of its network's channels is worth, and with `--compile` torch.compile.
 """
 
 from __future__ import annotations
@@ -103,16 +103,25 @@ def report(
         f"  {'whole':24}{whole:8.2f} ms; floor of forth and back {floor:.2f} ms, {steps:.1f} steps with evidence a clip"
     )
     if "face" in modalities:
-        first = EmotionNet(params.input, params.model, modalities).train().to(memory_format=torch.contiguous_format)
-        print(
-            f"  {'channels first':24}{min(timed(lambda: through(first)) for _ in range(2)) / len(clips) * 1e3:8.2f} ms"
-        )
+        print("  " + layouts(params, modalities, size))
     if compiled:
         faster = torch.compile(network)
         began = time.perf_counter()
         through(faster)
         print(f"  {'compiled':24}{timed(lambda: through(faster)) / len(clips) * 1e3:8.2f} ms,", end=" ")
         print(f"after {time.perf_counter() - began:.0f} s of compiling")
+
+
+def layouts(params: Params, modalities: list[ModalityName], size: int) -> str:
+    """What the face network alone takes with its channels last, as it is, and first, in turns."""
+    side, kinds = params.input.face_size, {"last": torch.channels_last, "first": torch.contiguous_format}
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(5):
+        for kind, layout in kinds.items():
+            face = EmotionNet(params.input, params.model, modalities).branch["face"].train().to(memory_format=layout)
+            crops = torch.randn(size, 3, side, side).contiguous(memory_format=layout)
+            times[kind].append(timed(lambda face=face, crops=crops: face(crops).sum().backward()) / size * 1e3)
+    return "face network, channels " + ", ".join(f"{kind}: {np.median(all_):.1f} ms" for kind, all_ in times.items())
 
 
 def loss(called: torch.nn.Module, network: EmotionNet, batch: Batch) -> torch.Tensor:

@@ -259,6 +259,8 @@ class Train(Block):
     starts from nothing and says so."""
     start: str | None = None
     """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
+    memory_mb: int = Field(512, ge=0)
+    """Samples that were read once stay in memory, as long as they take no more."""
     branches: dict[ModalityName, dict[str, Any]] = {}
     """With `fusion: late`: the branches are trained apart, each on the clips that hold its modality and with these keys
     of `train` changed: {voice: {epochs: 60}}."""

@@ -209,6 +209,28 @@ def load_sample(path: Path, modalities: Sequence[ModalityName] = MODALITIES) -> 
         return Sample(faces, scenes, voice, file["present"])
 
 
+class Memory:
+    """Reads samples as `load_sample` does and keeps them, as long as all together take no more than so many bytes: for
+    a process in which the files do not change.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._kept: dict[tuple[Path, tuple[ModalityName, ...]], Sample] = {}
+
+    def __call__(self, path: Path, modalities: Sequence[ModalityName] = MODALITIES) -> Sample:
+        """The sample; its arrays may not be written to."""
+        key = path, tuple(modalities)
+        if key not in self._kept:
+            sample = load_sample(path, modalities)
+            size = sum(array.nbytes for array in vars(sample).values() if array.strides[0])
+            if size > self._left:
+                return sample
+            self._left -= size
+            self._kept[key] = sample
+        return self._kept[key]
+
+
 def _zeros_like(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     """Zeros of the shape and dtype of an array in an npz file, which is not read."""
     with archive.open(f"{name}.npy") as file:

@@ -29,7 +29,7 @@ from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.losses import clip_losses, disagreement, emotion_weights
-from mmer.samples import Sample, load_sample, voice_present, voice_windows
+from mmer.samples import Memory, Sample, load_sample, voice_present, voice_windows
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from mmer.model.network import Batch, EmotionNet, Output
 
+Read = Callable[[Path, Sequence[ModalityName]], Sample]
+"""`load_sample`, or one that remembers."""
 Epoch = dict[str, float]
 """One epoch's figures: epoch, train_loss, val_loss, val_uar; of a branch trained apart with its name before each."""
 #: Where checkpoints and studies lie: outside the stages' outputs, which DVC deletes before a run.
@@ -210,6 +212,7 @@ def _fit(job: _Job) -> Fit:
     # Validated and kept is the moving average of the weights (all of the last update where `ema` is 0).
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
     weights = emotion_weights(learn).to(fabric.device)
+    read = Memory(train.memory_mb << 20)
 
     history: list[Epoch] = []
     best: dict[str, Any] = {"row": None, "weights": {}}
@@ -234,7 +237,7 @@ def _fit(job: _Job) -> Fit:
         before: Tensor | None = None
         drawn = draw(learn, train.balance, np.random.default_rng((job.seed, epoch)))
         with tqdm(total=len(drawn), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
-            for batch in batches(learn, drawn, job.processed, job.params, train, seed=(job.seed, epoch)):
+            for batch in batches(learn, drawn, job.processed, job.params, train, seed=(job.seed, epoch), read=read):
                 batch = _to(batch, fabric.device)
                 loss, before = _loss(module, batch, before, train, weights)
                 optimizer.zero_grad()
@@ -245,7 +248,7 @@ def _fit(job: _Job) -> Fit:
                 average.update_parameters(network)
                 losses.append(loss.item())
                 bar.update(len(batch.target))
-        found = score(cast("EmotionNet", average.module), job.held_out, job.processed)
+        found = score(cast("EmotionNet", average.module), job.held_out, job.processed, read)
         row = {"epoch": epoch + 1, "train_loss": float(np.mean(losses)), **found}
         row = {k: round(v, 6) for k, v in row.items()}
         history.append(row)
@@ -448,6 +451,7 @@ def batches(
     train: Train,
     *,
     seed: tuple[int, int],
+    read: Read = load_sample,
 ) -> Iterator[Batch]:
     """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
     faces = _faces_alone(clips) if train.pairing == "label" else {}
@@ -457,13 +461,13 @@ def batches(
         for place, index in enumerate(drawn[start : start + train.batch_size], start):
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
-            sample, wanted = held(clip, processed), target(clip, train.targets)
+            sample, wanted = held(clip, processed, read), target(clip, train.targets)
             if rng.random() < train.nothing:
                 sample, wanted = nothing(sample, rng), even
             sample = _reheard(augment(sample, train.augment, rng), params)
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
                 face = faces[clip.label][rng.integers(len(faces[clip.label]))]
-                sample = pair(sample, augment(held(face, processed), train.augment, rng), rng)
+                sample = pair(sample, augment(held(face, processed, read), train.augment, rng), rng)
             samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
             targets.append(wanted)
         yield collate(samples, targets, params.input)
@@ -486,10 +490,10 @@ def _reheard(sample: Sample, params: Params) -> Sample:
     return replace(sample, present=present)
 
 
-def held(clip: Clip, processed: Path) -> Sample:
+def held(clip: Clip, processed: Path, read: Read = load_sample) -> Sample:
     """A clip's sample, without what the clip is said not to hold: a modality that was taken away is absent."""
     holds = (clip.has_face, clip.has_scene, clip.has_voice)
-    sample = load_sample(processed / clip.sample, [m for m, there in zip(MODALITIES, holds, strict=True) if there])
+    sample = read(processed / clip.sample, [m for m, there in zip(MODALITIES, holds, strict=True) if there])
     return replace(sample, present=sample.present & holds)
 
 
@@ -556,6 +560,7 @@ def clip_probabilities(
     input: Input,
     modalities: Sequence[ModalityName] = MODALITIES,
     batch_size: int = 16,
+    read: Read = load_sample,
 ) -> npt.NDArray[np.float32]:
     """Clip probabilities float32 [n, 7] of whatever turns a batch into logits [B, T, 7].
 
@@ -572,7 +577,7 @@ def clip_probabilities(
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            samples = [held(clips[i], processed) for i in chosen]
+            samples = [held(clips[i], processed, read) for i in chosen]
             batch = collate(samples, [target(clips[i], "intended") for i in chosen], input)
             batch = replace(batch, present=batch.present * keep)
             logits = clip_logits(forward(batch), batch.present, batch.valid)
@@ -586,6 +591,7 @@ def predict(
     processed: Path,
     *,
     modalities: Sequence[ModalityName] = MODALITIES,
+    read: Read = load_sample,
 ) -> npt.NDArray[np.float32]:
     """Clip probabilities float32 [n, 7] of a network in evaluation mode, with all other modalities taken away."""
     network.eval()
@@ -597,15 +603,15 @@ def predict(
         output: Output = network(given.faces, given.scenes, given.voice, given.present, begin)
         return output.logits.cpu()
 
-    return clip_probabilities(forward, clips, processed, network.input, modalities)
+    return clip_probabilities(forward, clips, processed, network.input, modalities, read=read)
 
 
-def score(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> Epoch:
+def score(network: EmotionNet, clips: Sequence[Clip], processed: Path, read: Read = load_sample) -> Epoch:
     """val_loss (mean negative log-likelihood) and val_uar of these clips, each the mean over the corpora: one of 200
     voices weighs as much as one of 3,000 faces, and one of less than `ENOUGH` clips by how many it has. Where there are
     several, each one's val_uar too.
     """
-    probabilities = predict(network, clips, processed)
+    probabilities = predict(network, clips, processed, read=read)
     truth, corpus = np.array([c.target for c in clips]), np.array([c.corpus for c in clips])
     losses, uars, weights = {}, {}, []
     for name in sorted(set(corpus.tolist())):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mmer.samples import (
     SPOOL,
     FramesReader,
+    Memory,
     Sample,
     Writer,
     load_sample,
@@ -116,3 +117,16 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         write()
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_memory_reads_a_sample_once_and_no_more_than_it_may_keep(tmp_path: Path) -> None:
+    faces, voice = np.zeros((2, 8, 8, 3), np.uint8), np.arange(1000, dtype=np.int16)
+    paths = [tmp_path / f"{k}.npz" for k in range(3)]
+    for path in paths:
+        save_sample(path, Sample(faces, faces, voice, np.ones((2, 3), bool)))
+    one = load_sample(paths[0], ["voice"])
+    read = Memory(2 * (one.voice.nbytes + one.present.nbytes))
+    before = [read(path, ["voice"]) for path in paths]
+    assert [read(path, ["voice"]) is kept for path, kept in zip(paths, before, strict=True)] == [True, True, False]
+    np.testing.assert_array_equal(read(paths[2], ["voice"]).voice, voice)
+    assert read(paths[0], ["face"]) is not before[0], "another part of it"
