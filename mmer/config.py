@@ -165,6 +165,16 @@ class SceneNet(Block):
     embedding: int = Field(64, ge=8)
 
 
+class Temporal(Block):
+    """What gathers evidence over the steps (one for each modality where `fusion` is late); docs/model.md."""
+
+    kind: Literal["lstm", "gru", "attention", "mean"] = "lstm"
+    hidden: int = Field(96, ge=8, multiple_of=4)
+    """Size of what is known at a step; also of what gated and cross_attention mix. Attention's four heads share it."""
+    context: int = Field(25, ge=2, le=500)
+    """Steps that attention looks back over, and in which mean forgets two thirds; the others learn how long."""
+
+
 class VoiceNet(Block):
     """The 1D CNN on the voice window."""
 
@@ -175,16 +185,8 @@ class VoiceNet(Block):
     summary: Literal["window", "frame"] = "window"
     """What is gathered over time: one embedding a step, the window summed up; or one of every 32 or 40 ms
     (mmer/model/voice.py)."""
-
-
-class Temporal(Block):
-    """What gathers evidence over the steps (one for each modality where `fusion` is late); docs/model.md."""
-
-    kind: Literal["lstm", "gru", "attention", "mean"] = "lstm"
-    hidden: int = Field(96, ge=8, multiple_of=4)
-    """Size of what is known at a step; also of what gated and cross_attention mix. Attention's four heads share it."""
-    context: int = Field(25, ge=2, le=500)
-    """Steps that attention looks back over, and in which mean forgets two thirds; the others learn how long."""
+    temporal: Temporal | None = None
+    """With `fusion: late`: what gathers its evidence, instead of `model.temporal`."""
 
 
 class Model(Block):
@@ -243,6 +245,9 @@ class Train(Block):
     """Strength of the augmentation, 0 (none) to 1."""
     nothing: float = Field(0.0, ge=0, lt=0.5)
     """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another."""
+    mixup: float = Field(0.0, ge=0)
+    """Each voice is mixed, as log energies, with another of the batch, by shares of Beta(mixup, mixup), and so are the
+    emotions to be learnt; for branches of voice alone: what else a clip holds is not mixed. 0: none."""
     consistency: float = Field(0.0, ge=0)
     """Weight of the demand that a face which is mirrored or moved a little is answered as before; doubles the time that
     faces take."""

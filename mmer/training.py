@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from mmer.model.fusion import Decision
     from mmer.model.network import Batch, EmotionNet, Output
 
 Read = Callable[[Path, Sequence[ModalityName]], Sample]
@@ -194,6 +195,8 @@ def _fit(job: _Job) -> Fit:
     from tqdm import tqdm
 
     train, learn = job.train, job.learn
+    if train.mixup and held_modalities(learn) != ("voice",):
+        raise TrainingError("train.mixup mixes voices alone: set it in train.branches.voice, with model.fusion: late")
     fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
     torch.manual_seed(job.seed)
@@ -208,7 +211,8 @@ def _fit(job: _Job) -> Fit:
     updates = -(-len(learn) // train.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, train.epochs * updates, pct_start=0.2)
     module, optimizer = fabric.setup(network, optimizer)
-    module.mark_forward_method("decide")
+    for method in ("embed", "decide"):
+        module.mark_forward_method(method)
     # Validated and kept is the moving average of the weights (all of the last update where `ema` is 0).
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
     weights = emotion_weights(learn).to(fabric.device)
@@ -278,35 +282,44 @@ def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train, weight
     in a live stream every moment has a past, and the answer must not depend on whose it was. The state is handed on
     from batch to batch, so that the past grows as long as an epoch at the cost of one LSTM pass. There a still picture
     is also held for a random number of steps: in a stream a face stays.
+
+    With `mixup`, each clip is a mixture of two voices, and to be answered as a mixture of two emotions.
     """
     import torch
 
-    from mmer.model.network import clip_logits
+    from mmer.model.network import Mixture, clip_logits
+
+    size, valid, wanted, mixture = len(batch.target), batch.valid, batch.target, None
+    if train.mixup:
+        chance = torch.distributions.Beta(train.mixup, train.mixup)
+        share = chance.sample((size,)).to(valid.device)
+        mixture = Mixture(torch.randperm(size, device=valid.device), torch.maximum(share, 1 - share))
+        valid, wanted = torch.maximum(valid, valid[mixture.other]), mixture.of(wanted)
 
     def against(logits: Tensor, present: Tensor, valid: Tensor) -> Tensor:
         pooled = clip_logits(logits, present, valid)
         known = valid.sum(1) > 0
         losses = clip_losses(
-            pooled[known], batch.target[known], kind=train.loss, smoothing=train.label_smoothing, weights=weights
+            pooled[known], wanted[known], kind=train.loss, smoothing=train.label_smoothing, weights=weights
         )
-        return losses.sum() / len(batch.target)
+        return losses.sum() / size
 
-    size = len(batch.target)
-    begin = module.start(size).to(batch.target.device)
-    output: Output = module(batch.faces, batch.scenes, batch.voice, batch.present, begin)
-    past = output.state.detach() if before is None else before
+    joined = module.embed(batch.faces, batch.scenes, batch.voice, batch.present, mixture)
+    present = joined[..., -len(MODALITIES) :]
+    begin = module.start(size).to(valid.device)
+    first: Decision = module.decide(joined, begin)
+    past = first.state.detach() if before is None else before
     past = past[torch.randint(len(past), (size,), device=past.device)]
-    joined, valid = _held(output.joined, batch.valid, train.hold)
-    later = module.decide(joined, past)
-    seen = joined[..., -len(MODALITIES) :]
-    loss = (against(output.logits, batch.present, batch.valid) + against(later.logits, seen, valid)) / 2
-    if train.consistency and "face" in output.branches:
-        again: Output = module(seen_otherwise(batch.faces), batch.scenes, batch.voice, batch.present, begin)
-        answers = (clip_logits(said.logits, batch.present, batch.valid) for said in (output, again))
+    held, longer = _held(joined, valid, train.hold)
+    later: Decision = module.decide(held, past)
+    loss = (against(first.logits, present, valid) + against(later.logits, held[..., -len(MODALITIES) :], longer)) / 2
+    if train.consistency and "face" in first.branches:
+        again = module.embed(seen_otherwise(batch.faces), batch.scenes, batch.voice, batch.present, mixture)
+        answers = (clip_logits(said.logits, present, valid) for said in (first, module.decide(again, begin)))
         loss = loss + train.consistency * disagreement(*answers).mean()
-    for name, logits in output.branches.items():
-        here = batch.valid * batch.present[..., MODALITIES.index(name)]
-        loss = loss + train.auxiliary * against(logits, batch.present, here) / len(output.branches)
+    for name, logits in first.branches.items():
+        here = valid * present[..., MODALITIES.index(name)]
+        loss = loss + train.auxiliary * against(logits, present, here) / len(first.branches)
     return loss, later.state.detach()
 
 

@@ -153,22 +153,24 @@ class LateFusion(nn.Module):
 
     Args:
         embeddings: size of each modality's embedding, in the order of `joined`.
+        temporal: of each, what gathers its evidence.
         frames: of each, how many frames of a step it holds one after the other; evidence is gathered frame by frame.
     """
 
     def __init__(
         self,
         embeddings: Mapping[ModalityName, int],
-        temporal: Temporal,
+        temporal: Mapping[ModalityName, Temporal],
         dropout: float,
         frames: Mapping[ModalityName, int],
     ) -> None:
         super().__init__()
         self.embeddings, self.frames = dict(embeddings), dict(frames)
-        over_time = [make_temporal(size // frames[m] + 1, temporal) for m, size in embeddings.items()]
-        self.state_size = sum(each.state_size for each in over_time)
-        self.temporal = nn.ModuleDict(dict(zip(embeddings, over_time, strict=True)))
-        self.head = nn.ModuleDict({m: nn.Linear(temporal.hidden, len(EMOTIONS)) for m in embeddings})
+        over_time = {m: make_temporal(size // frames[m] + 1, temporal[m]) for m, size in embeddings.items()}
+        self.state_sizes = [each.state_size for each in over_time.values()]
+        self.state_size = sum(self.state_sizes)
+        self.temporal = nn.ModuleDict({str(m): each for m, each in over_time.items()})
+        self.head = nn.ModuleDict({m: nn.Linear(temporal[m].hidden, len(EMOTIONS)) for m in embeddings})
         self.drop = nn.Dropout(dropout)
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(len(MODALITIES)))
@@ -179,9 +181,8 @@ class LateFusion(nn.Module):
         branches: dict[ModalityName, Tensor] = {}
         states = []
         logits = torch.zeros_like(joined[..., : len(EMOTIONS)])
-        for (name, part), before in zip(
-            zip(self.embeddings, parts, strict=True), state.chunk(len(self.embeddings), dim=-1), strict=True
-        ):
+        states_before = torch.split(state, self.state_sizes, dim=-1)
+        for name, part, before in zip(self.embeddings, parts, states_before, strict=True):
             index = MODALITIES.index(name)
             here = present[..., index : index + 1]
             frames = self.frames[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,20 @@ class Batch:
     """float32 [B, T]: 0 in the padding."""
     target: Tensor
     """float32 [B, 7]: a distribution over EMOTIONS, all on one where a single emotion is meant."""
+
+
+class Mixture(NamedTuple):
+    """Clips mixed two by two (mixup, Zhang et al. 2018, arXiv:1710.09412)."""
+
+    other: Tensor
+    """int64 [B]: with which clip of the batch each is mixed."""
+    share: Tensor
+    """float32 [B]: how much of each is left."""
+
+    def of(self, x: Tensor) -> Tensor:
+        """[B, ...], mixed."""
+        share = self.share.view(-1, *[1] * (x.dim() - 1))
+        return share * x + (1 - share) * x[self.other]
 
 
 class Output(NamedTuple):
@@ -109,8 +123,9 @@ class EmotionNet(nn.Module):
         frames = {m: getattr(self.branch[m], "frames", 1) for m in self.modalities}
         sizes = {m: getattr(model, m).embedding for m in self.modalities}
         self.embeddings = {m: frames[m] * sizes[m] for m in self.modalities}
+        over_time = {m: getattr(getattr(model, m), "temporal", None) or model.temporal for m in self.modalities}
         self.fusion = (
-            LateFusion(self.embeddings, model.temporal, dropout, frames)
+            LateFusion(self.embeddings, over_time, dropout, frames)
             if model.fusion == "late"
             else EarlyFusion(self.embeddings, model.temporal, dropout, model.fusion)
         )
@@ -136,15 +151,31 @@ class EmotionNet(nn.Module):
 
     def forward(self, faces: Tensor, scenes: Tensor, voice: Tensor, present: Tensor, state: Tensor) -> Output:
         """See `Batch` for shapes; `state` float32 [B, K]."""
+        joined = self.embed(faces, scenes, voice, present)
+        logits, branches, state = self.decide(joined, state)
+        return Output(logits, state, branches, joined)
+
+    def embed(
+        self, faces: Tensor, scenes: Tensor, voice: Tensor, present: Tensor, mixture: Mixture | None = None
+    ) -> Tensor:
+        """What the branches make of each step, side by side, and what is present: [B, T, D].
+
+        Args:
+            mixture: in training, which voices are mixed; the mixture of two is there where one of them is.
+        """
         present = present * self.trained
+        if mixture is not None and "voice" in self.modalities:
+            heard = cast(VoiceCNN, self.branch["voice"]).hear(voice.flatten(0, 1))
+            voice = mixture.of(heard.view(*voice.shape[:2], *heard.shape[1:]))
+            there = present[..., MODALITIES.index("voice")]
+            together = torch.maximum(there, there[mixture.other])
+            present = torch.cat([present[..., :-1], together.unsqueeze(-1)], -1)
         streams: dict[ModalityName, Tensor] = {"face": faces, "scene": scenes, "voice": voice}
         parts: list[Tensor] = []
         for name in self.modalities:
             here = present[..., MODALITIES.index(name)]
             parts.append(self._embed(name, streams[name], here) * here.unsqueeze(-1))
-        joined = torch.cat([*parts, present], dim=-1)
-        logits, branches, state = self.decide(joined, state)
-        return Output(logits, state, branches, joined)
+        return torch.cat([*parts, present], dim=-1)
 
     def decide(self, joined: Tensor, state: Tensor) -> Decision:
         """The fusion alone, on `joined` [B, T, D] from the state [B, K]."""

@@ -40,7 +40,8 @@ class LearntBank(nn.Module):
 class MelBank(nn.Module):
     """Energies in mel bands: float [N, W] → [N, bands, frames], frames of 25 ms each 10 ms; nothing is learnt.
 
-    The Fourier transform is a convolution with fixed weights, since torch's exporter has none of its own.
+    In the exported graph the Fourier transform is a convolution with fixed weights, since torch's exporter has none of
+    its own; in training, where it would take most of the time, it is a fast one.
     """
 
     rate = 100.0
@@ -56,11 +57,17 @@ class MelBank(nn.Module):
         waves = torch.cat([turns.cos() * window, turns.sin() * window]).float().unsqueeze(1)
         mel = melscale_fbanks(size // 2 + 1, 50.0, SAMPLE_RATE / 2, bands, SAMPLE_RATE, mel_scale="slaney")
         self.waves: Tensor
+        self.window: Tensor
         self.mel: Tensor
+        self.register_buffer("window", window.float(), persistent=False)
         self.register_buffer("waves", waves, persistent=False)
         self.register_buffer("mel", mel.T.unsqueeze(-1).contiguous(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not torch.onnx.is_in_onnx_export():
+            turns = torch.fft.rfft(x.unfold(-1, len(self.window), self.hop) * self.window)
+            energy: Tensor = (turns.real.square() + turns.imag.square()) @ self.mel.squeeze(-1).T
+            return energy.transpose(1, 2)
         real, imaginary = nn.functional.conv1d(x.unsqueeze(1), self.waves, stride=self.hop).chunk(2, 1)
         return nn.functional.conv1d(real.square() + imaginary.square(), self.mel)
 
@@ -98,8 +105,14 @@ class VoiceCNN(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.project = nn.Linear(2 * widths[-1], voice.embedding) if self.whole else nn.Identity()
 
+    def hear(self, x: Tensor) -> Tensor:
+        """The logarithms of the energies of windows: [N, W] → [N, bands, frames]."""
+        heard: Tensor = torch.log(self.front(x) + 1e-6)
+        return heard
+
     def forward(self, x: Tensor) -> Tensor:
-        y = self.scale(torch.log(self.front(x) + 1e-6))
+        """Also takes what `hear` made of windows, instead of them."""
+        y = self.scale(x if x.dim() == 3 else self.hear(x))
         if self.training and self.mask:
             y = masked(y, self.mask)
         y = self.blocks(y)

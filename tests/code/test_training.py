@@ -387,3 +387,12 @@ def test_consistency_costs_what_is_answered_otherwise_when_moved(small: Params, 
         extra[kind] = told[2.0] - told[0.0]
     assert extra["plain"] == pytest.approx(0, abs=1e-6)
     assert extra["noise"] > 1e-4
+
+
+def test_only_voices_are_mixed(corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    late = load_params(ROOT / "params.yaml", SMALL | {"model.fusion": "late", "train.epochs": 1})
+    with pytest.raises(TrainingError, match=r"set it in train\.branches\.voice"):
+        fit(late, late.train.model_copy(update={"mixup": 0.4}), clips, corpus, seed=0)
+    done = fit(late, late.train.model_copy(update={"branches": {"voice": {"mixup": 0.4}}}), clips, corpus, seed=0)
+    assert done.network.modalities == MODALITIES

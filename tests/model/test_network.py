@@ -12,7 +12,7 @@ from mmer.export import export
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.model.fusion import LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
-from mmer.model.network import EmotionNet, clip_logits, pixels
+from mmer.model.network import EmotionNet, Mixture, clip_logits, pixels
 from mmer.model.pretrained import WeightsError, start_from
 from mmer.model.voice import MEL_BANDS, MelBank
 from mmer.training import Origin
@@ -41,6 +41,7 @@ RIVALS = {
         "model.fusion": "late",
         "model.voice.summary": "frame",
         "model.voice.front": "logmel",
+        "model.voice.temporal": {"kind": "gru", "hidden": 12},
     },
     "concat, frame by frame": {"model.voice.summary": "frame"},
     "late, logmel, grey": {"model.fusion": "late", "model.voice.front": "logmel", "model.face.grey": True},
@@ -222,3 +223,19 @@ def test_face_recognition_weights_are_taken_over_whole(mirror: Path) -> None:
     start_from(small, mirror / "mobilefacenet" / "mobilefacenet.pt")
     with pytest.raises(WeightsError, match="width 1"):
         start_from(MobileFaceNet(64, 0.5, 128), mirror / "mobilefacenet" / "mobilefacenet.pt")
+
+
+@torch.no_grad()
+def test_a_voice_mixed_with_itself_is_itself_and_a_mixture_is_there_where_one_of_its_voices_is() -> None:
+    network = make(**RIVALS["late, log-mel frame by frame"]).eval()
+    inputs = clip(network, batch=2, steps=4)
+    inputs[3][0, :2, 2] = 0
+    alone = network.embed(*inputs)
+    itself = network.embed(*inputs, Mixture(torch.arange(2), torch.tensor([0.3, 0.7])))
+    torch.testing.assert_close(itself, alone, atol=1e-5, rtol=0)
+    swapped = network.embed(*inputs, Mixture(torch.tensor([1, 0]), torch.tensor([0.0, 0.6])))
+    assert swapped[..., -1].tolist() == [[1, 1, 1, 1], [1, 1, 1, 1]]
+    voice = slice(sum(network.embeddings[m] for m in ("face", "scene")), -3)
+    torch.testing.assert_close(swapped[0, :, voice], alone[1, :, voice], atol=1e-5, rtol=0)
+    torch.testing.assert_close(swapped[..., : voice.start], alone[..., : voice.start])
+    assert (swapped[1, :, voice] - alone[1, :, voice]).abs().max() > 0.01, "heard with the other"
