@@ -48,6 +48,8 @@ MOVED = 0.05
 """Share of a face crop's side by which `train.consistency` moves it: a box trembles by less."""
 ENOUGH = 100
 """Clips of a corpus from which on it weighs as much as any other in choosing an epoch."""
+LATER = 1 / 3
+"""Chance that a clip is learnt as coming after another one, instead of from silence."""
 PAIRED = 0.5
 """Chance that a voice gets a face where `train.pairing` is on."""
 
@@ -278,10 +280,10 @@ def _fit(job: _Job) -> Fit:
 def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train, weights: Tensor) -> tuple[Tensor, Tensor]:
     """The loss of a batch, and the states its clips ended in.
 
-    Besides each clip from silence, its recurrent part is run once more from a state in which an earlier batch ended:
-    in a live stream every moment has a past, and the answer must not depend on whose it was. The state is handed on
-    from batch to batch, so that the past grows as long as an epoch at the cost of one LSTM pass. There a still picture
-    is also held for a random number of steps: in a stream a face stays.
+    Most clips begin in silence; for the others what gathers evidence over time begins in a state in which a clip of an
+    earlier batch ended: in a live stream every moment has a past, and the answer must not depend on whose it was. The
+    state is handed on from batch to batch, so that the past grows as long as an epoch. There a still picture is also
+    held for a random number of steps: in a stream a face stays.
 
     With `mixup`, each clip is a mixture of two voices, and to be answered as a mixture of two emotions.
     """
@@ -296,31 +298,37 @@ def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train, weight
         mixture = Mixture(torch.randperm(size, device=valid.device), torch.maximum(share, 1 - share))
         valid, wanted = torch.maximum(valid, valid[mixture.other]), mixture.of(wanted)
 
-    def against(logits: Tensor, present: Tensor, valid: Tensor) -> Tensor:
-        pooled = clip_logits(logits, present, valid)
-        known = valid.sum(1) > 0
+    def against(logits: Tensor, here: Tensor) -> Tensor:
+        pooled = clip_logits(logits, present, here)
+        known = here.sum(1) > 0
         losses = clip_losses(
             pooled[known], wanted[known], kind=train.loss, smoothing=train.label_smoothing, weights=weights
         )
         return losses.sum() / size
 
-    joined = module.embed(batch.faces, batch.scenes, batch.voice, batch.present, mixture)
-    present = joined[..., -len(MODALITIES) :]
+    def decide(joined: Tensor) -> Decision:
+        decision: Decision = module.decide(joined, begin)
+        return decision
+
+    later = torch.rand(size, device=valid.device) < (0 if before is None else LATER)
     begin = module.start(size).to(valid.device)
-    first: Decision = module.decide(joined, begin)
-    past = first.state.detach() if before is None else before
-    past = past[torch.randint(len(past), (size,), device=past.device)]
-    held, longer = _held(joined, valid, train.hold)
-    later: Decision = module.decide(held, past)
-    loss = (against(first.logits, present, valid) + against(later.logits, held[..., -len(MODALITIES) :], longer)) / 2
-    if train.consistency and "face" in first.branches:
-        again = module.embed(seen_otherwise(batch.faces), batch.scenes, batch.voice, batch.present, mixture)
-        answers = (clip_logits(said.logits, present, valid) for said in (first, module.decide(again, begin)))
+    if before is not None:
+        begin = torch.where(later[:, None], before[torch.randint(len(before), (size,), device=valid.device)], begin)
+    steps = _steps(valid, later, train.hold)
+    embedded = module.embed(batch.faces, batch.scenes, batch.voice, batch.present, mixture)
+    joined, lasts = _held(embedded, valid, steps)
+    present = joined[..., -len(MODALITIES) :]
+    said = decide(joined)
+    loss = against(said.logits, lasts)
+    if train.consistency and "face" in said.branches:
+        moved = module.embed(seen_otherwise(batch.faces), batch.scenes, batch.voice, batch.present, mixture)
+        again, _ = _held(moved, valid, steps)
+        answers = (clip_logits(each.logits, present, lasts) for each in (said, decide(again)))
         loss = loss + train.consistency * disagreement(*answers).mean()
-    for name, logits in first.branches.items():
-        here = valid * present[..., MODALITIES.index(name)]
-        loss = loss + train.auxiliary * against(logits, present, here) / len(first.branches)
-    return loss, later.state.detach()
+    for name, logits in said.branches.items():
+        here = lasts * present[..., MODALITIES.index(name)]
+        loss = loss + train.auxiliary * against(logits, here) / len(said.branches)
+    return loss, said.state.detach()
 
 
 def seen_otherwise(faces: Tensor) -> Tensor:
@@ -337,16 +345,25 @@ def seen_otherwise(faces: Tensor) -> Tensor:
     return moved.permute(0, 3, 1, 2, 4)
 
 
-def _held(joined: Tensor, valid: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    """Clips of one step last up to `longest` steps."""
+def _steps(valid: Tensor, later: Tensor, longest: int) -> Tensor:
+    """How many steps each clip is to last, int64 [B]: as many as it has, but of a still picture that comes `later` than
+    another clip anything up to `longest`.
+    """
+    import torch
+
+    own = valid.sum(1).long()
+    return torch.where((own == 1) & later, torch.randint(1, longest + 1, own.shape, device=own.device), own)
+
+
+def _held(joined: Tensor, valid: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+    """Clips [B, T, D] made to last so many `steps` [B], a still picture by being held; and where they last."""
     import torch
     from torch.nn.functional import pad
 
     still = valid.sum(1) == 1
-    if still.any() and (room := longest - valid.shape[1]) > 0:
-        joined, valid = pad(joined, (0, 0, 0, room)), pad(valid, (0, room))
-    steps = torch.where(still, torch.randint(1, longest + 1, still.shape, device=valid.device), valid.sum(1))
-    longer = (torch.arange(valid.shape[1], device=valid.device) < steps.unsqueeze(1)).to(valid.dtype)
+    if (room := int(steps.max()) - valid.shape[1]) > 0:
+        joined = pad(joined, (0, 0, 0, room))
+    longer = (torch.arange(joined.shape[1], device=valid.device) < steps.unsqueeze(1)).to(valid.dtype)
     return torch.where(still[:, None, None], joined[:, :1] * longer.unsqueeze(-1), joined), longer
 
 

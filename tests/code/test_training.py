@@ -248,17 +248,19 @@ def test_a_pair_is_a_voice_with_a_face_in_some_of_its_steps(corpus: Path, tmp_pa
 
 
 def test_a_still_picture_is_held_and_a_clip_is_left_alone() -> None:
-    joined = torch.arange(2 * 6 * 4, dtype=torch.float32).reshape(2, 6, 4)
-    valid = torch.tensor([[1.0, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0]])
-    lengths = set()
-    for seed in range(40):
+    joined = torch.arange(3 * 6 * 4, dtype=torch.float32).reshape(3, 6, 4)
+    valid = torch.tensor([[1.0, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0]])
+    later, lengths = torch.tensor([True, True, False]), set()
+    for seed in range(60):
         torch.manual_seed(seed)
-        held, longer = training._held(joined, valid, 4)
-        lengths.add(int(longer[0].sum()))
-        assert torch.equal(held[0][longer[0] > 0], joined[0, :1].expand(int(longer[0].sum()), -1))
-        assert torch.equal(held[1], joined[1])
-        assert torch.equal(longer[1], valid[1])
-    assert lengths == {1, 2, 3, 4}
+        steps = training._steps(valid, later, 8)
+        held, longer = training._held(joined, valid, steps)
+        assert longer.sum(1).tolist() == steps.tolist()
+        lengths.add(int(steps[0]))
+        assert torch.equal(held[0][longer[0] > 0], joined[0, :1].expand(int(steps[0]), -1))
+        assert torch.equal(held[1, :6], joined[1]), "a clip is left alone"
+        assert steps[1:].tolist() == [3, 1], "and so is a picture that comes first"
+    assert lengths == set(range(1, 9))
 
 
 def test_calibration_takes_back_confidence_that_is_not_earned(corpus: Path, tmp_path: Path) -> None:
