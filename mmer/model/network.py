@@ -129,8 +129,11 @@ class EmotionNet(nn.Module):
             if model.fusion == "late"
             else EarlyFusion(self.embeddings, model.temporal, dropout, model.fusion)
         )
-        # Without it a branch's scale at the start would decide who is heard (batch-normalised face, raw scene).
-        self.norm = nn.ModuleDict({m: nn.LayerNorm(sizes[m]) for m in self.modalities})
+        # Without it a branch's scale at the start would decide who is heard (batch-normalised face, raw scene). Not for
+        # frames: each frame's own would level how loud it is, and batch normalisation has set their scale already.
+        self.norm = nn.ModuleDict(
+            {m: nn.LayerNorm(sizes[m]) if frames[m] == 1 else nn.Identity() for m in self.modalities}
+        )
         self.trained: Tensor
         self.register_buffer("trained", torch.tensor([float(m in self.modalities) for m in MODALITIES]))
         self.to(memory_format=torch.channels_last)  # three quarters of the time in the face network on a CPU
