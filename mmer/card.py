@@ -303,8 +303,8 @@ def _perceived(details: Report) -> list[str]:
     votes = {given: told for given, told in details["votes"].items() if told["n"] >= FEW}
     if not votes:
         n = max((told["n"] for told in details["votes"].values()), default=0)
-        there = f"only {counted(n, 'test clip')} that people judged too" if n else "no test clip that people judged too"
-        return [*lines, f"There is {there}, so model and people cannot be compared here."]
+        judged_too = f"only {counted(n, 'test clip')}" if n else "no test clip"
+        return [*lines, f"People judged {judged_too} too, so model and people cannot be compared here."]
     rows = [
         [given, who, against, f"{scores['n']:,}", _interval(scores, "uar"), _interval(scores, "war")]
         for given, who, against, scores in judged(details)

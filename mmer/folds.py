@@ -315,12 +315,14 @@ def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int) 
     for name in sorted({c.corpus for c in clips}):
         own = [c for c in clips if c.corpus == name]
         corpora.append(f"{name}, {counted(len(own), 'clip')} of {counted(evaluation.n_speakers(own), 'speaker')}")
+    trained = [params.train.of_branch(name) for name in params.train.branches] or [params.train]
+    epochs = " or ".join(str(number) for number in sorted({train.epochs for train in trained}))
     without = f" Left out, since they hold none of that: {counted(left_out, 'clip')} of theirs." if left_out else ""
     return (
         f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(corpora)}): each clip is "
         "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "
         f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{without} Hyperparameters as "
-        f"params.yaml has them, the best of {params.train.epochs} epochs, seed {params.seed}. Against intended labels. "
+        f"params.yaml has them, the best of {epochs} epochs, seed {params.seed}. Against intended labels. "
         "The mean over folds has a 95% interval of Student's t; folds share training data, so that it is rather too "
         f"narrow. Other intervals: 95%, {params.evaluate.bootstrap} resamples of {evaluation.resampled(clips)}."
     )
