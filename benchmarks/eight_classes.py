@@ -34,8 +34,10 @@ def main() -> None:
     """Train and test each fold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of a profile whose ravdess is prepared")
-    os.chdir(parser.parse_args().folder)
-    params = load_params(overrides={"corpora": ["ravdess"]})
+    parser.add_argument("--epochs", type=int, help="instead of those of the profile: to try it")
+    given = parser.parse_args()
+    os.chdir(given.folder)
+    params = load_params(overrides={"corpora": ["ravdess"], "folds.epochs": given.epochs})
     samples = Path("data/processed/ravdess").resolve()
     # Forked, so that the processes of the folds know calm too.
     with tempfile.TemporaryDirectory() as folder, joblib.parallel_config(backend="multiprocessing"):

@@ -13,7 +13,7 @@ from stages import run_stage
 MODELS, REPORTS, FIGURES = Path("models"), Path("reports"), Path("figures")
 WEIGHTS = "network.safetensors"
 #: Cross-validations, by what they tell apart.
-FOLDS = {"7 emotions": "folds/metrics.json"}
+FOLDS = {"7 emotions": "folds/metrics.json", "RAVDESS's 8 classes": "eight_classes/metrics.json"}
 #: Those of them that were made are shown on the card.
 SHOWN = (
     "evaluate/figures/confusion.png",
