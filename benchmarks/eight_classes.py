@@ -16,8 +16,6 @@ from mmer import labels
 
 labels.EMOTIONS = (*labels.EMOTIONS, "calm")  # type: ignore[assignment]  # before all that reads it
 
-import joblib  # noqa: E402
-
 from mmer.clips import MANIFEST, Clip, read_manifest, write_manifest  # noqa: E402
 from mmer.config import load_params  # noqa: E402
 from mmer.folds import cross_validate, in_words  # noqa: E402
@@ -37,10 +35,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="instead of those of the profile: to try it")
     given = parser.parse_args()
     os.chdir(given.folder)
-    params = load_params(overrides={"corpora": ["ravdess"], "folds.epochs": given.epochs})
+    # One fold after the other in this process: others would not know calm.
+    params = load_params(overrides={"corpora": ["ravdess"], "folds.epochs": given.epochs, "folds.jobs": 1})
     samples = Path("data/processed/ravdess").resolve()
-    # Forked, so that the processes of the folds know calm too.
-    with tempfile.TemporaryDirectory() as folder, joblib.parallel_config(backend="multiprocessing"):
+    with tempfile.TemporaryDirectory() as folder:
         processed = Path(folder)
         (processed / "ravdess").mkdir()
         for sample in samples.glob("*.npz"):
