@@ -3,7 +3,7 @@
 The stage `tune` is run as the pipeline runs it, in a folder of its own, from nothing. Training is the time inside `fit`
 without what is called back after each epoch; everything else is overhead, also the start of the process.
 
-    python benchmarks/search.py [--data data] [--trials 8] [--epochs 3]
+    python -m benchmarks.search [--data data] [--trials 8] [--epochs 3]
 """
 
 from __future__ import annotations
