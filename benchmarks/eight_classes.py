@@ -34,6 +34,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="of a profile whose ravdess is prepared")
     parser.add_argument("--epochs", type=int, help="instead of those of the profile: to try it")
     given = parser.parse_args()
+    os.environ.setdefault(
+        "MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').resolve()}"
+    )  # the project's, as in make
     os.chdir(given.folder)
     # One fold after the other in this process: others would not know calm.
     params = load_params(overrides={"corpora": ["ravdess"], "folds.epochs": given.epochs, "folds.jobs": 1})
