@@ -176,6 +176,40 @@ def test_a_small_picture_is_that_of_the_service(page: Page, pictures: list[tuple
         assert np.abs(taken(told, 64).astype(int) - shrink(rgb, 64).astype(int)).max() <= 1
 
 
+LAGGING = """async (data) => {
+    const { Film } = await import("/device/decode.js");
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    const Prompt = VideoFrame;
+    let last = null;
+    globalThis.VideoFrame = function (video) {
+        const [frame, before] = [new Prompt(video), last];
+        if (!before || before.timestamp === frame.timestamp) return frame;
+        last = frame.clone();
+        frame.close();
+        return before;
+    };
+    last = new Prompt(document.createElement("canvas"), { timestamp: 9e6 });
+    const film = await Film.open(URL.createObjectURL(new Blob([bytes], { type: "video/mp4" })));
+    const seen = [];
+    for await (const { at, picture } of film.pictures(0.2, new AbortController().signal)) {
+        seen.push(at);
+        picture.close();
+    }
+    film.close();
+    globalThis.VideoFrame = Prompt;
+    return seen;
+}"""
+
+
+def test_a_step_sees_its_own_picture_where_the_browser_shows_the_one_before_for_a_while(page: Page) -> None:
+    """As a busy browser does right after it has wound somewhere."""
+    clip = drawn_clips()["happy"]
+    due: list[float] = []
+    media.decode(clip, Media(), 0.2, lambda _step, at, _rgb: due.append(at))
+    seen = page.evaluate(LAGGING, base64.b64encode(clip.read_bytes()).decode())
+    np.testing.assert_allclose(seen, due, atol=1e-3)
+
+
 def _model(service: Served) -> Path:
     return service.model / "detector"
 

@@ -3,6 +3,8 @@
 import { RATE } from "./voice.js";
 
 const PATIENCE_MS = 15_000; // for one picture
+const SETTLED_MS = 500; // after which a picture that is not the one asked for is taken all the same: there is no other
+const LOOK_AGAIN_MS = 10;
 const CLOSE_S = 1e-4; // times of pictures are only so exact
 const FAR_S = 1e7; // a recording that does not know its length tells it when it is wound there
 
@@ -49,11 +51,12 @@ export class Film {
   constructor(video) {
     this.video = video;
     this.end = video.duration; // of the last picture, seconds
+    this.shown = -1; // when the last picture that was taken was due, seconds
   }
 
   /** When the last picture ends: where a frame does not tell how long it stands, it is as long as the one before. */
   async #measure() {
-    if (!Number.isFinite(this.video.duration)) await this.#wind(FAR_S);
+    if (!Number.isFinite(this.video.duration)) await this.#seek(FAR_S);
     this.end = this.video.duration;
     const last = await this.#wind(this.end);
     if (last.at === null) return;
@@ -70,15 +73,39 @@ export class Film {
    *   can be known
    */
   async #wind(seconds, take = () => null) {
-    const wound = happened(this.video, "seeked");
-    this.video.currentTime = Math.max(0, seconds);
-    await wound;
+    const moment = Math.min(seconds, this.end - CLOSE_S);
+    await this.#seek(moment);
     if (typeof VideoFrame !== "function") return { at: null, lasts: 0, taken: await take(this.video) };
-    const frame = new VideoFrame(this.video);
+    const frame = await this.#due(moment);
     const [at, lasts] = [frame.timestamp / 1e6, (frame.duration ?? 0) / 1e6];
     const taken = await take(frame); // of this very frame: what the element shows may be another one by now
     frame.close();
+    this.shown = at;
     return { at, lasts, taken };
+  }
+
+  /** @param {number} seconds */
+  async #seek(seconds) {
+    const wound = happened(this.video, "seeked");
+    this.video.currentTime = Math.max(0, seconds);
+    await wound;
+  }
+
+  /**
+   * The picture that is due at a moment. A browser that is busy says that it has wound there while it still shows the
+   * picture from before.
+   * @param {number} moment
+   */
+  async #due(moment) {
+    const until = performance.now() + SETTLED_MS;
+    for (;;) {
+      const frame = new VideoFrame(this.video);
+      const [at, lasts] = [frame.timestamp / 1e6, (frame.duration ?? 0) / 1e6];
+      const due = at <= moment + CLOSE_S && (lasts ? moment < at + lasts : at !== this.shown);
+      if (due || performance.now() > until) return frame;
+      frame.close();
+      await new Promise((done) => setTimeout(done, LOOK_AGAIN_MS));
+    }
   }
 
   /** @param {number} stepS @param {AbortSignal} signal @returns {AsyncGenerator<Seen>} */
