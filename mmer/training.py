@@ -28,14 +28,13 @@ from mmer.config import Balance, Input, Model, Params, Train
 from mmer.errors import MmerError
 from mmer.fingerprint import fingerprint
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
-from mmer.losses import clip_losses, disagreement, emotion_weights
+from mmer.losses import batch_loss, emotion_weights
 from mmer.samples import Memory, Sample, load_sample, voice_present, voice_windows
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mmer.model.fusion import Decision
     from mmer.model.network import Batch, EmotionNet, Output
 
 Read = Callable[[Path, Sequence[ModalityName]], Sample]
@@ -44,12 +43,8 @@ Epoch = dict[str, float]
 """One epoch's figures: epoch, train_loss, val_loss, val_uar; of a branch trained apart with its name before each."""
 #: Where checkpoints and studies lie: outside the stages' outputs, which DVC deletes before a run.
 WORK = Path(".mmer")
-MOVED = 0.05
-"""Share of a face crop's side by which `train.consistency` moves it: a box trembles by less."""
 ENOUGH = 100
 """Clips of a corpus from which on it weighs as much as any other in choosing an epoch."""
-LATER = 1 / 3
-"""Chance that a clip is learnt as coming after another one, instead of from silence."""
 PAIRED = 0.5
 """Chance that a voice gets a face where `train.pairing` is on."""
 
@@ -245,7 +240,7 @@ def _fit(job: _Job) -> Fit:
         with tqdm(total=len(drawn), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
             for batch in batches(learn, drawn, job.processed, job.params, train, seed=(job.seed, epoch), read=read):
                 batch = _to(batch, fabric.device)
-                loss, before = _loss(module, batch, before, train, weights)
+                loss, before = batch_loss(module, batch, before, train, weights)
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 fabric.clip_gradients(module, optimizer, max_norm=5.0)
@@ -275,96 +270,6 @@ def _fit(job: _Job) -> Fit:
     network.load_state_dict(best["weights"])
     calibrate(network, job.held_out, job.processed)
     return Fit(network.cpu().eval(), origin, history, best["row"], seconds)
-
-
-def _loss(module: Any, batch: Batch, before: Tensor | None, train: Train, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of a batch, and the states its clips ended in.
-
-    Most clips begin in silence; for the others what gathers evidence over time begins in a state in which a clip of an
-    earlier batch ended: in a live stream every moment has a past, and the answer must not depend on whose it was. The
-    state is handed on from batch to batch, so that the past grows as long as an epoch. There a still picture is also
-    held for a random number of steps: in a stream a face stays.
-
-    With `mixup`, each clip is a mixture of two voices, and to be answered as a mixture of two emotions.
-    """
-    import torch
-
-    from mmer.model.network import Mixture, clip_logits
-
-    size, valid, wanted, mixture = len(batch.target), batch.valid, batch.target, None
-    if train.mixup:
-        chance = torch.distributions.Beta(train.mixup, train.mixup)
-        share = chance.sample((size,)).to(valid.device)
-        mixture = Mixture(torch.randperm(size, device=valid.device), torch.maximum(share, 1 - share))
-        valid, wanted = torch.maximum(valid, valid[mixture.other]), mixture.of(wanted)
-
-    def against(logits: Tensor, here: Tensor) -> Tensor:
-        pooled = clip_logits(logits, present, here)
-        known = here.sum(1) > 0
-        losses = clip_losses(
-            pooled[known], wanted[known], kind=train.loss, smoothing=train.label_smoothing, weights=weights
-        )
-        return losses.sum() / size
-
-    def decide(joined: Tensor) -> Decision:
-        decision: Decision = module.decide(joined, begin)
-        return decision
-
-    later = torch.rand(size, device=valid.device) < (0 if before is None else LATER)
-    begin = module.start(size).to(valid.device)
-    if before is not None:
-        begin = torch.where(later[:, None], before[torch.randint(len(before), (size,), device=valid.device)], begin)
-    steps = _steps(valid, later, train.hold)
-    embedded = module.embed(batch.faces, batch.scenes, batch.voice, batch.present, mixture)
-    joined, lasts = _held(embedded, valid, steps)
-    present = joined[..., -len(MODALITIES) :]
-    said = decide(joined)
-    loss = against(said.logits, lasts)
-    if train.consistency and "face" in said.branches:
-        moved = module.embed(seen_otherwise(batch.faces), batch.scenes, batch.voice, batch.present, mixture)
-        again, _ = _held(moved, valid, steps)
-        answers = (clip_logits(each.logits, present, lasts) for each in (said, decide(again)))
-        loss = loss + train.consistency * disagreement(*answers).mean()
-    for name, logits in said.branches.items():
-        here = lasts * present[..., MODALITIES.index(name)]
-        loss = loss + train.auxiliary * against(logits, here) / len(said.branches)
-    return loss, said.state.detach()
-
-
-def seen_otherwise(faces: Tensor) -> Tensor:
-    """Faces [B, T, S, S, 3], each clip's mirrored or not and moved by up to `MOVED` of the side, the edge repeated."""
-    import torch
-
-    size, side = faces.shape[0], faces.shape[2]
-    most = round(MOVED * side)
-    places = torch.arange(side).expand(size, side)
-    rows, columns = ((places + torch.randint(-most, most + 1, (size, 1))).clamp(0, side - 1) for _ in range(2))
-    columns = torch.where(torch.rand(size, 1) < 0.5, side - 1 - columns, columns)
-    of = torch.arange(size)[:, None, None]
-    moved: Tensor = faces.transpose(1, 3)[of, columns[:, None], rows[:, :, None]]  # [B, rows, columns, T, 3]
-    return moved.permute(0, 3, 1, 2, 4)
-
-
-def _steps(valid: Tensor, later: Tensor, longest: int) -> Tensor:
-    """How many steps each clip is to last, int64 [B]: as many as it has, but of a still picture that comes `later` than
-    another clip anything up to `longest`.
-    """
-    import torch
-
-    own = valid.sum(1).long()
-    return torch.where((own == 1) & later, torch.randint(1, longest + 1, own.shape, device=own.device), own)
-
-
-def _held(joined: Tensor, valid: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
-    """Clips [B, T, D] made to last so many `steps` [B], a still picture by being held; and where they last."""
-    import torch
-    from torch.nn.functional import pad
-
-    still = valid.sum(1) == 1
-    if (room := int(steps.max()) - valid.shape[1]) > 0:
-        joined = pad(joined, (0, 0, 0, room))
-    longer = (torch.arange(joined.shape[1], device=valid.device) < steps.unsqueeze(1)).to(valid.dtype)
-    return torch.where(still[:, None, None], joined[:, :1] * longer.unsqueeze(-1), joined), longer
 
 
 def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> None:

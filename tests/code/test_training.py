@@ -20,7 +20,6 @@ from mmer.clips import Clip, read_manifest
 from mmer.config import Balance, ConfigError, Params, load_params, varied
 from mmer.labels import MODALITIES
 from mmer.model.fusion import LateFusion
-from mmer.model.network import EmotionNet
 from mmer.samples import Sample, load_sample, save_sample
 from mmer.training import TrainingError, draw, fit, held_modalities, load_network, predict, read_origin, save_network
 from tests.conftest import ROOT
@@ -247,22 +246,6 @@ def test_a_pair_is_a_voice_with_a_face_in_some_of_its_steps(corpus: Path, tmp_pa
     assert not voice.present[:, 0].any(), "the voice itself is left as it was"
 
 
-def test_a_still_picture_is_held_and_a_clip_is_left_alone() -> None:
-    joined = torch.arange(3 * 6 * 4, dtype=torch.float32).reshape(3, 6, 4)
-    valid = torch.tensor([[1.0, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0]])
-    later, lengths = torch.tensor([True, True, False]), set()
-    for seed in range(60):
-        torch.manual_seed(seed)
-        steps = training._steps(valid, later, 8)
-        held, longer = training._held(joined, valid, steps)
-        assert longer.sum(1).tolist() == steps.tolist()
-        lengths.add(int(steps[0]))
-        assert torch.equal(held[0][longer[0] > 0], joined[0, :1].expand(int(steps[0]), -1))
-        assert torch.equal(held[1, :6], joined[1]), "a clip is left alone"
-        assert steps[1:].tolist() == [3, 1], "and so is a picture that comes first"
-    assert lengths == set(range(1, 9))
-
-
 def test_calibration_takes_back_confidence_that_is_not_earned(corpus: Path, tmp_path: Path) -> None:
     clips = mixture(corpus, tmp_path)
     params = load_params(ROOT / "params.yaml", SMALL | {"model.fusion": "late"})
@@ -350,45 +333,6 @@ def test_a_killed_training_goes_on_and_ends_the_same(corpus: Path, tmp_path: Pat
     whole = run(corpus, tmp_path / "whole")
     assert run(corpus, tmp_path / "cut", cut_after=2) is None
     assert run(corpus, tmp_path / "cut") == whole
-
-
-def test_a_face_seen_otherwise_is_mirrored_or_not_and_moved_a_little() -> None:
-    torch.manual_seed(0)
-    faces = torch.randint(0, 256, (40, 2, 32, 32, 3), dtype=torch.uint8)
-    places, most = np.arange(32), round(training.MOVED * 32)
-    shifts, seen = range(-most, most + 1), set()
-    for before, after in zip(faces.numpy(), training.seen_otherwise(faces).numpy(), strict=True):
-        for down in shifts:
-            rows = before[:, np.clip(places + down, 0, 31)]
-            for right in shifts:
-                columns = np.clip(places + right, 0, 31)
-                for mirror in (False, True):
-                    moved = rows[:, :, 31 - columns if mirror else columns]
-                    if np.array_equal(moved, after):
-                        seen.add((down, right, mirror))
-    assert {s[0] for s in seen} == {s[1] for s in seen} == set(shifts)
-    assert {s[2] for s in seen} == {False, True}
-
-
-def test_consistency_costs_what_is_answered_otherwise_when_moved(small: Params, corpus: Path) -> None:
-    """A plain surface moved is the same surface; a picture of noise is another one."""
-    clips = read_manifest(corpus / "clips.parquet")[:8]
-    network = EmotionNet(small.input, small.model)
-    rng, extra = np.random.default_rng(0), {}
-    for kind, size in (("plain", 1), ("noise", 32)):
-        samples = [
-            replace(s, faces=np.broadcast_to(rng.integers(0, 256, (1, size, size, 3), np.uint8), s.faces.shape))
-            for s in (load_sample(corpus / c.sample) for c in clips)
-        ]
-        batch = training.collate(samples, [training.target(c, "intended") for c in clips], small.input)
-        told = {}
-        for weight in (0.0, 2.0):
-            torch.manual_seed(0)
-            train = small.train.model_copy(update={"consistency": weight})
-            told[weight] = float(training._loss(network, batch, None, train, torch.ones(7))[0])
-        extra[kind] = told[2.0] - told[0.0]
-    assert extra["plain"] == pytest.approx(0, abs=1e-6)
-    assert extra["noise"] > 1e-4
 
 
 def test_only_voices_are_mixed(corpus: Path) -> None:
