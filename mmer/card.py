@@ -19,8 +19,8 @@ from mmer.words import counted
 Report = Mapping[str, Any]
 
 STATUS = {
-    "candidate": "**A candidate, not a release:** it is still being worked on. It is here so that the service and the page "
-    "have a model of real people to run.",
+    "candidate": "**A candidate, not a release:** it is still being worked on. It is here so that the service and the "
+    "page have a model of real people to run.",
     "experiment": "**An experiment.**",
     "release": "A release.",
 }

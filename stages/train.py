@@ -14,6 +14,8 @@ from stages import run_stage
 MANIFEST, PROCESSED, BEST = Path("data/clips.parquet"), Path("data/processed"), Path("reports/tune/best.json")
 WEIGHTS, HISTORY = Path("models/network.safetensors"), Path("reports/train/history.csv")
 COST = HISTORY.with_name("cost.json")
+VALIDATION = Path("reports/validation.json")
+"""In the folder whose pipeline prepared the data: `data` may be a link to that one's."""
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
 
     with tracking.reopen("train", params, key=checkpoint.stem) as run:
         run.params({"chosen": {"model": params.model.model_dump(), "train": params.train.model_dump()}})
-        run.log_validation(Path("reports/validation.json"), MANIFEST)
+        run.log_validation(MANIFEST.parent.resolve().parent / VALIDATION, MANIFEST)
 
         def on_epoch(row: dict[str, float]) -> None:
             run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
