@@ -15,7 +15,7 @@ from mmer.clips import Clip
 from mmer.config import ConfigError, Params, load_params
 from mmer.labels import EMOTIONS
 from tests.conftest import ROOT
-from tests.tiny import tiny_corpus
+from tests.tiny import SMALL_NETWORK, tiny_corpus
 
 VARIATIONS = ROOT / "experiments" / "variations.yaml"
 
@@ -91,12 +91,9 @@ def test_the_comparison_goes_on_where_it_was_and_writes_its_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    written = yaml.safe_load((ROOT / "params.yaml").read_text())
-    written["input"] |= {"face_size": 32, "scene_size": 32}
-    written["model"]["face"]["width"] = 0.125
-    written["evaluate"]["bootstrap"] = 100
-    Path("params.yaml").write_text(yaml.safe_dump(written))
-    tiny_corpus(tmp_path / "data/processed", load_params("params.yaml"))
+    small = load_params(ROOT / "params.yaml", SMALL_NETWORK | {"evaluate.bootstrap": 100})
+    Path("params.yaml").write_text(yaml.safe_dump(small.model_dump(mode="json", by_alias=True)))
+    tiny_corpus(tmp_path / "data/processed", small)
     Path("data/processed/clips.parquet").rename("data/clips.parquet")
     Path("doc.md").write_text(f"Before.\n\n{compare.BEGIN}\nOLD TABLE\n{compare.END}\n\nAfter.\n")
     command = [
