@@ -52,7 +52,8 @@ def draw(
     lines.set(ylim=(0, 1.02), ylabel="probability")
     colour = COLOURS[explanation.emotion]
     lines.set_title(f"{explanation.emotion}: what spoke for it", loc="left", color=colour, weight="bold", fontsize=14)
-    lines.set_title(title, loc="right", color=GREY, fontsize=8)
+    if title:  # in a row of its own: a clip's name may be as long as the axes
+        figure.suptitle(title, x=0.99, ha="right", color=GREY, fontsize=8)
     for name, brought in explanation.brought.items():
         colour, style = LINES[name]
         reasons.plot(times, brought, color=colour, ls=style, lw=1.8, marker=mark, ms=4, label=name)
