@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import optuna
@@ -21,6 +22,8 @@ from mmer.config import Value
 Values = Mapping[str, Value]
 #: A worker tells this often that it lives, and is taken for dead after that long a silence, seconds.
 HEARTBEAT_S, DEAD_AFTER_S = 20, 120
+BEGUN = "begun"
+"""A trial says so once its worker is at it, with a heart that beats."""
 PATIENCE_S = 60
 """How long a worker waits for a SQLite file that another one writes to."""
 
@@ -105,6 +108,7 @@ def work(
     """
 
     def claimed(trial: Trial) -> float:
+        trial.set_user_attr(BEGUN, True)
         index = trial.user_attrs.get("index")
         before = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number and t.state != TrialState.FAIL]
         if index is None or any(t.user_attrs.get("index") == index for t in before):
@@ -117,6 +121,7 @@ def work(
 
     while True:
         optuna.storages.fail_stale_trials(study)
+        _fail_claimed_by_the_dead(study)
         trials = study.get_trials(deepcopy=False)
         alive = {t.user_attrs.get("index"): t for t in trials if t.state != TrialState.FAIL}
         missing = next((i for i in indices if i not in alive), None)
@@ -130,6 +135,14 @@ def work(
             time.sleep(HEARTBEAT_S / 4)  # the others are at work
             continue
         study.optimize(claimed, n_trials=1, catch=_TakenError, callbacks=[told])
+
+
+def _fail_claimed_by_the_dead(study: optuna.Study) -> None:
+    """Fail what was taken from the queue by a worker that died before its first heartbeat: Optuna would wait for it."""
+    long_ago = datetime.now() - timedelta(seconds=DEAD_AFTER_S)  # as Optuna has it, in local time
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if BEGUN not in trial.user_attrs and trial.datetime_start is not None and trial.datetime_start < long_ago:
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def ended(study: optuna.Study, indices: Collection[int]) -> list[FrozenTrial]:

@@ -212,3 +212,24 @@ def test_two_workers_share_a_study_and_one_takes_up_what_the_other_dies_over(cor
     begun = [title for pid, title in lives.epochs() if pid == str(dies.process.pid)]
     assert len(begun) == 1
     assert (str(lives.process.pid), begun[0]) in lives.epochs()
+
+
+def test_what_a_worker_had_only_just_taken_when_it_died_is_run_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first heartbeat, which is what Optuna goes by."""
+    ran = []
+
+    def run(trial: optuna.Trial, index: int) -> float:
+        ran.append((index, trial.suggest_float("x", 0, 9)))
+        return 0.0
+
+    with workers.studies(
+        f"sqlite:///{tmp_path / 'shared.db'}", tmp_path / "alone.db", {"s": optuna.pruners.NopPruner()}
+    ) as (study,):
+        study.enqueue_trial({"x": 7.0}, user_attrs={"index": 0})
+        study.ask()  # and that was the last of it
+        monkeypatch.setattr(workers, "DEAD_AFTER_S", 0)
+        monkeypatch.setattr(workers, "HEARTBEAT_S", 1)
+        workers.work(study, [0, 1], lambda index: {"x": float(index)}, run, lambda _: None)
+    assert ran == [(0, 7.0), (1, 1.0)], "with the values that it had"
