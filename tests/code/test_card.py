@@ -12,6 +12,7 @@ from mmer.clips import Clip
 from mmer.evaluation import evaluate
 from mmer.labels import EMOTIONS
 from mmer.recognizer import Graph, ModelInfo
+from mmer.training import Origin
 from stages import publish
 from tests.graphs import write_graph, write_model
 
@@ -226,3 +227,14 @@ def test_publish_puts_the_card_beside_its_graph_numbers_and_figures(
     assert (tmp_path / "network.safetensors").exists()
     assert "by-nc-sa/4.0" in (tmp_path / "LICENSE-WEIGHTS").read_text(), "RAVDESS must be shared alike"
     assert json.loads((tmp_path / "metrics.json").read_text()) == {"uar": 0.5}
+
+
+def test_the_whole_lineage_of_the_weights_is_told(info: ModelInfo) -> None:
+    first = f"face of a.safetensors sha256:{'1' * 64}, {Origin(corpora=('fer2013',)).model_dump_json()}"
+    origin = Origin(corpora=("fer2013", "ravdess"), start=first).model_dump_json()
+    start = f"face, voice of b.safetensors sha256:{'2' * 64}, {origin}"
+    card = model_card(info.model_copy(update={"start": start}), Evidence(details(), PACKAGE, COST))
+    assert (
+        "earlier training: face, voice of b.safetensors (sha256 222222222222…, trained on fer2013, ravdess), which had "
+        "gone on from face of a.safetensors (sha256 111111111111…, trained on fer2013)."
+    ) in card
