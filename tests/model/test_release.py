@@ -32,7 +32,7 @@ def test_it_is_what_one_gets_without_a_name(
 
 def test_it_says_what_it_is(release: Recognizer) -> None:
     info = release.info
-    assert info.status == "candidate"
+    assert info.status == "release"
     assert info.modalities == ("face", "voice")
     assert not info.drawings
     assert not info.partly_drawn

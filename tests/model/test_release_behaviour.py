@@ -30,8 +30,8 @@ CONFIDENT = 0.5
 
 
 def not_yet(measured: str) -> pytest.MarkDecorator:
-    """A claim that the present candidate does not keep (docs/results.md); one that does must lose this mark."""
-    return pytest.mark.xfail(reason=f"the present candidate: {measured}", strict=True, raises=AssertionError)
+    """A claim that the present release does not keep (docs/results.md); one that does must lose this mark."""
+    return pytest.mark.xfail(reason=f"the present release: {measured}", strict=True, raises=AssertionError)
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def test_it_serves_from_another_folder(bento: Path, tmp_path: Path) -> None:
     with serve(tmp_path, tmp_path / "home", what=str(bento), where=elsewhere, **variables) as served:
         answer = httpx.post(f"{served.url}/predict", files={"file": drawn_clips()["happy"].open("rb")}, timeout=60)
         page = httpx.get(served.url)
-    assert answer.json()["model"]["status"] == "candidate"
+    assert answer.json()["model"]["status"] == "release"
     assert page.status_code == 200
 
 
