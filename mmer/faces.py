@@ -108,9 +108,10 @@ class Detector:
         """
         _check_picture(rgb)
         box = _square(np.array([last], np.float32))
-        reach = FOLLOWED_REACH * (box[0, 2] - box[0, 0])
-        x1, y1 = np.clip(box[0, :2] - reach, 0, rgb.shape[1::-1]).astype(int).tolist()
-        x2, y2 = np.clip(box[0, 2:] + reach, 0, rgb.shape[1::-1]).astype(int).tolist()
+        left, top, right, bottom = box[0].tolist()
+        (height, width), reach = rgb.shape[:2], FOLLOWED_REACH * (right - left)
+        x1, x2 = (int(min(max(x, 0), width)) for x in (left - reach, right + reach))
+        y1, y2 = (int(min(max(y, 0), height)) for y in (top - reach, bottom + reach))
         if x1 >= x2 or y1 >= y2:
             return None
         sums, corner = _integral(rgb[y1:y2, x1:x2]), np.array([[x1, y1, x1, y1]], np.float32)
@@ -194,7 +195,7 @@ def _integral(rgb: Picture) -> npt.NDArray[np.int32]:
     """Sums over all rectangles from the corner, int32 [3, H + 1, W + 1]: the mean over any window is four look-ups. In
     a very large picture they wrap around; their differences are right all the same."""
     sums = np.empty((3, rgb.shape[0] + 1, rgb.shape[1] + 1), np.int32)
-    for channel, out in zip(cv2.split(rgb), sums, strict=True):
+    for channel, out in zip(np.ascontiguousarray(rgb.transpose(2, 0, 1)), sums, strict=True):
         cv2.integral(channel, out)
     return sums
 
