@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,16 +96,17 @@ def export(
     free: dict[str, dict[int, str]] = {n: {0: "B", 1: "T"} for n in [*names[:4], "logits", "alone"]}
     free |= {"state": {0: "B"}, "state_out": {0: "B"}}
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(
-        Exported().eval(),
-        example,
-        str(path),
-        input_names=names,
-        output_names=["logits", "state_out", "alone"],
-        dynamic_axes=free,
-        opset_version=OPSET,
-        dynamo=False,  # the other exporter fixes the example's T in the output's shape
-    )
+    with warnings.catch_warnings(action="ignore"):  # of its age, and of free sizes, in which each graph is compared
+        torch.onnx.export(
+            Exported().eval(),
+            example,
+            str(path),
+            input_names=names,
+            output_names=["logits", "state_out", "alone"],
+            dynamic_axes=free,
+            opset_version=OPSET,
+            dynamo=False,  # the other exporter fixes the example's T in the output's shape
+        )
     readers = [corpora.get(name) for name in origin.corpora]
     about = {
         "labels": EMOTIONS,

@@ -88,9 +88,15 @@ def _draw_history(trials: Rows, path: Path) -> None:
 
 def _draw_importance(shares: dict[str, float], path: Path) -> None:
     figure, axes = _figure()
-    axes.barh(list(shares), list(shares.values()), color="tab:blue")
-    axes.invert_yaxis()
-    axes.set(xlabel="share of the variance of the validation UAR", title="What mattered in the search")
+    if shares:
+        axes.barh(list(shares), list(shares.values()), color="tab:blue")
+        axes.invert_yaxis()
+        axes.set(xlabel="share of the variance of the validation UAR", title="What mattered in the search")
+    else:
+        axes.set_axis_off()
+        axes.text(
+            0.5, 0.5, "fewer than three trials, or all alike:\nnothing tells what mattered", ha="center", va="center"
+        )
     _save(figure, path)
 
 

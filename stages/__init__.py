@@ -12,8 +12,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage; an error that is written for the user ends it with that message alone."""
+    """Run a stage; an error that is written for the user ends it with that message alone, and so does Ctrl-C."""
     try:
         main()
     except MmerError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("stopped: the same command goes on from here")

@@ -7,6 +7,7 @@ Multitask Cascaded Convolutional Networks").
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 
 from mmer.rectifiers import vectorise
@@ -34,15 +35,16 @@ def export_detector(folder: Path) -> None:
         picture, grid = {0: "n"}, {0: "n"}
         if name == "pnet":  # fully convolutional: one window for each place of a picture of any size
             picture, grid = {0: "n", 2: "height", 3: "width"}, {0: "n", 2: "rows", 3: "columns"}
-        torch.onnx.export(
-            network.eval(),
-            (torch.zeros(2, 3, side, side),),
-            folder / f"{name}.onnx",
-            input_names=["images"],
-            output_names=outputs,
-            dynamic_axes={"images": picture, **dict.fromkeys(outputs, grid)},
-            dynamo=False,  # torch's older exporter: it keeps the free sizes free
-        )
+        with warnings.catch_warnings(action="ignore"):  # of its age
+            torch.onnx.export(
+                network.eval(),
+                (torch.zeros(2, 3, side, side),),
+                folder / f"{name}.onnx",
+                input_names=["images"],
+                output_names=outputs,
+                dynamic_axes={"images": picture, **dict.fromkeys(outputs, grid)},
+                dynamo=False,  # torch's older exporter: it keeps the free sizes free
+            )
 
 
 def main() -> None:

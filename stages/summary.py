@@ -6,8 +6,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from mmer.card import FRAGILE
 from mmer.clips import read_manifest
 from mmer.evaluation import judged, n_speakers
+from mmer.words import counted
 
 MANIFEST = Path("data/clips.parquet")
 DETAILS, PACKAGE = Path("reports/evaluate/details.json"), Path("reports/package.json")
@@ -33,7 +35,10 @@ def main() -> None:
                 if "uar" in s
             ]
             _table("People and model, given the same", header, rows)
-        print(textwrap.fill(details["protocol"], 100, initial_indent="  ", subsequent_indent="  "))
+        told = f"n: the clips that hold it. {details['protocol']}"
+        if 0 < details["n_speakers"] < FRAGILE:
+            told += f" {counted(details['n_speakers'], 'speaker')}: too few for these intervals to say much."
+        print(textwrap.fill(told, 100, initial_indent="  ", subsequent_indent="  "))
         if note := details.get("note"):
             print(f"  {note[0].upper()}{note[1:]}.")
         print()

@@ -32,9 +32,16 @@ def main() -> None:
                 trial.metrics({"parameters": given.cost.parameters, "madds_per_s": given.cost.madds_per_s})
                 yield lambda row: trial.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
-        best = write_findings(search(params, clips, PROCESSED, key, watch=watch), params, OUT)
+        found = search(params, clips, PROCESSED, key, watch=watch)
+        best = write_findings(found, params, OUT)
         run.metrics({k: v for k, v in best.items() if k not in ("trial", "values")})
         run.figure(OUT, "tune")
+    reached = [trial.value for trial in found.trials if trial.state.name == "COMPLETE"]
+    if len(reached) > 1 and len(set(reached)) == 1:
+        print(
+            f"all {len(reached)} short trainings reached the same validation UAR, {reached[0]:.3f}: nothing was told "
+            "apart. Raise tune.epochs, or validate on more clips"
+        )
     print(
         f"trial {best['trial']} of {best['trials']} is the champion: validation UAR {best['val_uar']:.3f}, "
         f"{best['parameters']:,} parameters, {best['madds_per_s'] / 1e6:.0f} million multiply-adds a second"

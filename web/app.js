@@ -221,6 +221,7 @@ function missing(name, model) {
 
 function showModel() {
   at("drawings").hidden = !info.drawings;
+  at("card").hidden = !info.card;
   const made = [];
   if (info.partly_drawn && !info.drawings) made.push("some are drawings");
   if (info.pairing !== "none") made.push("faces and voices of different people were paired");

@@ -27,6 +27,7 @@
  * @property {string} pairing
  * @property {boolean} drawings
  * @property {boolean} partly_drawn
+ * @property {boolean} card whether the server has the model's card
  */
 /**
  * What was recognised in a clip.

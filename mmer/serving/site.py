@@ -45,8 +45,9 @@ def site_routes(web: Path, model: Path, info: ModelInfo) -> Iterator[BaseRoute]:
         yield _file(f"/{url}", path)
     whole = [{"url": url, "bytes": path.stat().st_size, "sent": _sent(path)} for url, path in parts.items()]
     yield Route("/device/parts.json", _answer(whole if f"ort/{RUNTIME[0]}" in parts else []))
-    yield Route("/model/info.json", _answer(info.model_dump(mode="json")))
-    texts = {"/model/card.md": model / "MODEL_CARD.md", "/protocol.md": web.parent / "docs" / "protocol.md"}
+    card = model / "MODEL_CARD.md"
+    yield Route("/model/info.json", _answer(info.model_dump(mode="json") | {"card": card.is_file()}))
+    texts = {"/model/card.md": card, "/protocol.md": web.parent / "docs" / "protocol.md"}
     for url, path in texts.items():
         if path.is_file():
             yield _file(url, path)

@@ -325,6 +325,8 @@ def test_without_the_service_clips_and_camera_are_recognised_as_with_it(
                 theirs[name] = httpx.post(f"{served.url}/predict", files={"file": file}, timeout=60).json()
         watched = Watched(context, served.url)
         page = watched.page
+        assert not page.locator("#card").evaluate("(card) => card.hidden")
+        assert page.request.get(f"{served.url}/model/card.md").ok
         turn_on(page)
     watched.asked.clear()
     same = []

@@ -288,11 +288,12 @@ def test_the_page_says_what_it_is_not_for_before_anything_is_asked(watched: Watc
         expect(notice).to_contain_text(words)
 
 
-def test_the_page_leads_to_the_card_the_api_and_the_protocol(watched: Watched) -> None:
+def test_the_page_leads_to_the_api_the_protocol_and_a_card_where_there_is_one(watched: Watched) -> None:
     page = watched.page
     page.click("summary")
     links = page.locator("#about a").evaluate_all("links => links.map((link) => link.href)")
     assert [link.rpartition("/")[2] for link in links] == ["card.md", "docs.json", "protocol.md"]
+    expect(page.locator("#card")).to_be_hidden()  # this model has none
     assert page.request.get(links[1]).ok
     assert "The stream protocol" in page.request.get(links[2]).text()
 
