@@ -29,7 +29,7 @@ repro: .venv/.ready ## The main job: get the demo corpus, prepare, search, train
 release: .venv/.ready ## Train the model of real people in release/ (an hour on 2 cores; MMER_MIRROR names the corpora)
 	cd release && dvc repro publish
 
-folds: .venv/.ready ## Cross-validate its voices by speaker (half an hour on 2 cores), and put that into its card
+folds: .venv/.ready ## Cross-validate its voices by speaker (40 minutes on 2 cores), and put that into its card
 	cd release && dvc repro folds && dvc repro --single-item --force publish
 
 light: .venv/.ready ## Train the extra-light model for phones in release/light/, on the same corpora
