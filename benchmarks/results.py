@@ -1,8 +1,8 @@
 """Write the tables of docs/results.md from committed files, so that nobody types a figure.
 
-Ours come from `release/metrics.json`, `release/reports/folds/metrics.json` and `benchmarks/peers.json`, published ones
-from `docs/published.csv`. What is between the marks in docs/results.md is replaced; a figure whose file is not there
-is said to be missing.
+Ours come from `release/metrics.json`, `release/reports/folds/metrics.json`, that of `eight_classes` beside it and
+`benchmarks/peers.json`, published ones from `docs/published.csv`. What is between the marks in docs/results.md is
+replaced; a figure whose file is not there is said to be missing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from mmer.recognizer import Graph, ModelInfo
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, PUBLISHED, PEERS = ROOT / "docs/results.md", ROOT / "docs/published.csv", ROOT / "benchmarks/peers.json"
 GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
-FOLDS = ROOT / "release/reports/folds/metrics.json"
+REPORTS = ROOT / "release/reports"
+#: Cross-validations of RAVDESS's voices, by the number of classes.
+FILES = {"7": REPORTS / "folds/metrics.json", "8": REPORTS / "eight_classes/metrics.json"}
 BEGIN, END = "<!-- begin: python benchmarks/results.py -->", "<!-- end -->"
 COLUMNS = ("what", "score", "%", "people", "labels", "parameters", "pretraining", "from")
 Row = Sequence[str]
@@ -47,7 +49,7 @@ def parameters(graph: Path) -> str:
     return f"{count / 1e6:.1f} M"
 
 
-def ours(info: ModelInfo, metrics: Json, folds: Json | None, peers: Json | None) -> dict[str, list[Row]]:
+def ours(info: ModelInfo, metrics: Json, folds: Mapping[str, Json | None], peers: Json | None) -> dict[str, list[Row]]:
     """Our rows of each table."""
     size = f"{parameters(GRAPH)} (face and voice)"
     begun = "face recognition (MS-Celeb-1M)" if info.face_weights else "none"
@@ -61,14 +63,15 @@ def ours(info: ModelInfo, metrics: Json, folds: Json | None, peers: Json | None)
             for score, name in (("war", "accuracy"), ("uar", "UAR")):
                 cells = [name, share(told[key], score), people, "given (7)", size, begun, shipped_then]
                 rows["face"].append(["FER2013: mmer", *cells])
-    if folds:
-        pooled, spread = folds["pooled"], folds["per_speaker"]["uar"]
-        where = "`release/reports/folds/metrics.json`"
-        people = f"unseen, {folds['n_folds']} folds, n {folds['n_clips']:,}; of one speaker "
+    for classes, told in folds.items():
+        if told is None:
+            continue
+        pooled, spread = told["pooled"], told["per_speaker"]["uar"]
+        people = f"unseen, {told['n_folds']} folds, n {told['n_clips']:,}; of one speaker "
         people += f"{100 * spread['min']:.0f} to {100 * spread['max']:.0f}, median {100 * spread['median']:.0f}"
-        rest = [people, "intended (7)", "voice branch", "none", where]
+        rest = [people, f"intended ({classes})", "voice branch", "none", f"`{FILES[classes].relative_to(ROOT)}`"]
         rows["voice"] += [
-            ["RAVDESS: mmer, causal, mean over folds", "UAR", share(folds, "uar"), *rest],
+            ["RAVDESS: mmer, causal, mean over folds", "UAR", share(told, "uar"), *rest],
             ["RAVDESS: mmer, causal, all clips pooled", "accuracy", share(pooled, "war"), *rest],
         ]
     if (uar := metrics["uar_by_corpus"].get("ravdess")) is not None:
@@ -114,7 +117,7 @@ def table(header: Row, rows: Sequence[Row]) -> str:
 
 def tables() -> str:
     """What goes between the marks."""
-    folds, peers = read(FOLDS), read(PEERS)
+    folds, peers = {classes: read(path) for classes, path in FILES.items()}, read(PEERS)
     own = ours(Graph(GRAPH).info, json.loads(METRICS.read_text()), folds, peers)
     titles = {"face": "Faces", "voice": "Voices", "both": "Face and voice together"}
     parts = []
@@ -123,8 +126,9 @@ def tables() -> str:
     parts.insert(
         -1, "No figure of ours: the full audio-visual corpora were not at hand (see [below](#what-is-not-here))."
     )
-    if folds is None:
-        parts.append(f"Missing here: the cross-validation of RAVDESS's voices (`{FOLDS.relative_to(ROOT)}`).")
+    for classes in [classes for classes, told in folds.items() if told is None]:
+        path = FILES[classes].relative_to(ROOT)
+        parts.append(f"Missing here: the cross-validation of RAVDESS's voices in {classes} classes (`{path}`).")
     if peers:
         n, fresh = (peers["results"]["mmer"][key]["n"] for key in ("all", "without_copies"))
         header = ["", f"accuracy, n {n:,}", f"without copies, n {fresh:,}", f"UAR, n {n:,}"]
