@@ -63,12 +63,17 @@ def write_findings(found: Found, params: Params, out: Path) -> dict[str, Any]:
     return best
 
 
+def tied(trials: Sequence[FrozenTrial]) -> bool:
+    """Whether there are several and all reached the same value, so that nothing was told apart."""
+    return len(trials) > 1 and len({t.value for t in trials}) == 1
+
+
 def _importance(complete: Sequence[FrozenTrial], study: optuna.Study, seed: int) -> dict[str, float]:
     """Share of each key in the variance of the value (fANOVA, Hutter et al. 2014), largest first.
 
     Empty where fewer than three trials are complete or all reached the same value: there is nothing to explain.
     """
-    if len(complete) < 3 or len({t.value for t in complete}) == 1:
+    if len(complete) < 3 or tied(complete):
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     shares: dict[str, float] = optuna.importance.get_param_importances(study, evaluator=evaluator)

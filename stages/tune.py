@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from optuna.trial import TrialState
+
 from mmer import tracking
 from mmer.clips import read_manifest
 from mmer.config import load_params
-from mmer.findings import write_findings
+from mmer.findings import tied, write_findings
 from mmer.search import Candidate, search, study_name
 from mmer.training import Epoch, data_key
 from stages import run_stage
@@ -36,11 +38,10 @@ def main() -> None:
         best = write_findings(found, params, OUT)
         run.metrics({k: v for k, v in best.items() if k not in ("trial", "values")})
         run.figure(OUT, "tune")
-    reached = [trial.value for trial in found.trials if trial.state.name == "COMPLETE"]
-    if len(reached) > 1 and len(set(reached)) == 1:
+    if tied([trial for trial in found.trials if trial.state == TrialState.COMPLETE]):
         print(
-            f"all {len(reached)} short trainings reached the same validation UAR, {reached[0]:.3f}: nothing was told "
-            "apart. Raise tune.epochs, or validate on more clips"
+            "all short trainings that ran to their end reached the same validation UAR: nothing was told apart. Raise "
+            "tune.epochs, or validate on more clips"
         )
     print(
         f"trial {best['trial']} of {best['trials']} is the champion: validation UAR {best['val_uar']:.3f}, "

@@ -73,7 +73,7 @@ export class Film {
    *   can be known
    */
   async #wind(seconds, take = () => null) {
-    const moment = Math.min(seconds, this.end - CLOSE_S);
+    const moment = Math.max(0, Math.min(seconds, this.end - CLOSE_S));
     await this.#seek(moment);
     if (typeof VideoFrame !== "function") return { at: null, lasts: 0, taken: await take(this.video) };
     const frame = await this.#due(moment);
@@ -87,7 +87,7 @@ export class Film {
   /** @param {number} seconds */
   async #seek(seconds) {
     const wound = happened(this.video, "seeked");
-    this.video.currentTime = Math.max(0, seconds);
+    this.video.currentTime = seconds;
     await wound;
   }
 
