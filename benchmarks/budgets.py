@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ class Rival:
     recognizer: Recognizer
     seconds: Counter[str] = field(default_factory=Counter)
     """Of the processor, by part, in the turn under way."""
-    turns: list[dict[str, float]] = field(default_factory=list)
-    """CPU ms a second of input in each turn, by part."""
+    turns: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    """CPU ms a second of input, by part, of each clip in each turn."""
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -85,8 +86,8 @@ class Rival:
         self.seconds[part] += time.process_time() - start
 
     def ms(self, part: str = "whole") -> float:
-        """The median over the turns."""
-        return float(np.median([turn.get(part, 0.0) for turn in self.turns]))
+        """The median over the turns, and of that the mean over the clips."""
+        return float(np.mean([np.median([turn.get(part, 0.0) for turn in turns]) for turns in self.turns.values()]))
 
 
 class Timed(Detector):
@@ -193,7 +194,8 @@ def stream(one: Rival, live: Live, loops: int) -> list[Step]:
             session.push_voice(live.voice[place * hop : (place + 1) * hop], k * step_s)
             steps.append(session.step())
     seconds = live.steps * loops * step_s
-    one.turns.append({part: 1000 * taken / seconds for part, taken in one.seconds.items()})
+    taken = {part: 1000 * s / seconds for part, s in one.seconds.items()}
+    one.turns.setdefault(live.name, []).append(taken)
     return steps
 
 
@@ -335,7 +337,7 @@ def report(rivals: dict[str, Rival], answers: dict[str, list[Step]], model: Path
         if one is ours:
             continue
         same, off, box = alike(answers["mmer"], answers[name])
-        turns = zip(one.turns, ours.turns, strict=True)
+        turns = zip(chain(*one.turns.values()), chain(*ours.turns.values()), strict=True)
         ratio = float(np.median([theirs["whole"] / own["whole"] for theirs, own in turns]))
         lines += [
             "",

@@ -9,19 +9,23 @@ import yaml
 from experiments import cells, table
 from experiments.cells import Cell, CompareError, Variation
 from mmer.clips import Clip, read_manifest
-from mmer.config import load_params
-from mmer.training import data_key
+from mmer.config import Params, load_params
+from mmer.labels import MODALITIES, ModalityName
+from mmer.training import data_key, holding
 from stages import run_stage
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- table: written by python -m experiments.compare -->", "<!-- end of the table -->"
+END = "<!-- end of the table -->"
 
 
 def main() -> None:
     """Train what is not done yet, a process with one thread for each; then write the table and the figure."""
     parser = argparse.ArgumentParser(prog="python -m experiments.compare", description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the base")
-    parser.add_argument("--variations", type=Path, default=HERE / "variations.yaml")
+    parser.add_argument("--variations", type=Path, default=HERE / "demo.yaml")
+    parser.add_argument(
+        "--branch", choices=MODALITIES, help="of the base only this branch, trained as its train.branches says"
+    )
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="of the variations these (and what they are compared with)"
     )
@@ -32,15 +36,20 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=-1, help="trainings at once; -1 is one per core")
     parser.add_argument("--out", type=Path, default=Path("reports/compare"))
-    parser.add_argument("--document", type=Path, help="also write the table into this, and the figure beside it")
+    parser.add_argument(
+        "--document", type=Path, help="also write the table between its marks, and the figure beside it"
+    )
     given = parser.parse_args()
 
     changed = dict(pair.split("=", 1) for pair in given.set)
     params = load_params(given.params, {key: yaml.safe_load(value) for key, value in changed.items()})
+    if given.branch:
+        params = branch_alone(params, given.branch)
     variations, left_out = cells.read_variations(given.variations, params)
     if given.only:
         variations = chosen(variations, given.only)
-    clips = read_manifest(given.data / "clips.parquet")
+    clips = [c for c in read_manifest(given.data / "clips.parquet") if c.corpus in params.corpora]
+    clips = holding(clips, params.model.modalities)
     key = data_key(params, given.data / "clips.parquet", clips, given.data / "processed")
     jobs = [(v, seed) for seed in range(given.seeds) for v in variations]
     done = train(jobs, given.jobs, key, clips, given.data / "processed")
@@ -58,8 +67,9 @@ def main() -> None:
     (given.out / "table.md").write_text(text)
     table.draw(compared, test, given.out / "comparison.png")
     if given.document:
-        into_document(given.document, text)
-        table.draw(compared, test, given.document.with_suffix(".png"))
+        name = given.variations.stem
+        into_document(given.document, name, text)
+        table.draw(compared, test, given.document.with_name(f"{given.document.stem}-{name}.png"))
     print(text)
     print(f"{len(done)} trainings, {sum(cell.seconds for cell in done) / 60:.0f} minutes of one core")
 
@@ -85,17 +95,24 @@ def chosen(variations: list[Variation], names: list[str]) -> list[Variation]:
     return [v for v in variations if v.name in wanted]
 
 
-def into_document(path: Path, text: str) -> None:
-    """Put the table between the marks of a document.
+def branch_alone(params: Params, name: ModalityName) -> Params:
+    """Parameters of a network of this branch alone, trained as it is trained there."""
+    model = params.model.model_copy(update={"modalities": (name,)})
+    return params.model_copy(update={"model": model, "train": params.train.of_branch(name)})
+
+
+def into_document(path: Path, name: str, text: str) -> None:
+    """Put the table between the marks that a document has for the variations of this name.
 
     Raises:
         CompareError: it has no marks.
     """
-    whole = path.read_text()
-    if BEGIN not in whole or END not in whole:
-        raise CompareError(f"{path} has no place for the table: it needs the lines {BEGIN} and {END}")
-    before, after = whole.split(BEGIN)[0], whole.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+    begin = f"<!-- table: experiments/{name}.yaml -->"
+    before, found, rest = path.read_text().partition(begin)
+    _, ended, after = rest.partition(END)
+    if not found or not ended:
+        raise CompareError(f"{path} has no place for the table: it needs the lines {begin} and {END}")
+    path.write_text(f"{before}{begin}\n\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

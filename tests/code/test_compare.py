@@ -17,19 +17,37 @@ from mmer.labels import EMOTIONS
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
-VARIATIONS = ROOT / "experiments" / "variations.yaml"
+EXPERIMENTS = ROOT / "experiments"
 
 
-def test_every_variation_changes_the_base_and_is_valid(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_variation_changes_the_base_and_is_valid(
+    file: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MMER_MIRROR", raising=False)
-    found, left_out = read_variations(VARIATIONS, params)
+    base = compare.branch_alone(load_params(ROOT / "release/params.yaml"), "voice") if file.stem == "voices" else params
+    found, left_out = read_variations(file, base)
     assert found[0].name == "base"
-    assert found[0].params == params
-    assert len({v.name for v in found}) == len(found)
+    assert found[0].params == base
+    assert len({v.name for v in found}) == len(found) > 1
     assert len({str(v.params) for v in found}) == len(found), "each differs from all others"
-    assert left_out == ["full width, started from face recognition"], "the weights are not here"
+    weights = ["full width, started from face recognition"] if file.stem == "faces" else []
+    assert left_out == weights, "they are not here"
+
+
+def test_the_demo_table_has_every_kind(params: Params) -> None:
+    found, _ = read_variations(EXPERIMENTS / "demo.yaml", params)
     kinds = {v.params.model.temporal.kind for v in found}, {v.params.model.fusion for v in found}
     assert kinds == ({"lstm", "gru", "attention", "mean"}, {"concat", "gated", "cross_attention", "late"})
+
+
+def test_a_branch_alone_is_trained_as_the_profile_trains_it() -> None:
+    whole = load_params(ROOT / "release/params.yaml")
+    alone = compare.branch_alone(whole, "voice")
+    assert alone.model.modalities == ("voice",)
+    assert alone.train == whole.train.of_branch("voice")
+    assert (alone.train.epochs, alone.train.branches) == (whole.train.branches["voice"]["epochs"], {})
+    assert alone.model.voice == whole.model.voice
 
 
 def test_a_wrong_variation_is_told(params: Params, tmp_path: Path) -> None:
@@ -95,7 +113,7 @@ def test_the_comparison_goes_on_where_it_was_and_writes_its_table(
     Path("params.yaml").write_text(yaml.safe_dump(small.model_dump(mode="json", by_alias=True)))
     tiny_corpus(tmp_path / "data/processed", small)
     Path("data/processed/clips.parquet").rename("data/clips.parquet")
-    Path("doc.md").write_text(f"Before.\n\n{compare.BEGIN}\nOLD TABLE\n{compare.END}\n\nAfter.\n")
+    Path("doc.md").write_text(f"Before.\n\n<!-- table: experiments/demo.yaml -->\nOLD TABLE\n{compare.END}\n\nAfter.\n")
     command = [
         "compare",
         "--only",
