@@ -32,7 +32,7 @@ release: .venv/.ready ## Train the model of real people in release/ (an hour on 
 folds: .venv/.ready ## Cross-validate its voices by speaker (40 minutes on 2 cores), and put that into its card
 	cd release && dvc repro folds && dvc repro --single-item --force publish
 
-light: .venv/.ready ## Train the extra-light model for phones in release/light/, on the same corpora
+light: .venv/.ready ## Train the extra-light model for phones in release/light/, on what `make release` prepared (an hour)
 	cd release/light && dvc repro
 
 serve: .venv-serve/.ready ## Serve a model over HTTP: make serve MODEL=models PORT=3000

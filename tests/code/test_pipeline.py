@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 
 STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "degrade"]
 RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "publish"]
-LIGHT = ["detector", "train", "evaluate", "package"]
+LIGHT = ["detector", "train", "evaluate", "package", "publish"]
 PIPELINES = [(ROOT, STAGES), (ROOT / "release", RELEASE), (ROOT / "release/light", LIGHT)]
 
 
