@@ -70,7 +70,7 @@ def main() -> None:
     sys.argv = ["tune"]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "data").symlink_to(given.data.resolve())
-        (Path(folder) / "params.yaml").write_text(yaml.safe_dump(params))
+        (Path(folder) / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         os.chdir(folder)
         tune.main()
         os.chdir(home)
