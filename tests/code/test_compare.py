@@ -142,7 +142,7 @@ def test_the_comparison_goes_on_where_it_was_and_writes_its_table(
     assert "| GRU |" in text
     assert "OLD TABLE" not in text
     assert "no evidence about people" in text
-    assert Path("doc.png").read_bytes()[:4] == b"\x89PNG"
+    assert Path("doc-demo.png").read_bytes()[:4] == b"\x89PNG"
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("it is done already")
