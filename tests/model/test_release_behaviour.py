@@ -41,8 +41,7 @@ def release() -> Recognizer:
 
 @pytest.fixture(scope="module")
 def faces(release: Recognizer, mirror: Path) -> dict[str, Faces]:
-    """Fifty test images of FER2013 for each emotion, drawn by chance, as crops uint8 [50, S, S, 3]: of fewer, two that change
-    their label decide."""
+    """Fifty test images of FER2013 for each emotion, drawn by chance, as crops uint8 [50, S, S, 3]."""
     rng, found = np.random.default_rng(0), {}
     with zipfile.ZipFile(mirror / "fer2013" / "archive.zip") as archive:
         for emotion in EMOTIONS:
