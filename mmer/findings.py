@@ -15,6 +15,8 @@ from mmer.config import Params
 from mmer.search import Found, front, reached
 
 Rows = list[list[Any]]
+TELLING = 10
+"""With fewer trials than that a forest over them tells chance: of eight it called six keys about equally important."""
 
 
 def write_findings(found: Found, params: Params, out: Path) -> dict[str, Any]:
@@ -71,9 +73,9 @@ def tied(trials: Sequence[FrozenTrial]) -> bool:
 def _importance(complete: Sequence[FrozenTrial], study: optuna.Study, seed: int) -> dict[str, float]:
     """Share of each key in the variance of the value (fANOVA, Hutter et al. 2014), largest first.
 
-    Empty where fewer than three trials are complete or all reached the same value: there is nothing to explain.
+    Empty where fewer than `TELLING` trials are complete, or all reached the same value: nothing tells what mattered.
     """
-    if len(complete) < 3 or tied(complete):
+    if len(complete) < TELLING or tied(complete):
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     shares: dict[str, float] = optuna.importance.get_param_importances(study, evaluator=evaluator)
@@ -100,7 +102,11 @@ def _draw_importance(shares: dict[str, float], path: Path) -> None:
     else:
         axes.set_axis_off()
         axes.text(
-            0.5, 0.5, "fewer than three trials, or all alike:\nnothing tells what mattered", ha="center", va="center"
+            0.5,
+            0.5,
+            f"fewer than {TELLING} whole trials, or all alike:\nnothing tells what mattered",
+            ha="center",
+            va="center",
         )
     _save(figure, path)
 

@@ -21,7 +21,7 @@ from mmer.clips import read_manifest
 from mmer.config import Params, load_params, varied
 from mmer.findings import write_findings
 from mmer.model.network import EmotionNet
-from mmer.search import Candidate, SearchError, champion, finalists, front, search, study_name
+from mmer.search import Candidate, Found, SearchError, champion, finalists, front, search, study_name
 from mmer.training import checkpoint_of, fit
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
@@ -173,6 +173,33 @@ def test_the_rules_of_choice() -> None:
     assert champion(in_full, 0.0).user_attrs["index"] == 4
     assert champion(in_full, 0.005).user_attrs["index"] == 1
     assert champion(in_full, 0.2).user_attrs["index"] == 0
+
+
+@pytest.mark.parametrize("trials", [8, 12])
+def test_what_mattered_is_told_of_enough_trials(trials: int, tmp_path: Path) -> None:
+    study = optuna.create_study()
+    for index in range(trials):
+        values = {"train.lr": index / trials, "model.temporal.hidden": [8, 16, 24][index % 3]}
+        distributions = {
+            "train.lr": optuna.distributions.FloatDistribution(0, 1),
+            "model.temporal.hidden": optuna.distributions.CategoricalDistribution([8, 16, 24]),
+        }
+        spent = {"index": index, "parameters": 1, "madds_per_s": 1.0, "cpu_ms_per_s": 1.0}
+        uar = 0.5 + 0.4 * values["train.lr"]
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=uar,
+                params=values,
+                distributions=distributions,
+                user_attrs=spent,
+                intermediate_values={1: uar},
+            )
+        )
+    best = study.trials[-1]
+    write_findings(Found(study.trials, [best], best, study), small(), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "importance.csv").read_text().splitlines()))
+    assert [row["parameter"] for row in rows] == (["train.lr", "model.temporal.hidden"] if trials == 12 else [])
+    assert all(float(row["importance"]) > 0.5 for row in rows[:1])
 
 
 def test_a_study_is_that_of_its_data_and_space_and_may_grow() -> None:
