@@ -70,6 +70,23 @@ def test_its_card_tells_the_numbers_of_its_metrics(folder: Path) -> None:
 
 
 @both
+def test_the_table_for_phones_is_that_of_the_cards(folder: Path) -> None:
+    page = (ROOT / "docs/budgets.md").read_text()
+    lines = page[page.index("## For phones") :].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    told = {row[0]: row[1 + (folder == LIGHT)] for row in rows}
+    card = (folder / "MODEL_CARD.md").read_text()
+    accuracy = next(told[name] for name in told if name.startswith("FER2013"))
+    uar = next(told[name] for name in told if name.startswith("RAVDESS"))
+    assert re.search(rf"\| fer2013 \|.*\| {re.escape(accuracy)} \|", card)
+    assert re.search(rf"\| ravdess \|.*\| {re.escape(uar)} \|", card)
+    sizes = [f"{(folder / name).stat().st_size / 1e6:.1f}" for name in ("mmer.onnx", "mmer.int8.onnx")]
+    assert told["graph, int8 graph, MB"] == ", ".join(sizes)
+    count = sum(p.numel() for p in load_network(folder / "network.safetensors").parameters())
+    assert told["parameters"].split(" ")[0] == f"{count:,}"
+
+
+@both
 def test_its_card_shows_pictures_that_are_there(folder: Path) -> None:
     shown = re.findall(r"\((figures/[^)]+)\)", (folder / "MODEL_CARD.md").read_text())
     assert len(shown) > 4
