@@ -101,7 +101,7 @@ def runner(network: EmotionNet) -> Any:
 
     def run(arrays: Arrays) -> Arrays:
         with torch.inference_mode():
-            given = (torch.from_numpy(arrays[name]) for name in ("faces", "scenes", "voice", "present", "state"))
+            given = (torch.tensor(arrays[name]) for name in ("faces", "scenes", "voice", "present", "state"))
             output = network(*given)
             said = {"logits": output.logits, "state_out": output.state, "alone": network.alone(output)}
         return {name: tensor.numpy() for name, tensor in said.items()}
