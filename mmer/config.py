@@ -263,7 +263,7 @@ class Dimension(Block):
             raise ValueError("low must be below high, and above 0 where log is true")
         return self
 
-    def holds(self, value: Value) -> bool:
+    def contains(self, value: Value) -> bool:
         """Whether the key may be that."""
         if self.choices:
             return value in self.choices
@@ -281,7 +281,7 @@ class Budget(Block):
     """What a network may cost; a configuration over it is never trained."""
 
     parameters: Annotated[int, Field(gt=0)] | None = None
-    madds_per_s: Annotated[float, Field(gt=0)] | None = None
+    macs_per_s: Annotated[float, Field(gt=0)] | None = None
     """Multiply-adds for a second of live input (mmer/model/cost.py)."""
 
 

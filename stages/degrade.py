@@ -28,7 +28,7 @@ def main() -> None:
         model,
         [c for c in read_manifest(MANIFEST) if c.split == "test"],
         PROCESSED,
-        draws=Bootstrap(params.evaluate.bootstrap, params.seed),
+        bootstrap=Bootstrap(params.evaluate.bootstrap, params.seed),
         most=params.degrade.clips,
         seed=params.seed,
         pairing=read_origin(WEIGHTS).pairing,

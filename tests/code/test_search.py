@@ -156,12 +156,12 @@ def test_the_training_of_the_champion_is_done_already(
     assert {f.name for f in Path("out/figures").iterdir()} == {"front.png", "history.png", "importance.png"}
 
 
-def trial(index: int, uar: float, madds: float, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
+def trial(index: int, uar: float, macs: float, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
     return optuna.trial.create_trial(
         state=state,
         value=uar,
         intermediate_values={1: uar / 2, 2: uar},
-        user_attrs={"index": index, "madds_per_s": madds},
+        user_attrs={"index": index, "madds_per_s": macs},
     )
 
 

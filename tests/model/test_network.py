@@ -136,7 +136,7 @@ def test_the_graph_says_what_the_network_says_of_any_number_of_clips_and_steps(
             state = said.state
             torch.testing.assert_close(torch.from_numpy(logits), said.logits, atol=1e-4, rtol=0)
             torch.testing.assert_close(torch.from_numpy(after), state, atol=1e-4, rtol=0)
-            torch.testing.assert_close(torch.from_numpy(alone), network.alone(said), atol=1e-4, rtol=0)
+            torch.testing.assert_close(torch.from_numpy(alone), network.unimodal(said), atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
