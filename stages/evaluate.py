@@ -52,7 +52,7 @@ def main() -> None:
     )
     whole = probabilities[subsets(network.modalities)[-1]]
     report["mistakes"] = explain_confident_errors(
-        network, test, whole, PROCESSED, params.evaluate.mistakes, OUT / "figures" / "mistakes"
+        network, test, whole, PROCESSED, params.evaluate.confident_errors, OUT / "figures" / "mistakes"
     )
     write_report(report, probabilities, test, OUT)
 

@@ -51,7 +51,7 @@ def plot_front(found: Found, complete: Sequence[FrozenTrial], params: Params, pa
 
     def points(trials: Iterable[FrozenTrial]) -> tuple[list[float], list[float]]:
         listed = list(trials)
-        return [t.user_attrs["madds_per_s"] / 1e6 for t in listed], [reached(t) for t in listed]
+        return [t.user_attrs["macs_per_s"] / 1e6 for t in listed], [reached(t) for t in listed]
 
     figure, axes = _figure()
     axes.plot(*points(t for t in found.trials if t.state == TrialState.PRUNED), "o", color="lightgrey", label="pruned")

@@ -74,7 +74,7 @@ def batches(
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets)
-            if rng.random() < train.nothing:
+            if rng.random() < train.outlier_exposure:
                 sample, wanted = outlier(sample, rng), even
             sample = _update_voice_activity(augment(sample, train.augment, rng), params)
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:

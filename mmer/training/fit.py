@@ -166,7 +166,7 @@ def _fit(job: _Job) -> Fit:
         corpora=tuple(sorted({c.corpus for c in training})),
         pairing=train.pairing,
         face_weights=init_face(network, train.face_weights) if train.face_weights else None,
-        start=init_from(network, Path(train.start)) if train.start else None,
+        start=init_from(network, Path(train.init_from)) if train.init_from else None,
     )
     optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
     updates = -(-len(training) // train.batch_size)

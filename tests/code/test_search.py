@@ -127,7 +127,7 @@ def test_nothing_over_the_budget_is_trained(
     told = capsys.readouterr().out
     assert "params.yaml's own values are outside of tune.space or over tune.budget" in told
     with pytest.raises(SearchError, match="cost more than"):
-        search(small(budget={"madds_per_s": 10}), clips, corpus, "data")
+        search(small(budget={"macs_per_s": 10}), clips, corpus, "data")
 
 
 def parameters(given: Params) -> int:
@@ -161,7 +161,7 @@ def trial(index: int, uar: float, macs: float, state: TrialState = TrialState.CO
         state=state,
         value=uar,
         intermediate_values={1: uar / 2, 2: uar},
-        user_attrs={"index": index, "madds_per_s": macs},
+        user_attrs={"index": index, "macs_per_s": macs},
     )
 
 
@@ -187,7 +187,7 @@ def test_what_mattered_is_told_of_enough_trials(trials: int, tmp_path: Path) -> 
             "train.lr": optuna.distributions.FloatDistribution(0, 1),
             "model.temporal.hidden": optuna.distributions.CategoricalDistribution([8, 16, 24]),
         }
-        spent = {"index": index, "parameters": 1, "madds_per_s": 1.0, "cpu_ms_per_s": 1.0}
+        spent = {"index": index, "parameters": 1, "macs_per_s": 1.0, "cpu_ms_per_s": 1.0}
         uar = 0.5 + 0.4 * values["train.lr"]
         study.add_trial(
             optuna.trial.create_trial(
