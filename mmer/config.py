@@ -449,10 +449,12 @@ def renamed(model: dict[str, Any]) -> dict[str, Any]:
     """A `model` block with the present names of its keys: weights outlive them."""
     tree = copy.deepcopy(model)
     for old, new in RENAMED.items():
-        root, *parents, last = old.split(".")
+        *parents, last = old.split(".")
+        if parents[:1] != ["model"]:
+            continue
         block = tree
-        for parent in parents:
+        for parent in parents[1:]:
             block = block.get(parent) or {}
-        if root == "model" and last in block:
+        if last in block:
             block[new.rpartition(".")[2]] = block.pop(last)
     return tree
