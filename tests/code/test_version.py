@@ -3,14 +3,13 @@
 import re
 import subprocess
 from datetime import date
-from pathlib import Path
 
 import pytest
 import yaml
 
 from mmer import __version__
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 Release = tuple[str, date]
 
 
