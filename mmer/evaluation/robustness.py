@@ -27,10 +27,9 @@ from mmer.metrics import one_hot
 from mmer.plots.evaluation import plot_robustness
 from mmer.reporting import Report, plain, write_csv, write_json
 from mmer.runtime.config import Input
-from mmer.runtime.grid import voice_windows
 from mmer.runtime.results import pool
 from mmer.runtime.types import Floats, Forward, Picture
-from mmer.runtime.voice import voice_activity
+from mmer.runtime.voice import hear
 
 Corrupt = Callable[[Sample, float, np.random.Generator], Sample]
 
@@ -266,7 +265,7 @@ def ask(model: Subject, samples: Sequence[Sample]) -> Floats:
     found: list[Floats] = []
     for first in range(0, len(samples), size):
         some = [only(sample, model.modalities) for sample in samples[first : first + size]]
-        passes = [as_pass(s, model.input.step_s, model.input.voice_window_s, model.state_size) for s in some]
+        passes = [as_pass(s, model.input, model.state_size) for s in some]
         logits = model.forward({name: np.concatenate([one[name] for one in passes]) for name in passes[0]})["logits"]
         found += [pool(row, np.asarray(s.present.any(axis=-1))) for row, s in zip(logits, some, strict=True)]
     return np.stack(found)
@@ -275,8 +274,7 @@ def ask(model: Subject, samples: Sequence[Sample]) -> Floats:
 def _heard(sample: Sample, model: Subject) -> Sample:
     """The same, with the presence of the voice decided anew."""
     present = sample.present.copy()
-    windows = voice_windows(sample.voice, len(present), model.input.step_s, model.input.voice_window_s)
-    present[:, MODALITIES.index("voice")] = voice_activity(windows, model.silence_dbfs)
+    _, present[:, MODALITIES.index("voice")] = hear(sample.voice, len(present), model.input, model.silence_dbfs)
     return replace(sample, present=present)
 
 

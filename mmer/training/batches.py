@@ -16,8 +16,7 @@ from mmer.data.clips import Clip
 from mmer.data.samples import Read, Sample, load_clip, load_sample
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime.config import Input
-from mmer.runtime.grid import voice_windows
-from mmer.runtime.voice import voice_activity
+from mmer.runtime.voice import hear
 from mmer.training.augment import augment, hide, outlier, pair
 
 if TYPE_CHECKING:
@@ -92,9 +91,7 @@ def _update_voice_activity(sample: Sample, params: Params) -> Sample:
     there = sample.present[:, MODALITIES.index("voice")]
     if not there.any():
         return sample
-    steps, input = len(there), params.input
-    windows = voice_windows(sample.voice, steps, input.step_s, input.voice_window_s)
-    heard = voice_activity(windows, params.media.silence_dbfs)
+    _, heard = hear(sample.voice, len(there), params.input, params.media.silence_dbfs)
     if not heard.any():
         return sample
     present = sample.present.copy()
@@ -139,13 +136,10 @@ def collate(samples: Sequence[Sample], targets: Sequence[npt.NDArray[np.float32]
             row[: len(array)] = array
         return torch.from_numpy(out)
 
-    windows = [
-        voice_windows(s.voice, n, input.step_s, input.voice_window_s) for s, n in zip(samples, steps, strict=True)
-    ]
     return Batch(
         faces=stack([s.faces for s in samples], 0),
         scenes=stack([s.scenes for s in samples], 1),
-        voice=stack(windows, 2),
+        voice=stack([s.windows(input) for s in samples], 2),
         present=stack([s.present.astype(np.float32) for s in samples]),
         valid=stack([np.ones(n, np.float32) for n in steps]),
         target=torch.from_numpy(np.stack(targets)),
