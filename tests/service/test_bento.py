@@ -43,12 +43,18 @@ def test_it_holds_what_serves_and_nothing_else(bento: Path) -> None:
         p.relative_to(bento / "src").as_posix(): p.stat().st_size for p in (bento / "src").rglob("*") if p.is_file()
     }
     allowed = re.compile(
-        r"service\.py|bentofile\.yaml|requirements-serve\.txt|web/[\w.-]+\.(js|html|css)|web/device/\w+\.js|web/samples/.+|"
+        r"service\.py|bentofile\.yaml|requirements-serve\.txt|web/[\w.-]+\.(js|html|css)|web/(device|runtime)/\w+\.js|web/samples/.+|"
         r"web/node_modules/onnxruntime-web/dist/ort[\w.-]+\.(mjs|wasm|wasm\.gz)|docs/protocol\.md|mmer/serving/\w+\.py|release/(mmer\.onnx|MODEL_CARD\.md)|"
         r"release/detector/[pro]net\.onnx|mmer/(__init__|config|errors|faces|labels|media|recognizer|samples|smoothing)\.py"
     )
     assert [name for name in files if not allowed.fullmatch(name)] == []
-    assert {"service.py", "release/mmer.onnx", "web/index.html", "web/device/worker.js"} <= set(files)
+    assert {
+        "service.py",
+        "release/mmer.onnx",
+        "web/index.html",
+        "web/device/worker.js",
+        "web/runtime/recognizer.js",
+    } <= set(files)
     assert sum(files.values()) < 40e6
 
 

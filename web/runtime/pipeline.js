@@ -1,65 +1,58 @@
-// One clip's or one stream's way through the model: a tracker, the voice, the network's state (mmer/recognizer.py's _Walk).
-import { EMOTIONS } from "../emotions.js";
-import { Detector } from "./detector.js";
+// mmer/runtime/pipeline.py: one clip's or one stream's way through the model, with a tracker, the voice and the network's
+// state.
+import { EMOTIONS, MODALITIES } from "./constants.js";
+import { stepTime } from "./grid.js";
 import { bound, crop, shrink } from "./resize.js";
+import { softmax } from "./results.js";
 import { Tracker } from "./tracker.js";
-import { Voice, power } from "./voice.js";
+import { VoiceBuffer, level, voiceActivity } from "./voice.js";
 
-/** @typedef {import("../emotions.js").Shares} Shares */
-/** @typedef {import("../emotions.js").Modality} Modality */
+/** @typedef {import("./graph.js").Input} Input */
 /** @typedef {import("./means.js").Picture} Picture */
-/** @typedef {import("./runtime.js").Net} Net */
+/** @typedef {import("./results.js").Modality} Modality */
+/** @typedef {import("./results.js").RawStep} RawStep */
 /**
- * What a recogniser must know of its model besides (mmer/recognizer.py, `ModelInfo`).
+ * What a pipeline must know of its model besides (mmer/runtime/config.py).
  * @typedef {object} Rules
  * @property {{step_s: number, voice_window_s: number, face_size: number, scene_size: number}} input
  * @property {{frame_side: number, silence_dbfs: number, max_duration_s: number}} media
  * @property {import("./detector.js").FaceRules} faces
  */
-/** @typedef {import("../emotions.js").ModelInfo & Rules} ModelInfo */
-/** @typedef {{info: ModelInfo, graph: Net, nets: Record<"pnet"|"rnet"|"onet", Net>}} Model */
-/** @typedef {{face: Uint8Array|null, scene: Uint8Array|null, box: number[]|null, ms: number}} Look one picture, looked at */
+/** @typedef {import("./results.js").ModelInfo & Rules} ModelInfo */
+/** @typedef {{info: ModelInfo, graph: import("./graph.js").Graph, detector: import("./detector.js").Detector}} Model */
 /**
- * A step, before it is smoothed.
- * @typedef {object} Raw
- * @property {number} t
- * @property {number[]} logits
- * @property {number[]} probabilities
- * @property {boolean} evidence whether it rests on anything
- * @property {Record<string, Shares|null>} alone
- * @property {number[]|null} box
- * @property {Record<Modality, boolean>} present
- * @property {number} voice_dbfs
- * @property {number} ms
+ * What the network sees of one picture.
+ * @typedef {object} FrameFeatures
+ * @property {Uint8Array|null} face
+ * @property {Uint8Array|null} scene
+ * @property {number[]|null} box shares of the picture's width and height
+ * @property {number} ms of work spent on it
  */
 
-/** @type {Modality[]} */
-export const MODALITIES = ["face", "scene", "voice"];
-
-export class Walk {
+export class Pipeline {
   /** @param {Model} model */
-  constructor({ info, graph, nets }) {
+  constructor({ info, graph, detector }) {
     this.info = info;
     this.graph = graph;
-    this.tracker = new Tracker(new Detector(nets, info.faces));
-    this.voice = new Voice(info.input);
+    this.tracker = new Tracker(detector);
+    this.voice = new VoiceBuffer(info.input);
     const size = Number(graph.inputs.get("state")?.[1]);
-    /** @type {import("./runtime.js").Given} */
+    /** @type {Input} */
     this.state = { data: new Float32Array(size), dims: [1, size] };
-    this.done = 0; // steps walked
+    this.done = 0; // steps made
   }
 
   /** Seconds since the start at which the next step stands. */
   get nextTime() {
-    return (this.done + 1) * this.info.input.step_s;
+    return stepTime(this.done, this.info.input.step_s);
   }
 
-  /** Find the face. Pictures come in order. @param {Picture} whole @param {number} at seconds @returns {Promise<Look>} */
-  async look(whole, at) {
+  /** Find the face. Pictures come in order. @param {Picture} given @param {number} t seconds @returns {Promise<FrameFeatures>} */
+  async extract(given, t) {
     const start = performance.now();
     const { input, media, faces } = this.info;
-    const picture = bound(whole, media.frame_side);
-    const box = await this.tracker.look(picture, at);
+    const picture = bound(given, media.frame_side);
+    const box = await this.tracker.update(picture, t);
     return {
       face: box && crop(picture, box, input.face_size, faces.margin),
       scene: this.graph.inputs.has("scenes") ? shrink(picture, input.scene_size) : null,
@@ -68,18 +61,18 @@ export class Walk {
     };
   }
 
-  /** Walk the next step. @param {Look|null} look null without a picture @returns {Promise<Raw>} */
-  async step(look) {
+  /** Make the next step. @param {FrameFeatures|null} features null without a picture @returns {Promise<RawStep>} */
+  async step(features) {
     const start = performance.now();
     const { input, media, modalities } = this.info;
     const voice = this.voice.window(this.done);
-    const there = [Boolean(look?.face), Boolean(look), power(voice) >= 10 ** (media.silence_dbfs / 10)];
+    const there = [Boolean(features?.face), Boolean(features), voiceActivity(voice, media.silence_dbfs)];
     const present = there.map((seen, m) => seen && modalities.includes(MODALITIES[m]));
-    /** @param {Uint8Array|null|undefined} pixels @param {number} side */
-    const still = (pixels, side) => ({ data: pixels ?? new Uint8Array(side * side * 3), dims: [1, 1, side, side, 3] });
-    const found = await this.graph({
-      faces: still(look?.face, input.face_size),
-      scenes: still(look?.scene, input.scene_size),
+    /** @param {Uint8Array|null|undefined} pixels @param {number} side @returns {Input} */
+    const image = (pixels, side) => ({ data: pixels ?? new Uint8Array(side * side * 3), dims: [1, 1, side, side, 3] });
+    const found = await this.graph.run({
+      faces: image(features?.face, input.face_size),
+      scenes: image(features?.scene, input.scene_size),
       voice: { data: voice, dims: [1, 1, voice.length] },
       present: { data: Float32Array.from(present, Number), dims: [1, 1, MODALITIES.length] },
       state: this.state,
@@ -87,39 +80,26 @@ export class Walk {
     this.state = { data: found.state_out.data, dims: this.state.dims };
     this.done += 1;
     const logits = [...found.logits.data];
-    const alone = MODALITIES.map((name, m) => {
+    const unimodal = MODALITIES.map((name, m) => {
       const said = [...found.alone.data.slice(m * EMOTIONS.length, (m + 1) * EMOTIONS.length)];
-      return /** @type {const} */ ([name, present[m] ? named(said.map(Math.exp)) : null]);
+      return /** @type {const} */ ([name, present[m] ? said.map(Math.exp) : null]);
     });
     return {
-      t: this.done * input.step_s,
+      t: stepTime(this.done - 1, input.step_s),
       logits,
       probabilities: softmax(logits),
       evidence: present.some(Boolean),
-      alone: Object.fromEntries(alone.filter(([name]) => modalities.includes(name))),
-      box: look?.box ?? null,
+      unimodal: Object.fromEntries(unimodal.filter(([name]) => modalities.includes(name))),
+      box: features?.box ?? null,
       present: /** @type {Record<Modality, boolean>} */ (Object.fromEntries(MODALITIES.map((name, m) => [name, present[m]]))),
-      voice_dbfs: 10 * Math.log10(Math.max(power(voice.slice(-this.voice.hop)), 1e-10)),
-      ms: performance.now() - start + (look?.ms ?? 0),
+      voiceDbfs: level(voice.slice(-this.voice.hop)),
+      ms: performance.now() - start + (features?.ms ?? 0),
     };
   }
+
+  /** Leave out the next steps, as if nothing were seen or heard in them. @param {number} steps */
+  skip(steps) {
+    this.done += steps;
+    this.voice.forget(this.done);
+  }
 }
-
-/** @param {number[]} logits */
-export function softmax(logits) {
-  const most = Math.max(...logits);
-  const raised = logits.map((v) => Math.exp(v - most));
-  const sum = raised.reduce((a, b) => a + b);
-  return raised.map((v) => v / sum);
-}
-
-/** Probabilities by their emotion. @param {number[]} probabilities @returns {Shares} */
-export function named(probabilities) {
-  return /** @type {Shares} */ (Object.fromEntries(EMOTIONS.map((name, k) => [name, round(probabilities[k], 5)])));
-}
-
-/** The likeliest. @param {number[]} probabilities */
-export const best = (probabilities) => EMOTIONS[probabilities.indexOf(Math.max(...probabilities))];
-
-/** @param {number} value @param {number} digits */
-export const round = (value, digits) => Number(value.toFixed(digits));
