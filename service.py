@@ -22,8 +22,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from mmer.media import MediaError
-from mmer.recognizer import Arrays, Graph, ModelError, Recognizer, find_model
+from mmer.runtime.graph import Graph, ModelError, find_model
+from mmer.runtime.media import MediaError
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.types import Arrays
 from mmer.serving import answers
 from mmer.serving.gate import Gate
 from mmer.serving.gather import Gathered

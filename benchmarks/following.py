@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmer import media
-from mmer.config import Params, load_params
-from mmer.faces import Detector, Picture, Tracker, View
+from mmer.config import Params
+from mmer.params import load_params
+from mmer.runtime import media
+from mmer.runtime.detector import Detector
+from mmer.runtime.tracker import Tracker, View
+from mmer.runtime.types import Picture
 
 MOVES = ((0, 0), (1, 3), (3, 1), (5, 6), (6, 5), (7, 2), (2, 7), (4, 4))
 SCALES = (1.0, 0.93)

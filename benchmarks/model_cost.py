@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import itertools
 
-from mmer.config import load_params
 from mmer.model.cost import Cost, cost
 from mmer.model.network import EmotionNet
+from mmer.params import load_params
 
 RIVALS: dict[str, dict[str, list[object]]] = {
     "through time": {"model.temporal.kind": ["lstm", "gru", "attention", "mean"]},

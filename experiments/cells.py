@@ -10,13 +10,16 @@ from pathlib import Path
 import yaml
 from filelock import FileLock
 
-from mmer.clips import Clip
-from mmer.config import Params, varied
+from mmer.config import Params
+from mmer.data.clips import Clip
 from mmer.errors import MmerError
-from mmer.export import export, speed
-from mmer.fingerprint import fingerprint
 from mmer.model.cost import cost
-from mmer.training import WORK, face_weights, fit, forget, predict
+from mmer.packaging.export import export
+from mmer.packaging.parity import speed
+from mmer.params import varied
+from mmer.training.checkpoints import WORK, face_weights, fingerprint, forget
+from mmer.training.fit import fit
+from mmer.training.inference import predict
 
 BASE = "base"
 FOLDER = WORK / "compare"

@@ -17,7 +17,8 @@ from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES
 
 if TYPE_CHECKING:
-    from mmer.recognizer import ModelInfo, Prediction, Step
+    from mmer.runtime.graph import ModelInfo
+    from mmer.runtime.results import Prediction, Step
 
 DRAWN = "This model was trained on drawn people: what it says is no evidence about real ones."
 #: What is looked at in a folder; a file that is named is always looked at.
@@ -120,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from mmer.recognizer import Recognizer
+    from mmer.runtime.recognizer import Recognizer
 
     recognizer = Recognizer.load(args.model)
     if recognizer.info.drawings:
@@ -145,8 +146,8 @@ def _stream(args: argparse.Namespace) -> int:
     import asyncio
     import os
 
-    from mmer.client import connect
-    from mmer.play import film, pieces, play
+    from mmer.client.playback import film, pieces, play
+    from mmer.client.stream import connect
 
     clip = pieces(args.file) if args.file else []
     sound = any(piece.voice for piece in clip)
@@ -185,9 +186,9 @@ def _stream(args: argparse.Namespace) -> int:
 
 def _plot(prediction: Prediction, out: Path) -> int:
     try:
-        from mmer.figures import timeline
+        from mmer.plots.timeline import plot_timeline
 
-        timeline(prediction, out)
+        plot_timeline(prediction, out)
     except ModuleNotFoundError:
         return _complain("--plot needs matplotlib: pip install matplotlib")
     except (OSError, ValueError) as error:
@@ -196,9 +197,8 @@ def _plot(prediction: Prediction, out: Path) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from mmer.explain import explain_clip
-    from mmer.reasons import draw
-    from mmer.recognizer import Recognizer
+    from mmer.plots.explanation import plot_explanation
+    from mmer.runtime.recognizer import Recognizer, explain_clip
 
     recognizer = Recognizer.load(args.model)
     if recognizer.info.drawings:
@@ -208,7 +208,7 @@ def _explain(args: argparse.Namespace) -> int:
         return _complain(f"{args.path} shows no face and no voice that the model could go by: nothing to explain")
     info = prediction.model
     note = DRAWN if info.drawings else ""
-    draw(explanation, args.out, step_s=info.input.step_s, title=args.path.name, note=note)
+    plot_explanation(explanation, args.out, step_s=info.input.step_s, title=args.path.name, note=note)
     means = {name: float(brought.mean()) for name, brought in explanation.brought.items()}
     told = ", ".join(f"{name} {mean:+.2f}" for name, mean in means.items())
     print(f"{args.path}: {explanation.emotion}; brought on average, in nats: {told}\n{args.out}")
@@ -216,7 +216,7 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from mmer.recognizer import Recognizer
+    from mmer.runtime.recognizer import Recognizer
 
     info = Recognizer.load(args.model).info
     given = info.input
@@ -238,7 +238,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _demo_corpus(args: argparse.Namespace) -> int:
-    from mmer.drawing.corpus import draw_corpus
+    from mmer.data.demo.corpus import draw_corpus
 
     try:
         draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes)
@@ -249,14 +249,14 @@ def _demo_corpus(args: argparse.Namespace) -> int:
 
 
 def _folds(args: argparse.Namespace) -> int:
-    from mmer.config import load_params
+    from mmer.params import load_params
 
     given = {"folds.modalities": args.modalities, "folds.epochs": args.epochs, "folds.jobs": args.jobs}
     params = load_params(args.params, {key: value for key, value in given.items() if value is not None})
     if args.corpora:  # only what is prepared counts here, not how it is fetched and split
         params = params.model_copy(update={"corpora": tuple(args.corpora)})
     try:
-        from mmer.folds import cross_validate, in_words
+        from mmer.evaluation.cross_validation import cross_validate, in_words
     except ModuleNotFoundError as error:
         return _complain(f"training needs {error.name}: install requirements.txt")
     print(in_words(cross_validate(params, Path("data/processed"), args.out)))

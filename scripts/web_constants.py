@@ -1,6 +1,6 @@
 """The constants that the page shares with Python, written to web/runtime/constants.js: they are typed in Python alone.
 
-    python scripts/web_constants.py
+    python -m scripts.web_constants
 
 Run it after a change of one of them; a test fails where the file is out of date. It imports no torch.
 """
@@ -15,24 +15,24 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-OUT = Path(__file__).resolve().parents[1] / "web" / "runtime" / "constants.js"
-HEAD = "// Written by `python scripts/web_constants.py` from the Python modules named here: change a constant there.\n"
+from scripts.imports import ROOT
+
+OUT = ROOT / "web" / "runtime" / "constants.js"
+HEAD = "// Written by `python -m scripts.web_constants` from the Python modules named here: change a constant there.\n"
 WIDTH = 120
 SHARED = {
     "mmer.labels": ("EMOTIONS", "MODALITIES"),
-    "mmer.samples": ("SAMPLE_RATE",),
-    "mmer.faces": (
-        *("WINDOW", "STRIDE", "FACTOR", "BATCH", "FOLLOWED_SCALES", "FOLLOWED_REACH"),
-        *("SAME_FACE_IOU", "SAME_FACE_STEP", "SAME_FACE_GROWTH"),
-    ),
-    "mmer.recognizer": ("STALE_S", "JITTER_S", "AHEAD_S"),
-    "mmer.smoothing": ("TAU_S", "LEAD", "FORGET_S"),
+    "mmer.runtime.grid": ("SAMPLE_RATE",),
+    "mmer.runtime.detector": ("WINDOW", "STRIDE", "FACTOR", "BATCH", "FOLLOWED_SCALES", "FOLLOWED_REACH"),
+    "mmer.runtime.tracker": ("SAME_FACE_IOU", "SAME_FACE_STEP", "SAME_FACE_GROWTH"),
+    "mmer.runtime.voice": ("JITTER_S",),
+    "mmer.runtime.stream": ("STALE_S", "AHEAD_S"),
+    "mmer.runtime.smoothing": ("TAU_S", "LEAD", "FORGET_S"),
     "mmer.serving.live": ("LATE_S", "BEHIND_S", "KEEP_S", "EARLY"),
     "mmer.serving.protocol": ("VERSION", "FRAME", "VOICE", "CAMERA_OFF", "MICROPHONE_OFF"),
 }

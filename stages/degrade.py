@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from mmer import tracking
-from mmer.clips import read_manifest
-from mmer.config import load_params
-from mmer.degradation import Subject, measure, write_report
-from mmer.evaluation import Draws
-from mmer.explain import runner
-from mmer.training import load_network, read_origin
+from mmer.data.clips import read_manifest
+from mmer.evaluation.robustness import Subject, measure, write_report
+from mmer.evaluation.scores import Bootstrap
+from mmer.files import sha256
+from mmer.params import load_params
+from mmer.training import mlflow_runs
+from mmer.training.checkpoints import load_network, read_origin
+from mmer.training.inference import as_forward
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -20,19 +21,21 @@ def main() -> None:
     """Write the curves, and add them to the MLflow run that trained these weights."""
     argparse.ArgumentParser(prog="python -m stages.degrade", description=__doc__).parse_args()
     params, network = load_params(), load_network(WEIGHTS)
-    model = Subject(runner(network), network.input, network.modalities, network.state_size, params.media.silence_dbfs)
+    model = Subject(
+        as_forward(network), network.input, network.modalities, network.state_size, params.media.silence_dbfs
+    )
     report = measure(
         model,
         [c for c in read_manifest(MANIFEST) if c.split == "test"],
         PROCESSED,
-        draws=Draws(params.evaluate.bootstrap, params.seed),
+        draws=Bootstrap(params.evaluate.bootstrap, params.seed),
         most=params.degrade.clips,
         seed=params.seed,
         pairing=read_origin(WEIGHTS).pairing,
     )
     write_report(report, OUT)
-    found = tracking.find("weights_sha256", tracking.sha256(WEIGHTS))
-    with tracking.resume(found) if found else tracking.run("degrade", params) as run:
+    found = mlflow_runs.find("weights_sha256", sha256(WEIGHTS))
+    with mlflow_runs.resume(found) if found else mlflow_runs.run("degrade", params) as run:
         run.figure(OUT, "degrade")
     print(report["protocol"])
 

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mmer.card import Evidence, model_card, weights_licence
-from mmer.recognizer import GRAPH, SMALL_GRAPH, Recognizer
+from mmer.packaging.model_card import Evidence, model_card, weights_licence
+from mmer.runtime.graph import GRAPH, SMALL_GRAPH
+from mmer.runtime.recognizer import Recognizer
 from stages import run_stage
 
 MODELS, REPORTS, FIGURES = Path("models"), Path("reports"), Path("figures")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mmer.config import Params, load_params
+from mmer.config import Params
+from mmer.params import load_params
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from mmer.config import FaceNet, Input, Model
+from mmer.config import FaceNet, Model
 from mmer.errors import MmerError
 from mmer.labels import MODALITIES, ModalityName
 from mmer.model.fusion import Decision, EarlyFusion, LateFusion
@@ -17,7 +17,8 @@ from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.mobilenet import MobileNetV3Small
 from mmer.model.scene import SceneCNN
 from mmer.model.voice import VoiceCNN
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.config import Input
+from mmer.runtime.grid import SAMPLE_RATE
 
 
 @dataclass(frozen=True)

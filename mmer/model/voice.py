@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mmer.config import VoiceNet
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.grid import SAMPLE_RATE
 
 MEL_BANDS = 64
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mmer.augment import _shift, augment, hum, noise, nothing
-from mmer.samples import SAMPLE_RATE, Sample
+from mmer.data.samples import Sample
+from mmer.runtime.grid import SAMPLE_RATE
+from mmer.training.augment import _shift, augment, hum, noise, nothing
 
 T = 5
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.card import Evidence, model_card
-from mmer.clips import Clip
-from mmer.evaluation import evaluate
+from mmer.data.clips import Clip
+from mmer.evaluation.scores import evaluate
 from mmer.labels import EMOTIONS
-from mmer.recognizer import Graph, ModelInfo
-from mmer.training import Origin
+from mmer.packaging.model_card import Evidence, model_card
+from mmer.runtime.graph import Graph, ModelInfo
+from mmer.training.checkpoints import Origin
 from stages import publish
 from tests.graphs import write_graph, write_model
 

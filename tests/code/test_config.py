@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mmer.config import ConfigError, Params, load_params
+from mmer.config import ConfigError, Params
+from mmer.params import load_params
 from tests.conftest import ROOT
 
 

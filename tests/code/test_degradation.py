@@ -8,13 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.clips import Clip
 from mmer.config import Params
-from mmer.degradation import KINDS, Subject, choose, dropped, measure, pink_noise, size, white_noise, write_report
-from mmer.evaluation import Draws
+from mmer.data.clips import Clip
+from mmer.data.samples import Sample, load_sample, save_sample
+from mmer.evaluation.robustness import (
+    KINDS,
+    Subject,
+    choose,
+    dropped,
+    measure,
+    pink_noise,
+    size,
+    white_noise,
+    write_report,
+)
+from mmer.evaluation.scores import Bootstrap
 from mmer.labels import EMOTIONS, MODALITIES
-from mmer.recognizer import Arrays, Run
-from mmer.samples import SAMPLE_RATE, Sample, load_sample, save_sample
+from mmer.runtime.grid import SAMPLE_RATE
+from mmer.runtime.types import Arrays, Forward
 from tests.tiny import tiny_corpus
 
 
@@ -89,9 +100,9 @@ def shade(arrays: Arrays) -> Arrays:
     return {"logits": np.float32(-distance) * arrays["present"][..., :1]}
 
 
-def run(params: Params, clips: list[Clip], home: Path, model: Run = shade) -> dict:
+def run(params: Params, clips: list[Clip], home: Path, model: Forward = shade) -> dict:
     subject = Subject(model, params.input, MODALITIES, 1, params.media.silence_dbfs)
-    return measure(subject, clips, home, draws=Draws(100, 0), most=40, seed=0)
+    return measure(subject, clips, home, draws=Bootstrap(100, 0), most=40, seed=0)
 
 
 @pytest.fixture(scope="module")

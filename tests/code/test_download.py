@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from mmer.corpora import Source
-from mmer.download import CancelledError, Downloader, DownloadError, Limits, MissingError, WrongBytesError
+from mmer.data.corpora import Source
+from mmer.data.fetch.http import CancelledError, Downloader, DownloadError, Limits, MissingError, WrongBytesError
 from tests import httpserver as http
 from tests.conftest import ROOT
 from tests.httpserver import Server, only_half
@@ -294,7 +294,7 @@ def test_a_download_that_is_called_off_ends_at_once_and_goes_on_later(
 def test_ctrl_c_leaves_what_came_for_the_next_run(server: Server, tmp_path: Path) -> None:
     server.faults["a.bin"] = [http.stall]
     script = (
-        "import signal, sys; from pathlib import Path; from mmer.corpora import Corpus, Source, fetch\n"
+        "import signal, sys; from pathlib import Path; from mmer.data.corpora import Corpus, Source, fetch\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background begins without it
         "found = Corpus('tiny', 'Tiny', '', '', '', lambda _: [], lambda _: [Source('a.bin', sys.argv[1])])\n"
         "fetch.fetch(found, Path(sys.argv[2]))\n"

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from mmer.cli import main
-from mmer.explain import GRID, explain, explain_clip
 from mmer.labels import EMOTIONS, MODALITIES
-from mmer.reasons import draw
-from mmer.recognizer import Arrays, Recognizer
+from mmer.plots.explanation import plot_explanation
+from mmer.runtime.explain import GRID, explain
+from mmer.runtime.recognizer import Recognizer, explain_clip
+from mmer.runtime.types import Arrays
 from tests.graphs import drawn_clips, write_model
 
 HAPPY = EMOTIONS.index("happy")
@@ -64,8 +65,8 @@ def test_a_face_that_may_not_be_shown_leaves_no_trace_in_the_picture(tmp_path: P
     assert found.face is not None
     other = replace(found, face=255 - found.face)
     for name, one in (("a", found), ("b", other)):
-        draw(one, tmp_path / f"{name}.png", step_s=0.2, show_face=False)
-        draw(one, tmp_path / f"{name}-shown.png", step_s=0.2)
+        plot_explanation(one, tmp_path / f"{name}.png", step_s=0.2, show_face=False)
+        plot_explanation(one, tmp_path / f"{name}-shown.png", step_s=0.2)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a-shown.png").read_bytes() != (tmp_path / "b-shown.png").read_bytes()
 

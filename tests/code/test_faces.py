@@ -11,8 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mmer.config import Faces, Input
-from mmer.faces import Box, Detector, Tracker, crop, shrink
+from mmer.runtime.config import Faces, Input
+from mmer.runtime.detector import Detector
+from mmer.runtime.resize import crop, shrink
+from mmer.runtime.tracker import Tracker
+from mmer.runtime.types import Box
 
 ROOT = Path(__file__).parents[2]
 FACES = Faces(min_face=40, max_gap_s=0.6)
@@ -198,8 +201,9 @@ def test_finding_faces_needs_no_torch(folder: Path, tmp_path: Path) -> None:
     program = f"""
 import sys, numpy as np
 from pathlib import Path
-from mmer.config import Faces, Input
-from mmer.faces import Box, Detector, Tracker
+from mmer.runtime.config import Faces, Input
+from mmer.runtime.detector import Detector
+from mmer.runtime.tracker import Tracker
 tracker = Tracker(Detector.load(Path({str(folder)!r}), Faces()), Faces(), Input())
 assert tracker.look(np.load({str(tmp_path / "scene.npy")!r}), 0.2).face is not None
 print([m for m in ("torch", "pandas", "facenet_pytorch") if m in sys.modules])

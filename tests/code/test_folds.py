@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer import tracking
 from mmer.cli import main
-from mmer.clips import Clip, speakers_on_two_sides, write_manifest
-from mmer.config import Params, load_params
-from mmer.folds import (
+from mmer.config import Params
+from mmer.data.clips import Clip, with_modalities, write_manifest
+from mmer.data.splits import speakers_on_two_sides
+from mmer.evaluation.cross_validation import (
     Fold,
     FoldsError,
     assign_fold,
@@ -28,7 +28,8 @@ from mmer.folds import (
     report,
 )
 from mmer.labels import EMOTIONS
-from mmer.training import holding
+from mmer.params import load_params
+from mmer.training import mlflow_runs
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
 
@@ -113,11 +114,11 @@ def test_two_folds_are_too_few_and_said_to_be() -> None:
 
 def test_what_is_not_given_is_taken_away_and_clips_without_the_rest_are_left_out() -> None:
     clips = [_clip(0, has_face=True), _clip(1, has_face=True, has_voice=False), _clip(2)]
-    assert [(c.clip_id, c.has_face, c.has_voice) for c in holding(clips, ["voice"])] == [
+    assert [(c.clip_id, c.has_face, c.has_voice) for c in with_modalities(clips, ["voice"])] == [
         ("c0", False, True),
         ("c2", False, True),
     ]
-    assert holding(clips, ["face", "voice"]) == clips
+    assert with_modalities(clips, ["face", "voice"]) == clips
 
 
 def test_a_corpus_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path) -> None:
@@ -176,12 +177,12 @@ def test_the_report_holds_folds_speakers_and_how_it_came_about(workplace: Path) 
     assert metrics["uar_low"] <= metrics["uar"] <= metrics["uar_high"]
     assert metrics["per_speaker"]["uar"]["min"] == min(float(row["uar"]) for row in speakers)
     assert "mean over folds" in in_words(told)
-    parent = tracking.find("stage", "folds")
+    parent = mlflow_runs.find("stage", "folds")
     assert parent is not None
-    assert all(tracking.find("stage", f"fold {k}") is not None for k in range(1, 7))
-    child = tracking.find("stage", "fold 3")
+    assert all(mlflow_runs.find("stage", f"fold {k}") is not None for k in range(1, 7))
+    child = mlflow_runs.find("stage", "fold 3")
     assert child is not None
-    assert tracking.find("mlflow.parentRunId", parent.id) is not None
+    assert mlflow_runs.find("mlflow.parentRunId", parent.id) is not None
 
 
 def test_only_what_is_missing_is_trained_again_and_comes_out_the_same(workplace: Path) -> None:

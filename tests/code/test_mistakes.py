@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmer.clips import Clip
-from mmer.config import Params, load_params
-from mmer.explain import Explanation
+from mmer.config import Params
+from mmer.data.clips import Clip
+from mmer.data.samples import load_sample, save_sample
+from mmer.evaluation.confident_errors import explain_mistakes, surest
 from mmer.labels import EMOTIONS
-from mmer.mistakes import explain_mistakes, surest
 from mmer.model.network import EmotionNet
-from mmer.reasons import draw
-from mmer.samples import load_sample, save_sample
+from mmer.params import load_params
+from mmer.plots.explanation import plot_explanation
+from mmer.runtime.explain import Explanation
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
 
@@ -48,9 +49,9 @@ def test_each_is_told_and_drawn_and_only_drawings_are_shown(
 
     def watched(explanation: Explanation, out: Path, **how: Any) -> None:
         shown[out.name] = how["show_face"]
-        draw(explanation, out, **how)
+        plot_explanation(explanation, out, **how)
 
-    monkeypatch.setattr("mmer.reasons.draw", watched)
+    monkeypatch.setattr("mmer.plots.explanation.plot_explanation", watched)
     clips = [c for c in tiny_corpus(tmp_path, small, speakers=2) if c.split == "test"]
     people = [c.model_copy(update={"corpus": "crema_d"}) for c in clips]
     for person, clip in zip(people, clips, strict=True):

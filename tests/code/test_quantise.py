@@ -10,13 +10,17 @@ import onnx
 import pytest
 import yaml
 
-from mmer.clips import Clip
-from mmer.config import Params, load_params
-from mmer.export import compare, export, predict_graph
+from mmer.config import Params
+from mmer.data.clips import Clip
 from mmer.model.network import EmotionNet
-from mmer.quantise import quantise
-from mmer.recognizer import Graph
-from mmer.training import Origin, fit, predict, save_network
+from mmer.packaging.export import export
+from mmer.packaging.parity import compare, predict_graph
+from mmer.packaging.quantise import quantise
+from mmer.params import load_params
+from mmer.runtime.graph import Graph
+from mmer.training.checkpoints import Origin, save_network
+from mmer.training.fit import fit
+from mmer.training.inference import predict
 from stages import package
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmer.rectifiers import vectorise
+from mmer.packaging.prelu import vectorise
 
 
 @pytest.mark.parametrize("largest", [0.9, 1.3])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmer.recognizer import Recognizer
+from mmer.runtime.recognizer import Recognizer
 from mmer.serving import answers, protocol
 from mmer.serving.live import BEHIND_S, LATE_S, MAILBOX, Session
 from mmer.serving.protocol import FRAME, VOICE, Hello, Media, Refusal

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mmer import tracking
-from mmer.clips import Clip, write_manifest
-from mmer.config import Params, load_params
+from mmer.config import Params
+from mmer.data.clips import Clip, write_manifest
+from mmer.files import sha256
+from mmer.params import load_params
+from mmer.training import mlflow_runs
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +63,7 @@ def settings(store) -> Params:  # noqa: ARG001 (the store comes first)
     return load_params(ROOT / "params.yaml")
 
 
-def _stored(run: tracking.Run):
+def _stored(run: mlflow_runs.Run):
     import mlflow
 
     return mlflow.get_run(run.id)
@@ -71,7 +73,7 @@ def test_several_processes_may_log_at_once_and_mlflow_is_quiet(workers, store):
     import mlflow
 
     assert workers[1] == [(0, ""), (0, "")]
-    assert tracking.find("stage", "concurrent") is not None
+    assert mlflow_runs.find("stage", "concurrent") is not None
     runs = mlflow.search_runs(
         experiment_names=["mmer"], filter_string="tags.stage = 'concurrent'", output_format="list"
     )
@@ -80,7 +82,7 @@ def test_several_processes_may_log_at_once_and_mlflow_is_quiet(workers, store):
 
 
 def test_files_lie_below_mlruns(store, settings):
-    with tracking.run("train", settings) as run:
+    with mlflow_runs.run("train", settings) as run:
         run.figure(ROOT / "params.yaml")
     assert list((store / "mlruns").rglob("params.yaml"))
 
@@ -91,32 +93,32 @@ def test_a_run_says_where_it_comes_from(store, settings):
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    with tracking.run("train", settings, tags={"why": "test"}) as run:
+    with mlflow_runs.run("train", settings, tags={"why": "test"}) as run:
         pass
     tags = _stored(run).data.tags
     assert tags["git"] == f"{head} dirty", "the store's own files are not committed here"
-    assert tags["dvc_lock_sha256"] == tracking.sha256(store / "dvc.lock")
+    assert tags["dvc_lock_sha256"] == sha256(store / "dvc.lock")
     assert (tags["stage"], tags["corpora"], tags["why"]) == ("train", "demo", "test")
 
 
 def test_a_rewritten_dvc_lock_does_not_make_the_revision_dirty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert tracking.revision() == "", "no repository here"
+    assert mlflow_runs.revision() == "", "no repository here"
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     (tmp_path / "dvc.lock").write_text("a")
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run([*git, *command], check=True)
     (tmp_path / "dvc.lock").write_text("b")
-    assert "dirty" not in tracking.revision()
+    assert "dirty" not in mlflow_runs.revision()
     (tmp_path / "code.py").write_text("")
-    assert tracking.revision().endswith(" dirty")
+    assert mlflow_runs.revision().endswith(" dirty")
 
 
 def test_all_parameters_are_logged_under_dotted_names_but_no_password(settings):
     secret = settings.model_copy(
         update={"tune": settings.tune.model_copy(update={"storage": "postgresql://a:secret@host/db"})}
     )
-    with tracking.run("train", secret) as run:
+    with mlflow_runs.run("train", secret) as run:
         run.params({"chosen": {"lr": 0.003}})
     params = _stored(run).data.params
     assert params["train.lr"] == str(settings.train.lr)
@@ -130,7 +132,7 @@ def test_all_parameters_are_logged_under_dotted_names_but_no_password(settings):
 def test_metrics_have_steps_and_names_that_mlflow_takes(settings):
     import mlflow
 
-    with tracking.run("train", settings) as run:
+    with mlflow_runs.run("train", settings) as run:
         for epoch in range(3):
             run.metrics({"val_uar": epoch / 10, "note": "no number", "none": None}, step=epoch)
         run.metrics({"test": {"uar_by_modality": {"face+voice": 0.5}, "drawings": True}})
@@ -140,7 +142,7 @@ def test_metrics_have_steps_and_names_that_mlflow_takes(settings):
 
 @pytest.mark.parametrize(("error", "status"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED")])
 def test_a_run_that_breaks_off_says_so(settings, error, status):
-    with pytest.raises(error), tracking.run("train", settings) as run:
+    with pytest.raises(error), mlflow_runs.run("train", settings) as run:
         raise error
     assert _stored(run).info.status == status
 
@@ -148,9 +150,9 @@ def test_a_run_that_breaks_off_says_so(settings, error, status):
 def test_trials_lie_below_their_search(settings):
     import mlflow
 
-    with tracking.run("tune", settings) as search:
+    with mlflow_runs.run("tune", settings) as search:
         for i in range(2):
-            with tracking.run(f"trial {i}", settings, tags={"stage": "tune"}, parent=search):
+            with mlflow_runs.run(f"trial {i}", settings, tags={"stage": "tune"}, parent=search):
                 pass
     below = mlflow.search_runs(
         experiment_names=["mmer"], filter_string=f"tags.mlflow.parentRunId = '{search.id}'", output_format="list"
@@ -161,38 +163,38 @@ def test_trials_lie_below_their_search(settings):
 
 def test_a_later_stage_finds_the_run_that_made_the_weights_and_adds_to_it(settings):
     for _ in range(2):
-        with tracking.run("train", settings) as newest:
+        with mlflow_runs.run("train", settings) as newest:
             newest.tags({"weights_sha256": "abc"})
     ended = _stored(newest).info.end_time
-    found = tracking.find("weights_sha256", "abc")
+    found = mlflow_runs.find("weights_sha256", "abc")
     assert found == newest
-    with tracking.resume(found) as run:
+    with mlflow_runs.resume(found) as run:
         run.metrics({"test.uar": 0.8})
         assert _stored(run).info.status == "RUNNING"
     after = _stored(newest)
     assert (after.info.status, after.info.end_time) == ("FINISHED", ended)
     assert after.data.metrics["test.uar"] == 0.8
-    assert tracking.find("weights_sha256", "another") is None
+    assert mlflow_runs.find("weights_sha256", "another") is None
 
 
 def test_a_later_stage_that_fails_does_not_make_the_training_failed(settings):
-    with tracking.run("train", settings) as trained:
+    with mlflow_runs.run("train", settings) as trained:
         pass
-    with pytest.raises(RuntimeError), tracking.resume(trained):
+    with pytest.raises(RuntimeError), mlflow_runs.resume(trained):
         raise RuntimeError
     assert _stored(trained).info.status == "FINISHED"
 
 
 def test_a_cut_work_goes_on_in_its_run_and_a_finished_one_gets_a_new_run(settings):
-    with pytest.raises(KeyboardInterrupt), tracking.reopen("train", settings, key="k1") as cut:
+    with pytest.raises(KeyboardInterrupt), mlflow_runs.reopen("train", settings, key="k1") as cut:
         raise KeyboardInterrupt
-    with tracking.reopen("train", settings, key="k1") as again:
+    with mlflow_runs.reopen("train", settings, key="k1") as again:
         again.metrics({"val_uar": 0.2}, step=2)
     assert again == cut
     assert _stored(cut).info.status == "FINISHED"
-    with tracking.reopen("train", settings, key="k1") as new:
+    with mlflow_runs.reopen("train", settings, key="k1") as new:
         assert new != cut
-    with tracking.reopen("train", settings, key="k2") as other:
+    with mlflow_runs.reopen("train", settings, key="k2") as other:
         assert other not in (cut, new)
 
 
@@ -201,7 +203,7 @@ def test_a_folder_of_figures_keeps_its_layout(store, settings):
 
     (store / "figures" / "deep").mkdir(parents=True)
     (store / "figures" / "deep" / "a.png").write_bytes(b"png")
-    with tracking.run("evaluate", settings) as run:
+    with mlflow_runs.run("evaluate", settings) as run:
         run.figure(store / "figures", "evaluate")
     files = mlflow.artifacts.list_artifacts(run_id=run.id, artifact_path="evaluate/deep")
     assert [f.path for f in files] == ["evaluate/deep/a.png"]
@@ -214,11 +216,11 @@ def test_a_run_knows_the_data_and_what_the_checks_said(store, settings):
         [Clip(clip_id=f"c{i}", corpus="demo", speaker=f"s{i}", label="sad", split="train", path="x") for i in range(5)],
     )
     report.write_text(json.dumps({"passed": True}))
-    with tracking.run("train", settings) as run:
+    with mlflow_runs.run("train", settings) as run:
         run.log_validation(report, manifest)
     (used,) = _stored(run).inputs.dataset_inputs
     assert used.dataset.name == "clips"
-    assert tracking.sha256(manifest).startswith(used.dataset.digest)
+    assert sha256(manifest).startswith(used.dataset.digest)
     assert json.loads(used.dataset.profile)["num_rows"] == 5
     assert "speaker" in used.dataset.schema
 
@@ -241,10 +243,10 @@ def test_a_registered_model_comes_back_by_its_alias_and_computes_the_same(store,
     onnx.save(model, graph)
     detector.mkdir()
     (detector / "pnet.onnx").write_bytes(graph.read_bytes())
-    with tracking.run("train", settings) as run:
+    with mlflow_runs.run("train", settings) as run:
         pass
-    assert tracking.register(graph, detector, run, description="first") == "1"
-    assert tracking.register(graph, detector, run, description="second") == "2"
+    assert mlflow_runs.register(graph, detector, run, description="first") == "1"
+    assert mlflow_runs.register(graph, detector, run, description="second") == "2"
 
     version = mlflow.MlflowClient().get_model_version_by_alias("mmer", "champion")
     assert (str(version.version), version.description, version.run_id) == ("2", "second", run.id)

@@ -7,15 +7,17 @@ import onnxruntime
 import pytest
 import torch
 
-from mmer.config import Faces, Media, Params, load_params
-from mmer.export import export
+from mmer.config import Params
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.model.fusion import LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.network import EmotionNet, Mixture, clip_logits, pixels
 from mmer.model.pretrained import WeightsError, start_from
 from mmer.model.voice import MEL_BANDS, MelBank
-from mmer.training import Origin
+from mmer.packaging.export import export
+from mmer.params import load_params
+from mmer.runtime.config import Faces, Media
+from mmer.training.checkpoints import Origin
 from tests.conftest import ROOT
 
 SMALL = {

@@ -14,7 +14,7 @@ FILES = sorted((ROOT / "web" / "runtime").glob("*.js"))
 
 
 def test_the_constants_of_the_page_are_those_of_python() -> None:
-    assert OUT.read_text() == script(), "out of date: run `python scripts/web_constants.py`"
+    assert OUT.read_text() == script(), "out of date: run `python -m scripts.web_constants`"
 
 
 def test_no_shared_constant_is_typed_a_second_time() -> None:
@@ -32,6 +32,7 @@ def test_writing_them_asks_for_no_torch() -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if path != OUT], ids=lambda path: path.name)
 def test_a_file_names_its_twin_and_needs_nothing_of_the_page(path: Path) -> None:
     text = path.read_text()
+    assert (ROOT / "mmer" / "runtime" / f"{path.stem}.py").is_file()
     assert text.startswith(f"// mmer/runtime/{path.stem}.py: ")
     imported = re.findall(r"""(?:from |import\()"([^"]+)""", text)
     assert [name for name in imported if not (name.startswith("./") or name == "onnxruntime-web")] == []

@@ -1,14 +1,14 @@
-// Written by `python scripts/web_constants.py` from the Python modules named here: change a constant there.
+// Written by `python -m scripts.web_constants` from the Python modules named here: change a constant there.
 
 // mmer/labels.py
 export const EMOTIONS = /** @type {const} */ (["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"]);
 export const MODALITIES = /** @type {const} */ (["face", "scene", "voice"]);
 
-// mmer/samples.py
+// mmer/runtime/grid.py
 /** Of every voice in this project, Hz, mono. */
 export const SAMPLE_RATE = 16000;
 
-// mmer/faces.py
+// mmer/runtime/detector.py
 /** Side of the window that the P-Net judges, pixels of a level of the pyramid; the smallest face it can see. */
 export const WINDOW = 12;
 /** Between two windows of the P-Net, pixels of a level. */
@@ -27,6 +27,8 @@ export const FOLLOWED_SCALES = /** @type {const} */ ([0.8999999761581421, 1.0, 1
  * networks can move it.
  */
 export const FOLLOWED_REACH = 0.5;
+
+// mmer/runtime/tracker.py
 /** A box that overlaps the last one by this much is the same face. */
 export const SAME_FACE_IOU = 0.3;
 /**
@@ -37,15 +39,17 @@ export const SAME_FACE_STEP = 0.75;
 /** And the most its side may have grown or shrunk meanwhile. */
 export const SAME_FACE_GROWTH = 2.0;
 
-// mmer/recognizer.py
-/** A stream's picture older than this no longer shows what is there: the camera has stopped. */
-export const STALE_S = 1.0;
+// mmer/runtime/voice.py
 /** Voice that arrives with a time stamp off by less simply continues what came before. */
 export const JITTER_S = 0.05;
+
+// mmer/runtime/stream.py
+/** A stream's picture older than this no longer shows what is there: the camera has stopped. */
+export const STALE_S = 1.0;
 /** A stream takes nothing from further ahead of its next step: what waits there is kept in memory. */
 export const AHEAD_S = 10.0;
 
-// mmer/smoothing.py
+// mmer/runtime/smoothing.py
 /** Time constant: after it, a change has come through to 63%. */
 export const TAU_S = 0.6;
 /** How far another emotion's probability must be ahead before the label changes. */

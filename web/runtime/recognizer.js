@@ -4,7 +4,7 @@ import { MODALITIES } from "./constants.js";
 import { Detector } from "./detector.js";
 import { Graph } from "./graph.js";
 import { Pipeline } from "./pipeline.js";
-import { likeliest, named, pool, stepToJson } from "./results.js";
+import { likeliest, byEmotion, pool, stepToJson } from "./results.js";
 import { Stream } from "./stream.js";
 
 /** @typedef {import("./means.js").Picture} Picture */
@@ -69,7 +69,7 @@ class ClipRecognition {
     const { input, ...about } = pipeline.info;
     return {
       label: steps.some((step) => step.evidence) ? likeliest(probabilities) : null,
-      probabilities: named(probabilities),
+      probabilities: byEmotion(probabilities),
       missing: MODALITIES.filter((name) => !steps.some((step) => step.present[name])),
       steps: steps.map((step) =>
         stepToJson(step, step.evidence ? likeliest(step.probabilities) : null, step.probabilities)),

@@ -57,11 +57,11 @@ import { EMOTIONS } from "./constants.js";
 
 /** @param {RawStep} step @param {Emotion|null} label @param {number[]} probabilities @returns {Step & {ms: number}} */
 export function stepToJson(step, label, probabilities) {
-  const unimodal = Object.entries(step.unimodal).map(([name, said]) => [name, said && named(said)]);
+  const unimodal = Object.entries(step.unimodal).map(([name, said]) => [name, said && byEmotion(said)]);
   return {
     t: round(step.t, 3),
     label,
-    probabilities: named(probabilities),
+    probabilities: byEmotion(probabilities),
     alone: Object.fromEntries(unimodal),
     box: step.box && step.box.map((v) => round(v, 4)),
     present: step.present,
@@ -86,7 +86,7 @@ export function softmax(logits) {
 }
 
 /** Probabilities by their emotion. @param {number[]} probabilities @returns {Probabilities} */
-export function named(probabilities) {
+export function byEmotion(probabilities) {
   return /** @type {Probabilities} */ (Object.fromEntries(EMOTIONS.map((name, k) => [name, round(probabilities[k], 5)])));
 }
 
