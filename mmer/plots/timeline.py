@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mmer.runtime.results import Prediction
 
 
-#: Okabe and Ito's palette, told apart with any colour vision; grey for neutral. web/style.css has shades of it.
+#: Okabe and Ito's palette, told apart with any colour vision; grey for neutral. web/emotions.js has the same.
 COLOURS = dict(
     zip(EMOTIONS, ("#8a8f98", "#e69f00", "#0072b2", "#d55e00", "#cc79a7", "#009e73", "#56b4e9"), strict=True)
 )
