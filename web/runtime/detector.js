@@ -88,7 +88,7 @@ export class Detector {
 
   /** @param {Float32Array} level @param {number} high @param {number} wide @param {number} scale @returns {Promise<Found[]>} */
   async #slide(level, high, wide, scale) {
-    const { offsets, scores } = await this.nets.pnet.run({ images: { data: level, dims: [1, 3, high, wide] } });
+    const { offsets, scores } = await this.nets.pnet.forward({ images: { data: level, dims: [1, 3, high, wide] } });
     const [, , rows, columns] = scores.dims;
     const size = rows * columns;
     const least = f(this.rules.thresholds[0]);
@@ -130,7 +130,7 @@ export class Detector {
       const size = 3 * side * side;
       const data = new Float32Array(batch.length * size);
       batch.forEach(({ part }, k) => means.average(part, side, side, data, k * size));
-      const { offsets, scores } = await this.nets[name].run({ images: { data, dims: [batch.length, 3, side, side] } });
+      const { offsets, scores } = await this.nets[name].forward({ images: { data, dims: [batch.length, 3, side, side] } });
       for (const [k, { box }] of batch.entries()) {
         const score = scores.data[2 * k + 1];
         const moved = /** @type {Box} */ ([...offsets.data.slice(4 * k, 4 * k + 4)]);

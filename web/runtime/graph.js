@@ -34,8 +34,8 @@ export class Graph {
     this.inputs = new Map(session.inputMetadata.map((port) => [port.name, port.isTensor ? port.shape : []]));
   }
 
-  /** One pass; what the graph does not take is left out. @param {Record<string, Input>} inputs @returns {Promise<Record<string, Output>>} */
-  async run(inputs) {
+  /** One forward pass; what the graph does not take is left out. @param {Record<string, Input>} inputs @returns {Promise<Record<string, Output>>} */
+  async forward(inputs) {
     const taken = Object.entries(inputs).filter(([name]) => this.inputs.has(name));
     const tensors = taken.map(([name, { data, dims }]) =>
       [name, new this.runtime.Tensor(data instanceof Uint8Array ? "uint8" : "float32", data, dims)]);

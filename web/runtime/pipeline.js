@@ -48,11 +48,11 @@ export class Pipeline {
   }
 
   /** Find the face. Pictures come in order. @param {Picture} given @param {number} t seconds @returns {Promise<FrameFeatures>} */
-  async extract(given, t) {
+  async features(given, t) {
     const start = performance.now();
     const { input, media, faces } = this.info;
     const picture = bound(given, media.frame_side);
-    const box = await this.tracker.update(picture, t);
+    const box = await this.tracker.track(picture, t);
     return {
       face: box && crop(picture, box, input.face_size, faces.margin),
       scene: this.graph.inputs.has("scenes") ? shrink(picture, input.scene_size) : null,
@@ -62,7 +62,7 @@ export class Pipeline {
   }
 
   /** Make the next step. @param {FrameFeatures|null} features null without a picture @returns {Promise<RawStep>} */
-  async step(features) {
+  async advance(features) {
     const start = performance.now();
     const { input, media, modalities } = this.info;
     const voice = this.voice.window(this.done);
@@ -70,7 +70,7 @@ export class Pipeline {
     const present = there.map((seen, m) => seen && modalities.includes(MODALITIES[m]));
     /** @param {Uint8Array|null|undefined} pixels @param {number} side @returns {Input} */
     const image = (pixels, side) => ({ data: pixels ?? new Uint8Array(side * side * 3), dims: [1, 1, side, side, 3] });
-    const found = await this.graph.run({
+    const found = await this.graph.forward({
       faces: image(features?.face, input.face_size),
       scenes: image(features?.scene, input.scene_size),
       voice: { data: voice, dims: [1, 1, voice.length] },

@@ -55,7 +55,7 @@ class ClipRecognition {
 
   /** Pictures come in order. @param {number} step that sees it @param {Picture} picture @param {number} t seconds */
   async pushFrame(step, picture, t) {
-    this.features.set(step, await this.pipeline.extract(picture, t));
+    this.features.set(step, await this.pipeline.features(picture, t));
   }
 
   /** Once all pictures came. @param {number} count of steps @param {Int16Array} voice @returns {Promise<Omit<Prediction, "path">>} */
@@ -64,7 +64,7 @@ class ClipRecognition {
     pipeline.voice.put(voice, 0);
     /** @type {RawStep[]} */
     const steps = [];
-    for (let k = 0; k < count; k += 1) steps.push(await pipeline.step(this.features.get(k) ?? null));
+    for (let k = 0; k < count; k += 1) steps.push(await pipeline.advance(this.features.get(k) ?? null));
     const probabilities = pool(steps);
     const { input, ...about } = pipeline.info;
     return {

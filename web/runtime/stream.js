@@ -83,8 +83,8 @@ export class Stream {
     if (next && next.t >= this.frame.t) this.frame = { t: next.t, picture: next.bitmap && this.read(next.bitmap) };
     else next?.bitmap?.close();
     const { t, picture } = this.frame;
-    const features = picture && now - t <= STALE_S ? await pipeline.extract(picture, t) : null;
-    const step = await pipeline.step(features);
+    const features = picture && now - t <= STALE_S ? await pipeline.features(picture, t) : null;
+    const step = await pipeline.advance(features);
     pipeline.voice.forget(pipeline.done);
     const { probabilities, label } = this.smoother.push(step.probabilities, step.evidence);
     return { ...stepToJson(step, label, probabilities), frame_ms: features && Math.round(1000 * t) };

@@ -18,7 +18,7 @@ export class Tracker {
   }
 
   /** See the next picture. @param {Picture} picture @param {number} t seconds @returns {Promise<Box|null>} where the face is */
-  async update(picture, t) {
+  async track(picture, t) {
     this.now = Math.max(t, this.now);
     const frame = `${picture.width}x${picture.height}`;
     if (frame !== this.frame || this.now - this.seen > this.rules.max_gap_s + 1e-6) this.box = null;
