@@ -166,6 +166,21 @@ class Model(Block):
         return self
 
 
+class Channels(Block):
+    """How often a voice in training goes through each of what lies between a mouth and a model
+    (mmer/training/channels.py)."""
+
+    equaliser: Share = 0.0
+    clipping: Share = 0.0
+    compression: Share = 0.0
+    gate: Share = 0.0
+    telephone: Share = 0.0
+    babble: Share = 0.0
+    gain: Share = 0.0
+    shift: Share = 0.0
+    """The start moved by up to a step."""
+
+
 class Balance(Block):
     """How often a clip is drawn in an epoch: 0 leaves a corpus (an emotion) as frequent as its clips make it, 1 draws
     all corpora (in each corpus, all emotions) equally often."""
@@ -200,6 +215,8 @@ class Train(Block):
     """Weight of each branch's own loss."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
+    channels: Channels | None = None
+    """None: a voice is only changed as `augment` says."""
     outlier_exposure: float = Field(0.0, ge=0, lt=0.5)
     """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another
     (outlier exposure, Hendrycks et al. 2019)."""

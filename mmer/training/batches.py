@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mmer.config import Balance, Params, Train
+from mmer.config import Balance, Channels, Params, Train
 from mmer.data.clips import Clip
 from mmer.data.samples import Read, Sample, load_clip, load_sample
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime.config import Input
 from mmer.runtime.voice import hear
 from mmer.training.augment import augment, hide, outlier, pair
+from mmer.training.channels import shifted, through
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +66,7 @@ def batches(
     read: Read = load_sample,
 ) -> Iterator[Batch]:
     """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
+    voices = [clip for clip in clips if clip.has_voice]
     faces = _faces_alone(clips) if train.pairing == "label" else {}
     even = np.full(len(EMOTIONS), 1 / len(EMOTIONS), np.float32)
     for start in range(0, len(sampled), train.batch_size):
@@ -75,13 +77,34 @@ def batches(
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets)
             if rng.random() < train.outlier_exposure:
                 sample, wanted = outlier(sample, rng), even
-            sample = _update_voice_activity(augment(sample, train.augment, rng), params)
+            sample = augment(sample, train.augment, rng)
+            if train.channels is not None and clip.has_voice:
+                other = voices[rng.integers(len(voices))]
+                sample = _through_channels(sample, other, train.channels, params.input.step_s, rng, processed, read)
+            sample = _update_voice_activity(sample, params)
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
                 face = faces[clip.label][rng.integers(len(faces[clip.label]))]
                 sample = pair(sample, augment(load_clip(face, processed, read), train.augment, rng), rng)
             samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
             targets.append(wanted)
         yield collate(samples, targets, params.input)
+
+
+def _through_channels(
+    sample: Sample,
+    other: Clip,
+    channels: Channels,
+    step_s: float,
+    rng: np.random.Generator,
+    processed: Path,
+    read: Read,
+) -> Sample:
+    """A voice as it comes out of a chain of channels; beside pictures, which move on the same grid, it is not shifted."""
+    voice = sample.voice
+    if rng.random() < channels.shift and not sample.present[:, :2].any():
+        voice = shifted(voice, step_s, rng)
+    babble = load_clip(other, processed, read).voice if channels.babble else None
+    return replace(sample, voice=through(voice, channels, babble, rng))
 
 
 def _update_voice_activity(sample: Sample, params: Params) -> Sample:
