@@ -19,7 +19,7 @@ from mmer.data.fetch.archives import UnpackLimits
 from mmer.data.fetch.corpus import PROBES, FetchError, fetch
 from tests import httpserver as http
 from tests.code.test_archives import zipped
-from tests.code.test_download import FAST
+from tests.code.test_http import FAST
 from tests.conftest import ROOT
 from tests.httpserver import Server, only_half
 
@@ -45,7 +45,8 @@ def put(server: Server, path: str, body: bytes = VOICE, *, stated: bool = True, 
 
 
 def published(*sources: Source, **more: Any) -> Corpus:
-    facts: dict[str, Any] = {"licence": "its licence", "citation": "its paper", "homepage": "https://its.page"} | more
+    facts: dict[str, Any] = {"licence": "its licence", "citation": "its paper", "homepage": "https://its.page"}
+    facts |= {"language": "English"} | more
     return Corpus(
         "tiny", "Tiny", list_clips=ravdess.list_clips, sources=lambda _: list(sources), expected={"clips": 2}, **facts
     )
