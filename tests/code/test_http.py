@@ -296,7 +296,7 @@ def test_ctrl_c_leaves_what_came_for_the_next_run(server: Server, tmp_path: Path
     script = (
         "import signal, sys; from pathlib import Path; from mmer.data.corpora import Corpus, Source, fetch\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background begins without it
-        "found = Corpus('tiny', 'Tiny', '', '', '', lambda _: [], lambda _: [Source('a.bin', sys.argv[1])])\n"
+        "found = Corpus('tiny', 'Tiny', '', '', '', '', lambda _: [], lambda _: [Source('a.bin', sys.argv[1])])\n"
         "fetch.fetch(found, Path(sys.argv[2]))\n"
     )
     process = subprocess.Popen(
