@@ -99,7 +99,7 @@ def _through_channels(
     processed: Path,
     read: Read,
 ) -> Sample:
-    """A voice as it comes out of a chain of channels; beside pictures, which move on the same grid, it is not shifted."""
+    """A voice as it comes out of a chain of channels; beside pictures, which stay on the grid, it is not shifted."""
     voice = sample.voice
     if rng.random() < channels.shift and not sample.present[:, :2].any():
         voice = shifted(voice, step_s, rng)

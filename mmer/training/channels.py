@@ -6,6 +6,9 @@ generator it is given. How often each is made are the keys of `train.channels` (
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -26,11 +29,11 @@ def through(
         channels: the chance of each.
         other: somebody else's voice, for `babble`.
     """
-    x = voice.astype(np.float32) / 32768
+    x: Floats = voice.astype(np.float32) / np.float32(32768)
     if not np.any(x):
         return voice
     if other is not None and rng.random() < channels.babble:
-        x = second_voice(x, other.astype(np.float32) / 32768, rng)
+        x = second_voice(x, other.astype(np.float32) / np.float32(32768), rng)
     for rate, change in (
         (channels.equaliser, equaliser),
         (channels.clipping, clipping),
@@ -49,11 +52,9 @@ def equaliser(x: Floats, rng: np.random.Generator) -> Floats:
     """The response of a microphone and a place: gains of up to 10 dB either way at eight frequencies, smooth between
     them, over a slope.
     """
-    spectrum, frequencies = np.fft.rfft(x), np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE)
     knots = np.linspace(np.log2(60), np.log2(SAMPLE_RATE / 2), 8)
     gains = rng.normal(0, 4, 8).clip(-10, 10) + np.linspace(-1, 1, 8) * rng.uniform(-6, 6)
-    response = np.interp(np.log2(np.maximum(frequencies, 30)), knots, gains)
-    return np.fft.irfft(spectrum * 10 ** (response / 20), len(x)).astype(np.float32)
+    return _filtered(x, lambda hertz: 10 ** (np.interp(np.log2(np.maximum(hertz, 30)), knots, gains) / 20))
 
 
 def clipping(x: Floats, rng: np.random.Generator) -> Floats:
@@ -69,24 +70,24 @@ def compression(x: Floats, rng: np.random.Generator) -> Floats:
     decibels = _envelope(x, rng.uniform(0.1, 1.0))
     usual = float(np.percentile(decibels, 90))
     gain = np.clip(rng.uniform(0.3, 0.8) * (usual - decibels), -20, 20)
-    return (x * 10 ** (gain / 20)).astype(np.float32)
+    heard: Floats = (x * 10 ** (gain / 20)).astype(np.float32)
+    return heard
 
 
 def gate(x: Floats, rng: np.random.Generator) -> Floats:
-    """Noise suppression that closes in pauses: what lies 20 to 40 dB below the loudest is turned down by 10 to 60 dB."""
+    """Noise suppression that closes in pauses: what lies 20 to 40 dB below the loudest is turned down by 10 to 60."""
     decibels = _envelope(x, 0.02)
     open_above = float(decibels.max()) - rng.uniform(20, 40)
     gain = np.where(decibels >= open_above, 0.0, -rng.uniform(10, 60))
     smooth = np.ones(SAMPLE_RATE // 50) / (SAMPLE_RATE // 50)
-    return (x * 10 ** (np.convolve(gain, smooth, "same") / 20)).astype(np.float32)
+    heard: Floats = (x * 10 ** (np.convolve(gain, smooth, "same") / 20)).astype(np.float32)
+    return heard
 
 
 def telephone(x: Floats, rng: np.random.Generator) -> Floats:
     """A telephone line: 300 to 3,400 Hz (each edge a little elsewhere), 8 kHz, and often mu-law at some level."""
-    spectrum, frequencies = np.fft.rfft(x), np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE)
     low, high = 300 * rng.uniform(0.7, 1.2), 3400 * rng.uniform(0.9, 1.15)
-    spectrum /= np.sqrt((1 + (low / np.maximum(frequencies, 1)) ** 8) * (1 + (frequencies / high) ** 24))
-    y = np.fft.irfft(spectrum, len(x)).astype(np.float32)
+    y = _filtered(x, lambda hertz: ((1 + (low / np.maximum(hertz, 1)) ** 8) * (1 + (hertz / high) ** 24)) ** -0.5)
     if rng.random() < 0.7:
         y = mu_law(y / max(float(np.abs(y).max()), 1e-9) * np.float32(10 ** (-rng.uniform(0, 24) / 20)))
     return y
@@ -96,7 +97,8 @@ def mu_law(x: Floats) -> Floats:
     """Coded in 8 bits by ITU-T G.711's mu-law and decoded again; -1..1."""
     coded = np.sign(x) * np.log1p(MU * np.minimum(np.abs(x), 1)) / np.log1p(MU)
     coded = np.round(coded * 127) / 127
-    return (np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(MU)) / MU).astype(np.float32)
+    decoded: Floats = (np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(MU)) / MU).astype(np.float32)
+    return decoded
 
 
 def second_voice(x: Floats, other: Floats, rng: np.random.Generator) -> Floats:
@@ -119,6 +121,16 @@ def shifted(voice: npt.NDArray[np.int16], step_s: float, rng: np.random.Generato
     return np.concatenate([np.zeros(-by, np.int16), voice])[: len(voice)]
 
 
+def _filtered(x: Floats, response: Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]) -> Floats:
+    """A voice with the gain that `response` gives for each frequency in Hz, phases kept."""
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    size = next_fast_len(len(x), real=True)
+    gains = response(np.fft.rfftfreq(size, 1 / SAMPLE_RATE)).astype(np.float32)
+    heard: Floats = irfft(rfft(x, size) * gains, size)[: len(x)]
+    return heard
+
+
 def _envelope(x: Floats, constant_s: float) -> Floats:
     """The level over time, dB, smoothed both ways with that time constant: float32 [N]."""
     hop = SAMPLE_RATE // 100
@@ -127,4 +139,5 @@ def _envelope(x: Floats, constant_s: float) -> Floats:
     width = max(1, round(constant_s * 100))
     smooth = np.convolve(power, np.ones(width) / width, "same")
     level = 10 * np.log10(np.maximum(smooth, 1e-10))
-    return np.interp(np.arange(len(x)), np.arange(frames) * hop + hop / 2, level).astype(np.float32)
+    found: Floats = np.interp(np.arange(len(x)), np.arange(frames) * hop + hop / 2, level).astype(np.float32)
+    return found
