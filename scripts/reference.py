@@ -44,6 +44,7 @@ WIDTH = 100
 """Characters of a line of --help."""
 REFERRED = "§"
 """Before the name of a class, where a link to its heading belongs."""
+KINDS = {"integer": "int", "number": "float", "string": "str", "boolean": "bool"}
 VALUE = ("type", "default", "bounds", "meaning")
 #: What python.md shows of each module, in this order.
 PUBLIC = {
@@ -233,7 +234,7 @@ def kind_of(node: Node) -> str:
     if node["type"] == "object":
         inner = node.get("additionalProperties")
         return f"map to {kind_of(inner)}" if isinstance(inner, dict) else "map"
-    return {"integer": "int", "number": "float", "string": "str", "boolean": "bool"}.get(node["type"], node["type"])
+    return KINDS.get(node["type"], str(node["type"]))
 
 
 def default_of(node: Node) -> str:
