@@ -151,7 +151,7 @@ def rival(graph: Graph, detector: Timed, run: Forward) -> Rival:
         with made.timed("network"):
             return run(arrays)
 
-    made.recognizer.run = timed_run
+    made.recognizer.forward = timed_run
     return made
 
 

@@ -102,7 +102,7 @@ def report(
     for name, each in times.items():
         print(f"  {name:24}{each:8.2f} ms{each / whole:8.0%}")
     steps = sum(float(b.present.amax(-1).sum()) for b in batches) / len(clips)
-    floor = 3 * cost(network.eval()).madds_per_s * params.input.step_s * steps / rate * 1e3
+    floor = 3 * cost(network.eval()).macs_per_s * params.input.step_s * steps / rate * 1e3
     network.train()
     print(
         f"  {'whole':24}{whole:8.2f} ms; floor of forth and back {floor:.2f} ms, {steps:.1f} steps with evidence a clip"

@@ -78,7 +78,7 @@ def against_facenet(clips: list[Frames], seconds: float, folder: Path, params: P
         for t, rgb in frames:
             facenet += cost(partial(theirs.detect, rgb))
             every += cost(partial(detector.detect, rgb))
-            tracked += cost(partial(tracker.look, rgb, t))
+            tracked += cost(partial(tracker.track, rgb, t))
     rows = {"facenet-pytorch, every frame": facenet, "our detector, every frame": every, "our tracker, crops": tracked}
     return [f"  {name:<36} {1000 * s / seconds:8.1f} {facenet / s:6.1f}" for name, s in rows.items()]
 

@@ -49,7 +49,7 @@ class Cell:
     """For each test clip the index of the emotion."""
     val_uar: float
     parameters: int
-    madds_per_s: float
+    macs_per_s: float
     graph_bytes: int
     seconds: float
     """That the training took, with whatever ran beside it."""
@@ -114,7 +114,7 @@ def _train(variation: Variation, seed: int, file: Path, clips: Sequence[Clip], p
         answers=predict(done.network, test, processed).argmax(1).tolist(),
         val_uar=done.best["val_uar"],
         parameters=spent.parameters,
-        madds_per_s=spent.madds_per_s,
+        macs_per_s=spent.macs_per_s,
         graph_bytes=graph.stat().st_size,
         seconds=round(done.seconds, 1),
         without={m: said.argmax(1).tolist() for m, said in without.items()} if len(has) > 1 else {},

@@ -42,7 +42,7 @@ class Row:
     better: int
     """Seeds of which this variation is the better one."""
     parameters: int
-    madds_per_s: float
+    macs_per_s: float
     graph_bytes: int
     cpu_ms_per_s: float
 
@@ -89,7 +89,7 @@ def rows(
                 difference_high=difference_high,
                 better=int((uars[i] > uars[other]).sum()),
                 parameters=cell.parameters,
-                madds_per_s=cell.madds_per_s,
+                macs_per_s=cell.macs_per_s,
                 graph_bytes=cell.graph_bytes,
                 cpu_ms_per_s=times[variation.name],
             )
@@ -195,7 +195,7 @@ def markdown(table: Sequence[Row], told: str, seeds: int) -> str:
                 f"{row.difference:+.3f} ({row.difference_low:+.3f} to {row.difference_high:+.3f})" if compared else "",
                 f"{row.better} of {seeds}" if compared else "",
                 f"{row.parameters:,}",
-                f"{row.madds_per_s / 1e6:.1f}",
+                f"{row.macs_per_s / 1e6:.1f}",
                 f"{row.graph_bytes / 1e6:.2f}",
                 f"{row.cpu_ms_per_s:.1f}",
             ]

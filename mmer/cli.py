@@ -157,11 +157,11 @@ def _stream(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(message), flush=True)
         elif message["type"] == "step":
-            chance = max(message["probabilities"].values())
+            share = max(message["probabilities"].values())
             here = " ".join(name for name, there in message["present"].items() if there) or "nothing to go by"
             label = message["label"] or "–"
             print(
-                f"{message['t']:6.1f}s  {label:<9} {_bar(chance)} {chance:4.0%}  {1000 * late_s:4.0f} ms  {here}",
+                f"{message['t']:6.1f}s  {label:<9} {_bar(share)} {share:4.0%}  {1000 * late_s:4.0f} ms  {here}",
                 flush=True,
             )
         elif message["type"] == "dropped":
@@ -209,7 +209,7 @@ def _explain(args: argparse.Namespace) -> int:
     info = prediction.model
     note = DRAWN if info.drawings else ""
     plot_explanation(explanation, args.out, step_s=info.input.step_s, title=args.path.name, note=note)
-    means = {name: float(brought.mean()) for name, brought in explanation.brought.items()}
+    means = {name: float(contributions.mean()) for name, contributions in explanation.contributions.items()}
     told = ", ".join(f"{name} {mean:+.2f}" for name, mean in means.items())
     print(f"{args.path}: {explanation.emotion}; brought on average, in nats: {told}\n{args.out}")
     return 0
@@ -276,15 +276,15 @@ def _table(prediction: Prediction) -> str:
     """The clip second by second, and what it is as a whole."""
     rows = [f"{prediction.path}", f"{'time':>7}  {'emotion':<9} {'':<{BAR}}   p    face voice"]
     for step in _seconds(prediction):
-        chance = float(step.probabilities.max())
+        probability = float(step.probabilities.max())
         seen = " ".join(f"{'yes' if step.present[name] else '–':^5}" for name in ("face", "voice"))
-        rows.append(f"{step.t:6.1f}s  {step.label or '–':<9} {_bar(chance)} {chance:4.0%}  {seen}".rstrip())
+        rows.append(f"{step.t:6.1f}s  {step.label or '–':<9} {_bar(probability)} {probability:4.0%}  {seen}".rstrip())
     if prediction.label is None:
         rows.append("        nothing to go by: no picture, and no voice above the silence level")
     else:
         best = sorted(zip(prediction.probabilities.tolist(), EMOTIONS, strict=True), reverse=True)
         rows.append(f"  whole  {prediction.label:<9} {_bar(best[0][0])} {best[0][0]:4.0%}")
-        rows.append("         " + "  ".join(f"{name} {chance:.0%}" for chance, name in best))
+        rows.append("         " + "  ".join(f"{name} {probability:.0%}" for probability, name in best))
     if prediction.missing:
         rows.append(f"         without {' and '.join(prediction.missing)}{_untrained(prediction.model)}")
     return "\n".join(rows) + "\n"
@@ -298,10 +298,10 @@ def _seconds(prediction: Prediction) -> Iterator[Step]:
     for first in range(0, len(prediction.steps), per_row):
         steps = prediction.steps[first : first + per_row]
         counted = [s for s in steps if s.label is not None] or steps
-        chances = np.mean([s.probabilities for s in counted], axis=0)
-        label = EMOTIONS[int(chances.argmax())] if counted[0].label is not None else None
+        probabilities = np.mean([s.probabilities for s in counted], axis=0)
+        label = EMOTIONS[int(probabilities.argmax())] if counted[0].label is not None else None
         present = {name: any(s.present[name] for s in steps) for name in MODALITIES}
-        yield replace(steps[-1], probabilities=chances, label=label, present=present)
+        yield replace(steps[-1], probabilities=probabilities, label=label, present=present)
 
 
 def _bar(share: float) -> str:

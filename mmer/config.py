@@ -5,7 +5,9 @@ Nothing else in the project reads a setting from a file or a global.
 
 from __future__ import annotations
 
+import copy
 import difflib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -13,6 +15,18 @@ from pydantic import Field, ValidationError, model_validator
 from mmer.errors import MmerError
 from mmer.labels import MODALITIES, ModalityName
 from mmer.runtime.config import Block, Faces, Input, Media, Share
+
+#: Keys that had another name, by that name: an error tells it, and weights of then are read.
+RENAMED = {
+    "model.voice.front": "model.voice.frontend",
+    "model.voice.summary": "model.voice.pooling",
+    "train.hold": "train.still_steps",
+    "train.nothing": "train.outlier_exposure",
+    "train.start": "train.init_from",
+    "tune.budget.madds_per_s": "tune.budget.macs_per_s",
+    "evaluate.mistakes": "evaluate.confident_errors",
+    "degrade": "robustness",
+}
 
 
 class ConfigError(MmerError, ValueError):
@@ -120,11 +134,11 @@ class Temporal(Block):
 class VoiceNet(Block):
     """The 1D CNN on the voice window."""
 
-    front: Literal["waveform", "logmel"] = "waveform"
+    frontend: Literal["waveform", "logmel"] = "waveform"
     """What its blocks see: a filter bank learnt on the waveform, or the fixed one of log-mel energies."""
     channels: int = Field(24, ge=4)
     embedding: int = Field(128, ge=8)
-    summary: Literal["window", "frame"] = "window"
+    pooling: Literal["window", "frame"] = "window"
     """What is gathered over time: one embedding a step, the window summed up; or one of every 32 or 40 ms
     (mmer/model/voice.py)."""
     temporal: Temporal | None = None
@@ -186,8 +200,9 @@ class Train(Block):
     """Weight of each branch's own loss."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
-    nothing: float = Field(0.0, ge=0, lt=0.5)
-    """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another."""
+    outlier_exposure: float = Field(0.0, ge=0, lt=0.5)
+    """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another
+    (outlier exposure, Hendrycks et al. 2019)."""
     mixup: float = Field(0.0, ge=0)
     """Each voice is mixed, as log energies, with another of the batch, by shares of Beta(mixup, mixup), and so are the
     emotions to be learnt; for branches of voice alone: what else a clip holds is not mixed. 0: none."""
@@ -200,12 +215,12 @@ class Train(Block):
     pairing: Literal["none", "label"] = "none"
     """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of
     such a training says so."""
-    hold: int = Field(8, ge=1)
+    still_steps: int = Field(8, ge=1)
     """A still picture is looked at for up to so many steps."""
     face_weights: str | None = None
     """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it
     starts from nothing and says so."""
-    start: str | None = None
+    init_from: str | None = None
     """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
     memory_mb: int = Field(512, ge=0)
     """Samples that were read once stay in memory, as long as they take no more."""
@@ -263,7 +278,7 @@ class Dimension(Block):
             raise ValueError("low must be below high, and above 0 where log is true")
         return self
 
-    def holds(self, value: Value) -> bool:
+    def contains(self, value: Value) -> bool:
         """Whether the key may be that."""
         if self.choices:
             return value in self.choices
@@ -281,7 +296,7 @@ class Budget(Block):
     """What a network may cost; a configuration over it is never trained."""
 
     parameters: Annotated[int, Field(gt=0)] | None = None
-    madds_per_s: Annotated[float, Field(gt=0)] | None = None
+    macs_per_s: Annotated[float, Field(gt=0)] | None = None
     """Multiply-adds for a second of live input (mmer/model/cost.py)."""
 
 
@@ -325,11 +340,11 @@ class Evaluate(Block):
 
     bootstrap: int = Field(1000, ge=100)
     """Resamples of the test speakers behind each 95% interval."""
-    mistakes: int = Field(3, ge=0)
+    confident_errors: int = Field(3, ge=0)
     """Of each corpus, how many of the mistakes that the model was surest of are explained."""
 
 
-class Degrade(Block):
+class Robustness(Block):
     """Scores under noise, blur, darkness and the like."""
 
     clips: int = Field(300, ge=20)
@@ -382,7 +397,7 @@ class Params(Block):
     train: Train = Train()
     tune: Tune = Tune()
     evaluate: Evaluate = Evaluate()
-    degrade: Degrade = Degrade()
+    robustness: Robustness = Robustness()
     folds: Folds = Folds()
     package: Package = Package()
 
@@ -419,6 +434,27 @@ def _keys(parents: list[str | int]) -> list[str]:
     return [f.alias or n for n, f in block.model_fields.items()]
 
 
-def suggest(name: str, known: Any) -> str:
-    near = [k for k in known if k.endswith(f".{name}")] or difflib.get_close_matches(name, list(known), n=1)
+def suggest(name: str, known: Iterable[str]) -> str:
+    """What an unknown key was meant to be: its new name, or its nearest neighbour."""
+    known = list(known)
+    for old, new in RENAMED.items():
+        for before, now in ((old, new), (old.rpartition(".")[2], new.rpartition(".")[2])):
+            if name == before and now in known:
+                return f" It is called {now!r} now."
+    near = [k for k in known if k.endswith(f".{name}")] or difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+
+
+def renamed(model: dict[str, Any]) -> dict[str, Any]:
+    """A `model` block with the present names of its keys: weights outlive them."""
+    tree = copy.deepcopy(model)
+    for old, new in RENAMED.items():
+        *parents, last = old.split(".")
+        if parents[:1] != ["model"]:
+            continue
+        block = tree
+        for parent in parents[1:]:
+            block = block.get(parent) or {}
+        if last in block:
+            block[new.rpartition(".")[2]] = block.pop(last)
+    return tree

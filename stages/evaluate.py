@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from mmer.data.clips import read_manifest
 from mmer.data.splits import speakers_on_two_sides
-from mmer.evaluation.confident_errors import explain_mistakes
+from mmer.evaluation.confident_errors import explain_confident_errors
 from mmer.evaluation.report import summary, write_report
 from mmer.evaluation.scores import evaluate, subsets
 from mmer.files import sha256
@@ -51,8 +51,8 @@ def main() -> None:
         uncalibrated=None if before is None else answers(before),
     )
     whole = probabilities[subsets(network.modalities)[-1]]
-    report["mistakes"] = explain_mistakes(
-        network, test, whole, PROCESSED, params.evaluate.mistakes, OUT / "figures" / "mistakes"
+    report["mistakes"] = explain_confident_errors(
+        network, test, whole, PROCESSED, params.evaluate.confident_errors, OUT / "figures" / "mistakes"
     )
     write_report(report, probabilities, test, OUT)
 

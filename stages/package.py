@@ -39,8 +39,8 @@ def main() -> None:
     quantise(GRAPH, SMALL)
     test = [c for c in read_manifest(MANIFEST) if c.split == "test"]
     ours = predict(network, test, PROCESSED)
-    draws = {"resamples": params.evaluate.bootstrap, "seed": params.seed}
-    parity, small = (compare(ours, predict_graph(path, test, PROCESSED), test, **draws) for path in (GRAPH, SMALL))
+    bootstrap = {"resamples": params.evaluate.bootstrap, "seed": params.seed}
+    parity, small = (compare(ours, predict_graph(path, test, PROCESSED), test, **bootstrap) for path in (GRAPH, SMALL))
     ms, small_ms = speed([GRAPH, SMALL])
     limit = params.package.quantised.max_loss
     parameters, size = sum(p.numel() for p in network.parameters()), GRAPH.stat().st_size

@@ -32,7 +32,7 @@ def main() -> None:
         def watch(given: Candidate) -> Iterator[Callable[[Epoch], None]]:
             with mlflow_runs.reopen(given.title, params, key=f"{study}/{given.title}", parent=run) as trial:
                 trial.params({"trial": given.values})
-                trial.metrics({"parameters": given.cost.parameters, "madds_per_s": given.cost.madds_per_s})
+                trial.metrics({"parameters": given.cost.parameters, "macs_per_s": given.cost.macs_per_s})
                 yield lambda row: trial.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
         found = search(params, clips, PROCESSED, key, watch=watch)
@@ -46,7 +46,7 @@ def main() -> None:
         )
     print(
         f"trial {best['trial']} of {best['trials']} is the champion: validation UAR {best['val_uar']:.3f}, "
-        f"{best['parameters']:,} parameters, {best['madds_per_s'] / 1e6:.0f} million multiply-adds a second"
+        f"{best['parameters']:,} parameters, {best['macs_per_s'] / 1e6:.0f} million multiply-adds a second"
     )
 
 

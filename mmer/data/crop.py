@@ -55,9 +55,9 @@ def _crop(clip: Clip, interim: Path, out: Path, detector: Path, params: Params) 
     counts = np.zeros(3, int)
     pictures = 0
     with Writer(out / f"{clip.clip_id}.npz") as writer:
-        looks = _look(clip, frames, detector, params)
-        for voice, heard in _hear(frames, params):
-            faces, scenes, seen = zip(*islice(looks, len(heard)), strict=True)
+        crops = _crops(clip, frames, detector, params)
+        for voice, heard in _voice(frames, params):
+            faces, scenes, seen = zip(*islice(crops, len(heard)), strict=True)
             present = np.concatenate([np.array(seen)[:, :2], heard[:, None]], axis=1)
             pictures += sum(picture for *_, picture in seen)
             counts += present.sum(axis=0)
@@ -69,7 +69,7 @@ def _crop(clip: Clip, interim: Path, out: Path, detector: Path, params: Params) 
     return clip.model_copy(update=found | rates)
 
 
-def _look(
+def _crops(
     clip: Clip, frames: FramesReader, detector: Path, params: Params
 ) -> Iterator[tuple[Picture, Picture, tuple[bool, bool, bool]]]:
     """Step by step: the face's crop, the scene, and whether there is a face, a scene, a picture.
@@ -93,12 +93,12 @@ def _look(
         if not clip.has_scene:
             yield shrink(rgb, side), no_scene, (True, False, True)
             continue
-        view = tracker.look(rgb, float(frames.times[step]))
+        view = tracker.track(rgb, float(frames.times[step]))
         face = no_face if view.face is None else view.face
         yield face, shrink(rgb, scene_side), (view.face is not None, True, True)
 
 
-def _hear(frames: FramesReader, params: Params) -> Iterator[tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]]:
+def _voice(frames: FramesReader, params: Params) -> Iterator[tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]]:
     """The voice, a piece of `PIECE` steps at a time, and whether it is present at each of these steps."""
     given = params.input
     hop = round(given.step_s * SAMPLE_RATE)

@@ -87,8 +87,8 @@ def hold_out(clips: Sequence[Clip]) -> list[Clip]:
     """
     if any(clip.split == "val" for clip in clips):
         return list(clips)
-    held: set[str] = set()
+    validation: set[str] = set()
     for label in {clip.label for clip in clips}:
         train = sorted(clip.path for clip in clips if clip.label == label and clip.split == "train")
-        held.update(train[len(train) - len(train) // 10 :])
-    return [c.model_copy(update={"split": "val"}) if c.path in held else c for c in clips]
+        validation.update(train[len(train) - len(train) // 10 :])
+    return [c.model_copy(update={"split": "val"}) if c.path in validation else c for c in clips]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mmer.model.network import EmotionNet
 
 
-def surest(clips: Sequence[Clip], probabilities: Probabilities, most: int) -> list[int]:
+def most_confident(clips: Sequence[Clip], probabilities: Probabilities, most: int) -> list[int]:
     """Places of the clips that were recognised wrongly, at most so many of each corpus, those with the most probable
     answer first.
     """
@@ -36,7 +36,7 @@ def surest(clips: Sequence[Clip], probabilities: Probabilities, most: int) -> li
     return found
 
 
-def explain_mistakes(
+def explain_confident_errors(
     network: EmotionNet, clips: Sequence[Clip], probabilities: Probabilities, processed: Path, most: int, out: Path
 ) -> list[Report]:
     """Draw why a network said what it wrongly said: `CORPUS-NUMBER.png` in `out`, for each of the surest mistakes.
@@ -58,7 +58,7 @@ def explain_mistakes(
     given, run, numbers = network.input, as_forward(network), Counter[str]()
     known = np.array([m in network.modalities for m in MODALITIES])
     told: list[Report] = []
-    for place in surest(clips, probabilities, most):
+    for place in most_confident(clips, probabilities, most):
         clip, chances = clips[place], probabilities[place]
         sample = load_clip(clip, processed)
         sample = replace(sample, present=sample.present & known)
@@ -80,7 +80,7 @@ def explain_mistakes(
                 "figure": figure,
                 **{"corpus": clip.corpus, "clip_id": clip.clip_id, "label": clip.label},
                 **{"predicted": said, "confidence": sure},
-                "brought": {name: float(values.mean()) for name, values in found.brought.items()},
+                "brought": {name: float(values.mean()) for name, values in found.contributions.items()},
             }
         )
     return [plain(one) for one in told]

@@ -192,7 +192,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
     clips = [clip for fold in done for clip in fold.clips]
     truth = np.array([c.target for c in clips])
     answers = one_hot(np.concatenate([fold.probabilities for fold in done]))
-    draws = Bootstrap(params.evaluate.bootstrap, params.seed)
+    bootstrap = Bootstrap(params.evaluate.bootstrap, params.seed)
     of_speaker: dict[str, list[int]] = {}
     for place, clip in enumerate(clips):
         of_speaker.setdefault(clip.person, []).append(place)
@@ -229,8 +229,8 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
         "uar_low": float(uars.mean() - half),
         "uar_high": float(uars.mean() + half),
         "uar_sd": float(uars.std(ddof=1)),
-        "pooled": score(truth, answers, clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
-        "by_corpus": by(lambda c: c.corpus, truth, answers, clips, draws),
+        "pooled": score(truth, answers, clips, bootstrap, metrics.uar, metrics.war, metrics.macro_f1),
+        "by_corpus": by(lambda c: c.corpus, truth, answers, clips, bootstrap),
         "per_speaker": {key: _spread([row[key] for row in speakers]) for key in ("uar", "war")},
         "folds": folds,
         "speakers": speakers,
@@ -299,11 +299,11 @@ def _fold(params: Params, clips: Sequence[Clip], processed: Path, number: int, f
                     on_epoch=on_epoch,
                     title=f"fold {number}",
                 )
-                chances = predict(fitted.network, test, processed, modalities=params.folds.modalities)
-                run.metrics({"test": _scores(np.array([c.target for c in test]), one_hot(chances))})
+                probabilities = predict(fitted.network, test, processed, modalities=params.folds.modalities)
+                run.metrics({"test": _scores(np.array([c.target for c in test]), one_hot(probabilities))})
             part = file.with_suffix(".part")
             with part.open("wb") as stream:
-                np.savez(stream, probabilities=chances, best=json.dumps(fitted.best))
+                np.savez(stream, probabilities=probabilities, best=json.dumps(fitted.best))
             part.replace(file)
             checkpoint.unlink(missing_ok=True)
     with np.load(file) as answers:

@@ -32,13 +32,13 @@ from mmer.runtime.results import pool
 from mmer.runtime.types import Floats, Forward, Picture
 from mmer.runtime.voice import voice_activity
 
-Spoil = Callable[[Sample, float, np.random.Generator], Sample]
+Corrupt = Callable[[Sample, float, np.random.Generator], Sample]
 
 
 class Subject(NamedTuple):
     """A model, packaged or not, as it is asked here."""
 
-    run: Forward
+    forward: Forward
     input: Input
     modalities: Sequence[ModalityName]
     """Those that it was trained on."""
@@ -48,7 +48,7 @@ class Subject(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kind:
+class Corruption:
     """One way in which what is seen or heard gets worse."""
 
     modality: ModalityName
@@ -56,7 +56,7 @@ class Kind:
     """What its levels are, with the unit."""
     levels: tuple[float, ...]
     """From mild to bad."""
-    spoil: Spoil
+    corrupt: Corrupt
     moving: bool = False
     """Only of use on clips of more than one step."""
 
@@ -109,13 +109,13 @@ STEPS = 512
 
 SNR = "signal to noise, dB"
 
-KINDS: dict[str, Kind] = {
-    "white noise": Kind("voice", SNR, (30, 20, 10, 5, 0, -5), white_noise),
-    "pink noise": Kind("voice", SNR, (30, 20, 10, 5, 0, -5), pink_noise),
-    "blur": Kind("face", "sigma, pixels of the crop", (0.5, 1, 1.5, 2, 3, 4), blur),
-    "darkness": Kind("face", "gain", (0.5, 0.25, 0.12, 0.06, 0.03), darkness),
-    "face size": Kind("face", "pixels", (48, 32, 24, 16, 12, 8), size),
-    "dropped frames": Kind("face", "share of the steps", (0.25, 0.5, 0.75, 0.9), dropped, moving=True),
+CORRUPTIONS: dict[str, Corruption] = {
+    "white noise": Corruption("voice", SNR, (30, 20, 10, 5, 0, -5), white_noise),
+    "pink noise": Corruption("voice", SNR, (30, 20, 10, 5, 0, -5), pink_noise),
+    "blur": Corruption("face", "sigma, pixels of the crop", (0.5, 1, 1.5, 2, 3, 4), blur),
+    "darkness": Corruption("face", "gain", (0.5, 0.25, 0.12, 0.06, 0.03), darkness),
+    "face size": Corruption("face", "pixels", (48, 32, 24, 16, 12, 8), size),
+    "dropped frames": Corruption("face", "share of the steps", (0.25, 0.5, 0.75, 0.9), dropped, moving=True),
 }
 
 
@@ -138,7 +138,7 @@ def measure(
     clips: Sequence[Clip],
     processed: Path,
     *,
-    draws: Bootstrap,
+    bootstrap: Bootstrap,
     most: int,
     seed: int,
     pairing: str = "none",
@@ -161,17 +161,19 @@ def measure(
     used: dict[str, Clip] = {}
     curves = []
     for corpus in sorted({c.corpus for c in clips}):
-        for name, kind in KINDS.items():
+        for name, kind in CORRUPTIONS.items():
             able = [c for c in clips if c.corpus == corpus and kind.modality in _holds(c, model)]
             chosen = choose([c for c in able if c.steps > 1 or not kind.moving], most, seed)
             if len({c.person for c in chosen}) > 1:
                 used |= {f"{c.corpus}/{c.clip_id}": c for c in chosen}
-                curves.append({"corpus": corpus, "kind": name, **_curve(model, kind, chosen, processed, draws, seed)})
+                curves.append(
+                    {"corpus": corpus, "kind": name, **_curve(model, kind, chosen, processed, bootstrap, seed)}
+                )
     chosen = list(used.values())
     told: Report = {
         "protocol": f"At most {most:,} test clips of each corpus, drawn by seed {seed}, of each emotion equally many "
         "where there are enough. Prepared crops and voices are spoilt; the detector is not asked again. Intervals: "
-        f"95%, {draws.resamples} resamples of {resampled(chosen)}.",
+        f"95%, {bootstrap.resamples} resamples of {resampled(chosen)}.",
         **about(chosen, pairing),
         "curves": curves,
     }
@@ -202,7 +204,9 @@ def write_report(told: Report, out: Path) -> None:
     plot_robustness(told, out / "figures" / "degradation.png")
 
 
-def _curve(model: Subject, kind: Kind, clips: Sequence[Clip], processed: Path, draws: Bootstrap, seed: int) -> Report:
+def _curve(
+    model: Subject, kind: Corruption, clips: Sequence[Clip], processed: Path, bootstrap: Bootstrap, seed: int
+) -> Report:
     """One kind on clips of one corpus."""
     truth = np.array([c.target for c in clips])
     ways: dict[str, Sequence[ModalityName]] = {"together": MODALITIES}
@@ -220,7 +224,7 @@ def _curve(model: Subject, kind: Kind, clips: Sequence[Clip], processed: Path, d
     said = np.stack([answers(clip) for clip in tqdm(clips, desc=about, unit="clip", leave=False)])
 
     def uar(probabilities: Floats) -> Report:
-        return score(truth, one_hot(probabilities), clips, draws, metrics.uar)
+        return score(truth, one_hot(probabilities), clips, bootstrap, metrics.uar)
 
     def scores(level: int) -> Report:
         found = {name: uar(said[:, level, way]) for way, name in enumerate(ways)}
@@ -240,13 +244,13 @@ def _curve(model: Subject, kind: Kind, clips: Sequence[Clip], processed: Path, d
     }
 
 
-def _levels(model: Subject, kind: Kind, clip: Clip, processed: Path, seed: int) -> Iterator[Sample]:
+def _levels(model: Subject, kind: Corruption, clip: Clip, processed: Path, seed: int) -> Iterator[Sample]:
     """A clip's sample as it is, then spoilt at each level, with the same noise at all of them."""
     sample = load_clip(clip, processed)
     yield sample
     for level in kind.levels:
         rng = np.random.default_rng((seed, zlib.crc32(clip.sample.encode())))
-        spoilt = kind.spoil(sample, level, rng)
+        spoilt = kind.corrupt(sample, level, rng)
         # In noise what was silence may count as voice: the level decides, as everywhere.
         yield _heard(spoilt, model) if kind.modality == "voice" else spoilt
 
@@ -263,7 +267,7 @@ def ask(model: Subject, samples: Sequence[Sample]) -> Floats:
     for first in range(0, len(samples), size):
         some = [only(sample, model.modalities) for sample in samples[first : first + size]]
         passes = [as_pass(s, model.input.step_s, model.input.voice_window_s, model.state_size) for s in some]
-        logits = model.run({name: np.concatenate([one[name] for one in passes]) for name in passes[0]})["logits"]
+        logits = model.forward({name: np.concatenate([one[name] for one in passes]) for name in passes[0]})["logits"]
         found += [pool(row, np.asarray(s.present.any(axis=-1))) for row, s in zip(logits, some, strict=True)]
     return np.stack(found)
 

@@ -80,7 +80,7 @@ def evaluate(
     Raises:
         ValueError: there are no clips, a clip is not of the test split, or the probabilities do not fit the clips.
     """
-    names, draws = _check(probabilities, clips), Bootstrap(resamples, seed)
+    names, bootstrap = _check(probabilities, clips), Bootstrap(resamples, seed)
     whole = probabilities[names[-1]]
     truth = np.array([c.target for c in clips])
     answers = np.stack([one_hot(probabilities[name]) for name in names])
@@ -91,27 +91,27 @@ def evaluate(
     report: Report = {
         "protocol": protocol(clips, resamples, cross_corpus),
         **about(clips, pairing),
-        **score(truth, answers[-1], clips, draws, metrics.uar, metrics.war, metrics.macro_f1),
+        **score(truth, answers[-1], clips, bootstrap, metrics.uar, metrics.war, metrics.macro_f1),
         **_sureness(whole, truth),
-        "by_corpus": by(lambda c: c.corpus, truth, answers[-1], clips, draws, unscored=few),
-        "subsets": _subsets(probabilities, uncalibrated, truth, clips, draws),
-        "fusion_gain": _fusion_gain(names, truth, answers, clips, draws),
+        "by_corpus": by(lambda c: c.corpus, truth, answers[-1], clips, bootstrap, unscored=few),
+        "subsets": _subsets(probabilities, uncalibrated, truth, clips, bootstrap),
+        "fusion_gain": _fusion_gain(names, truth, answers, clips, bootstrap),
         "per_class": metrics.per_class(counts),
         "confusion": {"labels": list(EMOTIONS), "rows": "truth", "counts": counts.tolist()},
         # What does not divide the clips (all of one sex) is left out.
         "slices": {
-            name: by(of, truth[scored], answers[-1, scored], enough, draws)
+            name: by(of, truth[scored], answers[-1, scored], enough, bootstrap)
             for name, of in SLICES.items()
             if len({of(c) for c in enough}) > 1
         },
-        "votes": _votes(probabilities, clips, draws),
+        "votes": _votes(probabilities, clips, bootstrap),
         "few": {name: _one_by_one(name, clips, whole) for name in few},
     }
     return {key: plain(value) for key, value in report.items()}
 
 
 def score(
-    truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], draws: Bootstrap, *scores: metrics.Score
+    truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], bootstrap: Bootstrap, *scores: metrics.Score
 ) -> Report:
     """Scores with their intervals: `uar`, `uar_low`, `uar_high`, ...
 
@@ -122,7 +122,7 @@ def score(
     """
     people = [c.person for c in clips]
     found = metrics.soft_confusion(truth, answers)
-    again = metrics.bootstrap(truth, answers, people, *draws) if len(set(people)) > 1 else None
+    again = metrics.bootstrap(truth, answers, people, *bootstrap) if len(set(people)) > 1 else None
     told: Report = {}
     for one in scores:
         told |= _with_interval(one.__name__, one(found), None if again is None else one(again))
@@ -134,7 +134,7 @@ def by(
     truth: metrics.Ints,
     answers: Probabilities,
     clips: Sequence[Clip],
-    draws: Bootstrap,
+    bootstrap: Bootstrap,
     unscored: Sequence[str] = (),
 ) -> dict[str, Report]:
     """Scores of each group of clips; a count alone of those named as `unscored`, and where there are less than two
@@ -148,7 +148,7 @@ def by(
         told: Report = {"n": len(own), "n_speakers": n_speakers(own), "n_classes": len(set(truth[inside].tolist()))}
         told |= {"tested": describe(own)}
         if name not in unscored and len({c.person for c in own}) > 1:
-            told |= score(truth[inside], answers[inside], own, draws, metrics.uar, metrics.war)
+            told |= score(truth[inside], answers[inside], own, bootstrap, metrics.uar, metrics.war)
         else:
             told |= {f"{of}{end}": None for of in ("uar", "war") for end in ("", "_low", "_high")}
         result[name] = told
@@ -223,7 +223,7 @@ def _subsets(
     uncalibrated: Mapping[str, Probabilities] | None,
     truth: metrics.Ints,
     clips: Sequence[Clip],
-    draws: Bootstrap,
+    bootstrap: Bootstrap,
 ) -> dict[str, Report]:
     """Scores of each set of modalities, on the clips that hold one of them or more: in a mixture of corpora, what the
     face says is not asked of recordings that show none. Everything together is scored on all clips.
@@ -236,7 +236,7 @@ def _subsets(
         result[name] = {
             "n": len(own),
             "tested": describe(own),
-            **score(meant, one_hot(said), own, draws, metrics.uar, metrics.war),
+            **score(meant, one_hot(said), own, bootstrap, metrics.uar, metrics.war),
             **_sureness(said, meant),
             "uncalibrated": None if uncalibrated is None else _sureness(uncalibrated[name][chosen], meant),
         }
@@ -256,7 +256,7 @@ def _sureness(probabilities: Probabilities, truth: metrics.Ints) -> Report:
 
 
 def _fusion_gain(
-    names: Sequence[str], truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], draws: Bootstrap
+    names: Sequence[str], truth: metrics.Ints, answers: Probabilities, clips: Sequence[Clip], bootstrap: Bootstrap
 ) -> Report | None:
     """UAR of everything together minus that of the best single modality, on the clips that hold two of the model's
     modalities or more; None where there are none.
@@ -275,7 +275,7 @@ def _fusion_gain(
 
     people, chosen = [c.person for c in _at(clips, both)], answers[:, both]
     counts = np.stack([metrics.soft_confusion(truth[both], way) for way in chosen])
-    again = metrics.bootstrap(truth[both], chosen, people, *draws) if len(set(people)) > 1 else None
+    again = metrics.bootstrap(truth[both], chosen, people, *bootstrap) if len(set(people)) > 1 else None
     told = _with_interval("gain", gain(counts), None if again is None else gain(again))
     best = single[int(metrics.uar(counts[: len(single)]).argmax())]
     return {
@@ -287,7 +287,9 @@ def _fusion_gain(
     }
 
 
-def _votes(probabilities: Mapping[str, Probabilities], clips: Sequence[Clip], draws: Bootstrap) -> dict[str, Report]:
+def _votes(
+    probabilities: Mapping[str, Probabilities], clips: Sequence[Clip], bootstrap: Bootstrap
+) -> dict[str, Report]:
     """People beside the model, given the same: the voice, the face, or both. Empty where nobody voted.
 
     `raters` is the recall of one person drawn at random from those who judged a clip (the mean share of votes for what
@@ -309,12 +311,12 @@ def _votes(probabilities: Mapping[str, Probabilities], clips: Sequence[Clip], dr
         clear = np.flatnonzero(top.sum(1) == 1)
 
         def scores(truth: metrics.Ints, answers: Probabilities, of: Sequence[Clip]) -> Report:
-            return {"n": len(of), **score(truth, answers, of, draws, metrics.uar, metrics.war)}
+            return {"n": len(of), **score(truth, answers, of, bootstrap, metrics.uar, metrics.war)}
 
         model: Report | None = None
         if given in probabilities:
-            chances = probabilities[given][inside]
-            answers, soft = one_hot(chances), metrics.cross_entropy(chances, votes)
+            predicted = probabilities[given][inside]
+            answers, soft = one_hot(predicted), metrics.cross_entropy(predicted, votes)
             model = {
                 "intended": scores(truth, answers, own),
                 "majority": scores(votes.argmax(1)[clear], answers[clear], _at(own, clear)),

@@ -58,7 +58,7 @@ def export(
 
         def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
             output = self.network(*inputs)
-            return output.logits, output.state, self.network.alone(output)
+            return output.logits, output.state, self.network.unimodal(output)
 
     spec = GraphSpec.of(network.input)
     start = network.start(2)

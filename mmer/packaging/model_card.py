@@ -92,13 +92,15 @@ class Evidence:
     cost: Report
     """`reports/train/cost.json`."""
     curves: Report | None = None
-    """`reports/degrade/curves.json`, where that was measured."""
+    """`reports/robustness/curves.json`, where that was measured."""
     folds: Mapping[str, Report] = field(default_factory=dict)
     """Cross-validations by what they tell apart ("7 emotions"): `reports/folds/metrics.json`."""
 
 
 def model_card(info: ModelInfo, evidence: Evidence) -> str:
-    """The card of a packaged model. Its figures are linked as `figures/NAME.png`.
+    """The card of a packaged model, under the headings of Mitchell et al. 2019, "Model cards for model reporting".
+
+    Its figures are linked as `figures/NAME.png`.
 
     Args:
         info: what the graph says of itself.
@@ -106,26 +108,26 @@ def model_card(info: ModelInfo, evidence: Evidence) -> str:
     """
     details = evidence.details
     parts = {
-        "": [STATUS[info.status], "", *_facts(info, evidence.package)],
-        "What it is for, and what not": [PURPOSE],
-        "The law": [LAW],
-        "What it learnt from": _data(info),
-        "How well it does": _scores_of(details),
-        "Voices, cross-validated": _folds(evidence.folds),
-        "What was meant, and what people perceive": _perceived(details),
-        "What it takes for what": _confusion(details),
-        "Of whom, and of what": _slices(details),
-        "Is it as right as it is sure?": _calibration(details),
-        "As it gets worse": _degradation(evidence.curves),
-        "Known failures": _failures(details, evidence.curves),
-        "Not measured": [NOT_MEASURED],
-        "What it cost": _cost(evidence.cost),
-        "Licence of the weights": _licence(info),
+        "## Model details": [STATUS[info.status], "", *_facts(info, evidence.package)],
+        "## Intended use": [PURPOSE],
+        "## Ethical considerations": [LAW],
+        "## Training data": _data(info),
+        "## Evaluation": _scores_of(details),
+        "### Cross-validation": _folds(evidence.folds),
+        "### Intended and perceived emotions": _perceived(details),
+        "### Confusion matrix": _confusion(details),
+        "### Slices": _slices(details),
+        "## Calibration": _calibration(details),
+        "## Robustness": _robustness(evidence.curves),
+        "## Limitations": _failures(details, evidence.curves),
+        "### Not measured": [NOT_MEASURED],
+        "## Training cost": _cost(evidence.cost),
+        "## Licence": _licence(info),
     }
     lines = ["# Model card"]
     for title, part in parts.items():
         if part:
-            lines += ["", *([f"## {title}", ""] if title else []), "\n".join(part).rstrip()]
+            lines += ["", title, "", "\n".join(part).rstrip()]
     return "\n".join(lines) + "\n"
 
 
@@ -384,7 +386,7 @@ def _calibration(details: Report) -> list[str]:
     ]
 
 
-def _degradation(curves: Report | None) -> list[str]:
+def _robustness(curves: Report | None) -> list[str]:
     """Each curve as a row: clean, and at a mild, a middle and the worst level."""
     if curves is None or not curves["curves"]:
         return []

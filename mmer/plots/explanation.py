@@ -56,9 +56,9 @@ def plot_explanation(
     lines.set_title(f"{explanation.emotion}: what spoke for it", loc="left", color=colour, weight="bold", fontsize=14)
     if title:  # in a row of its own: a clip's name may be as long as the axes
         figure.suptitle(title, x=0.99, ha="right", color=GREY, fontsize=8)
-    for name, brought in explanation.brought.items():
+    for name, contributions in explanation.contributions.items():
         colour, style = LINES[name]
-        reasons.plot(times, brought, color=colour, ls=style, lw=1.8, marker=mark, ms=4, label=name)
+        reasons.plot(times, contributions, color=colour, ls=style, lw=1.8, marker=mark, ms=4, label=name)
     reasons.axhline(0, color=FAINT, lw=1.5, zorder=0)
     reasons.margins(y=0.12)
     reasons.set(xlabel="seconds", ylabel="nats")

@@ -31,7 +31,7 @@ class Explanation:
     emotion: str
     probabilities: Floats
     """[T, 7] at each step."""
-    brought: dict[ModalityName, Floats]
+    contributions: dict[ModalityName, Floats]
     """[T], for each modality that the clip has: the log-probability of the emotion at each step, less what it is where
     this modality is taken away from the whole clip. Above 0 it spoke for the emotion. In nats."""
     step: int | None
@@ -43,66 +43,66 @@ class Explanation:
     """
 
 
-def explain(run: Any, passes: Sequence[Arrays], emotion: str) -> Explanation:
+def explain(forward: Any, passes: Sequence[Arrays], emotion: str) -> Explanation:
     """Explain a clip.
 
     Args:
-        run: makes a pass (`mmer.runtime.types.Forward`).
+        forward: makes a forward pass.
         passes: those of the clip, in their order, B = 1; the first has the state to begin with.
         emotion: whose probability is explained.
     """
     index = EMOTIONS.index(emotion)
     present = np.concatenate([one["present"][0] for one in passes])
-    whole = _chances(run, passes, None)
-    brought = {
-        name: whole[:, index] - _chances(run, passes, m)[:, index]
+    whole = _log_probabilities(forward, passes, None)
+    contributions = {
+        name: whole[:, index] - _log_probabilities(forward, passes, m)[:, index]
         for m, name in enumerate(MODALITIES)
         if present[:, m].any()
     }
-    if "face" not in brought:
-        return Explanation(emotion, np.exp(whole), brought, None, None, None)
-    step = int(np.where(present[:, 0] > 0, brought["face"], -np.inf).argmax())
-    face, saliency = _saliency(run, passes, step, index)
-    return Explanation(emotion, np.exp(whole), brought, step, face, saliency)
+    if "face" not in contributions:
+        return Explanation(emotion, np.exp(whole), contributions, None, None, None)
+    step = int(np.where(present[:, 0] > 0, contributions["face"], -np.inf).argmax())
+    face, saliency = _saliency(forward, passes, step, index)
+    return Explanation(emotion, np.exp(whole), contributions, step, face, saliency)
 
 
-def _chances(run: Any, passes: Sequence[Arrays], without: int | None) -> Floats:
+def _log_probabilities(forward: Any, passes: Sequence[Arrays], without: int | None) -> Floats:
     """Log-probabilities [T, 7] of a clip, with one modality taken away."""
     state, found = passes[0]["state"], []
     for one in passes:
         present = one["present"].copy()
         if without is not None:
             present[..., without] = 0
-        out = run({**one, "present": present, "state": state})
+        out = forward({**one, "present": present, "state": state})
         state = out["state_out"]
         found.append(_log_softmax(out["logits"][0]))
     return np.concatenate(found)
 
 
-def _saliency(run: Any, passes: Sequence[Arrays], step: int, index: int) -> tuple[npt.NDArray[np.uint8], Floats]:
+def _saliency(forward: Any, passes: Sequence[Arrays], step: int, index: int) -> tuple[npt.NDArray[np.uint8], Floats]:
     """See `Explanation.face` and `saliency`."""
     state, first = passes[0]["state"], 0
     for one in passes:
         count = one["present"].shape[1]
         if step < first + count:
             break
-        state, first = run({**one, "state": state})["state_out"], first + count
+        state, first = forward({**one, "state": state})["state_out"], first + count
     before, here = slice(0, step - first), slice(step - first, step - first + 1)
     if step > first:
-        state = run({**{k: v[:, before] for k, v in one.items() if k != "state"}, "state": state})["state_out"]
-    alone = {k: v[:, here] for k, v in one.items() if k != "state"}
-    copies = {k: np.repeat(v, GRID * GRID + 1, axis=0) for k, v in alone.items()} | {
+        state = forward({**{k: v[:, before] for k, v in one.items() if k != "state"}, "state": state})["state_out"]
+    single = {k: v[:, here] for k, v in one.items() if k != "state"}
+    copies = {k: np.repeat(v, GRID * GRID + 1, axis=0) for k, v in single.items()} | {
         "state": np.repeat(state, GRID * GRID + 1, axis=0)
     }
-    side = alone["faces"].shape[2]
+    side = single["faces"].shape[2]
     size = max(1, round(PATCH * side))
     corners = np.round(np.linspace(0, side - size, GRID)).astype(int)
-    grey = alone["faces"].mean(axis=(0, 1, 2, 3)).astype(np.uint8)
+    grey = single["faces"].mean(axis=(0, 1, 2, 3)).astype(np.uint8)
     for k, (top, left) in enumerate(itertools.product(corners, corners)):
         copies["faces"][k, 0, top : top + size, left : left + size] = grey
-    said = run(copies)["alone"][:, 0, MODALITIES.index("face"), index]
+    said = forward(copies)["alone"][:, 0, MODALITIES.index("face"), index]
     saliency: Floats = (said[-1] - said[:-1]).reshape(GRID, GRID)
-    return alone["faces"][0, 0], saliency
+    return single["faces"][0, 0], saliency
 
 
 def _log_softmax(logits: Floats) -> Floats:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FrameFeatures:
-    """One picture, looked at."""
+    """What one picture shows."""
 
     face: Picture | None
     scene: Picture | None
@@ -44,7 +44,7 @@ class ForwardPass:
 
     arrays: Arrays
     """What the graph takes, B = 1."""
-    looks: tuple[FrameFeatures | None, ...]
+    features: tuple[FrameFeatures | None, ...]
     """Behind each step."""
     start: float
     """When it was begun, by `time.perf_counter`."""
@@ -55,19 +55,19 @@ class Pipeline:
 
     def __init__(self, recognizer: Recognizer) -> None:
         info = self._info = recognizer.info
-        self._run = recognizer.run
+        self._forward = recognizer.forward
         self._tracker = Tracker(recognizer.detector, info.faces, info.input)
         self._trained = np.array([name in info.modalities for name in MODALITIES])
         self._spec = GraphSpec.of(info.input)
         self._state = np.zeros((1, recognizer.graph.state_size), np.float32)
         self.voice = VoiceBuffer(info.input)
         self.done = 0
-        """Steps walked."""
+        """Steps done."""
 
-    def look(self, rgb: Picture, at: float) -> FrameFeatures:
+    def features(self, rgb: Picture, at: float) -> FrameFeatures:
         """Find the face in the picture of `at` seconds. Pictures come in order."""
         start = time.perf_counter()
-        view = self._tracker.look(rgb, at)
+        view = self._tracker.track(rgb, at)
         height, width = rgb.shape[:2]
         box = None
         if view.box is not None:
@@ -76,55 +76,55 @@ class Pipeline:
         scene = shrink(rgb, self._info.input.scene_size) if "scene" in self._info.modalities else None
         return FrameFeatures(view.face, scene, box, 1000 * (time.perf_counter() - start))
 
-    def run(self, looks: Sequence[FrameFeatures | None]) -> tuple[Floats, list[Step]]:
-        """Walk the next steps: their logits [n, 7], and each as a `Step`. None is a step without a picture."""
-        begun = self.begin(looks)
-        return self.end(begun, self._run(begun.arrays))
+    def advance(self, features: Sequence[FrameFeatures | None]) -> tuple[Floats, list[Step]]:
+        """Go on by the next steps: their logits [n, 7], and each as a `Step`. None is a step without a picture."""
+        begun = self.begin(features)
+        return self.end(begun, self._forward(begun.arrays))
 
-    def begin(self, looks: Sequence[FrameFeatures | None]) -> ForwardPass:
+    def begin(self, features: Sequence[FrameFeatures | None]) -> ForwardPass:
         """What the graph must see of the next steps."""
         start = time.perf_counter()
-        count = len(looks)
+        count = len(features)
         arrays = self._spec.zeros(B=1, T=count, K=self._state.shape[1])
         present = np.zeros((count, len(MODALITIES)), bool)
-        for k, look in enumerate(looks):
-            if look is not None:
-                present[k, :2] = look.face is not None, look.scene is not None
-                if look.face is not None:
-                    arrays["faces"][0, k] = look.face
-                if look.scene is not None:
-                    arrays["scenes"][0, k] = look.scene
+        for k, seen in enumerate(features):
+            if seen is not None:
+                present[k, :2] = seen.face is not None, seen.scene is not None
+                if seen.face is not None:
+                    arrays["faces"][0, k] = seen.face
+                if seen.scene is not None:
+                    arrays["scenes"][0, k] = seen.scene
         windows = self.voice.windows(self.done, count)
         present[:, 2] = voice_activity(windows, self._info.media.silence_dbfs)
         present &= self._trained
         arrays |= {"voice": windows[None], "present": present[None].astype(np.float32), "state": self._state}
-        return ForwardPass(arrays, tuple(looks), start)
+        return ForwardPass(arrays, tuple(features), start)
 
     def end(self, begun: ForwardPass, found: Arrays) -> tuple[Floats, list[Step]]:
         """What the graph gave, as logits [n, 7] and steps."""
-        looks, given, count = begun.looks, self._info.input, len(begun.looks)
+        features, given, count = begun.features, self._info.input, len(begun.features)
         logits, self._state = found["logits"][0], found["state_out"]
         present, windows = begun.arrays["present"][0] > 0, begun.arrays["voice"][0]
-        chances, alone = softmax(logits), np.exp(found["alone"][0])
+        probabilities, unimodal = softmax(logits), np.exp(found["alone"][0])
         power = np.mean(np.square(windows[:, -round(given.step_s * SAMPLE_RATE) :]), axis=1)
         levels = 10 * np.log10(np.maximum(power, 1e-10))
         ms = 1000 * (time.perf_counter() - begun.start) / count
         steps = [
             Step(
                 t=(self.done + k + 1) * given.step_s,
-                probabilities=chances[k],
-                label=EMOTIONS[int(chances[k].argmax())] if present[k].any() else None,
-                alone={
-                    name: alone[k, m] if present[k, m] else None
+                probabilities=probabilities[k],
+                label=EMOTIONS[int(probabilities[k].argmax())] if present[k].any() else None,
+                unimodal={
+                    name: unimodal[k, m] if present[k, m] else None
                     for m, name in enumerate(MODALITIES)
                     if self._trained[m]
                 },
-                box=look.box if look is not None else None,
+                box=seen.box if seen is not None else None,
                 present={name: bool(there) for name, there in zip(MODALITIES, present[k], strict=True)},
                 voice_dbfs=float(levels[k]),
-                ms=ms + (look.ms if look is not None else 0),
+                ms=ms + (seen.ms if seen is not None else 0),
             )
-            for k, look in enumerate(looks)
+            for k, seen in enumerate(features)
         ]
         self.done += count
         return logits, steps

@@ -27,11 +27,11 @@ class Recognizer:
     Args:
         graph: what the model is.
         detector: of faces.
-        run: where passes are made; by default in the graph itself.
+        forward: where forward passes are made; by default in the graph itself.
     """
 
-    def __init__(self, graph: Graph, detector: Detector, run: Forward | None = None) -> None:
-        self.graph, self.detector, self.run = graph, detector, run or graph
+    def __init__(self, graph: Graph, detector: Detector, forward: Forward | None = None) -> None:
+        self.graph, self.detector, self.forward = graph, detector, forward or graph
 
         self.info = graph.info
         """What the model says of itself."""
@@ -43,14 +43,14 @@ class Recognizer:
         return other
 
     @classmethod
-    def load(cls, path: Path | str | None = None, *, threads: int = 1, run: Forward | None = None) -> Recognizer:
+    def load(cls, path: Path | str | None = None, *, threads: int = 1, forward: Forward | None = None) -> Recognizer:
         """Open a model.
 
         Args:
             path: a folder that holds `mmer.onnx` and `detector/`, or another graph beside that `detector/`
                 (`mmer.int8.onnx`); by default `$MMER_MODEL`, else `release/`.
             threads: of one pass through the graph. One is best where several clips are served at once.
-            run: where passes are made, if not here.
+            forward: where forward passes are made, if not here.
 
         Raises:
             ModelError: there is none, a file of it is missing, or it is no graph of this project.
@@ -65,7 +65,7 @@ class Recognizer:
             detector = Detector.load(folder / "detector", graph.info.faces)
         except ValueError as error:
             raise ModelError(str(error)) from None
-        return cls(graph, detector, run)
+        return cls(graph, detector, forward)
 
     def predict(
         self, path: Path | str, *, keep_crops: bool = False, start_s: float = 0.0, end_s: float | None = None
@@ -83,20 +83,20 @@ class Recognizer:
         Raises:
             mmer.runtime.media.MediaError: the file is empty, no media, cut off, too long, …; `code` says which.
         """
-        walk = Pipeline(self)
-        looks: dict[int, FrameFeatures] = {}
+        pipeline = Pipeline(self)
+        features: dict[int, FrameFeatures] = {}
 
         def on_picture(step: int, at: float, rgb: Picture) -> None:
-            looks[step] = walk.look(rgb, at)
+            features[step] = pipeline.features(rgb, at)
 
         decoded = media.decode(
             Path(path), self.info.media, self.info.input.step_s, on_picture, start_s=start_s, end_s=end_s
         )
-        walk.voice.put(decoded.voice, 0)
+        pipeline.voice.put(decoded.voice, 0)
         logits, steps = [], []
         for first in range(0, decoded.steps, CHUNK):
-            chunk = [looks.get(k) for k in range(first, min(first + CHUNK, decoded.steps))]
-            more_logits, more_steps = walk.run(chunk)
+            chunk = [features.get(k) for k in range(first, min(first + CHUNK, decoded.steps))]
+            more_logits, more_steps = pipeline.advance(chunk)
             logits.append(more_logits)
             steps += more_steps
         evidence = np.array([any(step.present.values()) for step in steps])
@@ -108,7 +108,7 @@ class Recognizer:
             steps=steps,
             missing=[name for name in MODALITIES if not any(step.present[name] for step in steps)],
             model=self.info,
-            crops=[looks[k].face if k in looks else None for k in range(len(steps))] if keep_crops else [],
+            crops=[features[k].face if k in features else None for k in range(len(steps))] if keep_crops else [],
         )
 
     def stream(self) -> Stream:
@@ -129,12 +129,12 @@ def explain_clip(
     """
     passes: list[Arrays] = []
 
-    def run(arrays: Arrays) -> Arrays:
+    def forward(arrays: Arrays) -> Arrays:
         passes.append(arrays)
-        found: Arrays = recognizer.run(arrays)
+        found: Arrays = recognizer.forward(arrays)
         return found
 
-    prediction = Recognizer(recognizer.graph, recognizer.detector, run).predict(path)
+    prediction = Recognizer(recognizer.graph, recognizer.detector, forward).predict(path)
     if prediction.label is None:
         return prediction, None
-    return prediction, explain(recognizer.run, passes, emotion or prediction.label)
+    return prediction, explain(recognizer.forward, passes, emotion or prediction.label)

@@ -25,7 +25,7 @@ class Step:
     """[7], in the order of `EMOTIONS`."""
     label: str | None
     """The likeliest emotion; None where nothing was seen or heard at this step."""
-    alone: dict[ModalityName, Floats | None]
+    unimodal: dict[ModalityName, Floats | None]
     """[7], what each modality that the model was trained on says by itself; None where it is absent."""
     box: tuple[float, float, float, float] | None
     """The face: x1, y1, x2, y2 as shares of the picture's width and height."""
@@ -42,7 +42,7 @@ class Step:
             "t": round(self.t, 3),
             "label": self.label,
             "probabilities": by_emotion(self.probabilities),
-            "alone": {name: None if said is None else by_emotion(said) for name, said in self.alone.items()},
+            "alone": {name: None if said is None else by_emotion(said) for name, said in self.unimodal.items()},
             "box": None if self.box is None else [round(v, 4) for v in self.box],
             "present": self.present,
             "voice_dbfs": round(self.voice_dbfs, 1),

@@ -33,7 +33,7 @@ class Stream:
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
-        self._walk, self._run = Pipeline(recognizer), recognizer.run
+        self._pipeline, self._forward = Pipeline(recognizer), recognizer.forward
         self._media = recognizer.info.media
         self._step_s = recognizer.info.input.step_s
         self._coming: dict[int, tuple[float, Picture | None]] = {}  # by the step that will see it
@@ -42,7 +42,7 @@ class Stream:
     @property
     def next_time(self) -> float:
         """Seconds since the start at which the next step stands."""
-        return (self._walk.done + 1) * self._step_s
+        return (self._pipeline.done + 1) * self._step_s
 
     def push_frame(self, rgb: Picture | None, t: float) -> None:
         """A picture taken at `t` seconds, uint8 [H, W, 3] RGB; None where the camera was turned off at `t`.
@@ -57,7 +57,7 @@ class Stream:
             if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
                 raise ValueError(f"a picture must be uint8 [H, W, 3], not {rgb.dtype} {list(rgb.shape)}")
             rgb = bound(rgb, self._media.frame_side)
-        step = max(self._walk.done, math.ceil(t / self._step_s - 1e-3) - 1)
+        step = max(self._pipeline.done, math.ceil(t / self._step_s - 1e-3) - 1)
         if t >= max(self._frame[0], self._coming.get(step, self._frame)[0]):
             self._coming[step] = (t, rgb)
 
@@ -74,7 +74,7 @@ class Stream:
             raise ValueError(f"voice must be int16 or float32 [N], not {pcm.dtype} {list(pcm.shape)}")
         if pcm.dtype == np.float32:
             pcm = np.clip(np.nan_to_num(pcm) * 32768, -32768, 32767).astype(np.int16)
-        voice, at = self._walk.voice, round(t * SAMPLE_RATE)
+        voice, at = self._pipeline.voice, round(t * SAMPLE_RATE)
         if abs(at - voice.end) < JITTER_S * SAMPLE_RATE:
             at = voice.end
         voice.put(pcm.astype(np.int16, copy=False), at)
@@ -82,15 +82,15 @@ class Stream:
     def step(self) -> Step:
         """What is seen and heard at the next step. The caller keeps the time: nothing is waited for."""
         begun = self.begin()
-        return self.end(begun, self._run(begun.arrays))
+        return self.end(begun, self._forward(begun.arrays))
 
     def begin(self) -> ForwardPass:
         """The first half of a step, for a caller that makes the pass through the graph itself."""
         now = self.next_time
-        self._frame = self._coming.pop(self._walk.done, self._frame)
+        self._frame = self._coming.pop(self._pipeline.done, self._frame)
         at, rgb = self._frame
         fresh = rgb is not None and now - at <= STALE_S
-        return self._walk.begin([self._walk.look(rgb, at) if rgb is not None and fresh else None])
+        return self._pipeline.begin([self._pipeline.features(rgb, at) if rgb is not None and fresh else None])
 
     def end(self, begun: ForwardPass, found: Arrays) -> Step:
         """The second half.
@@ -98,15 +98,15 @@ class Stream:
         Args:
             found: what the graph gives for `begun.arrays`.
         """
-        _, (step,) = self._walk.end(begun, found)
-        self._walk.voice.forget(self._walk.done)
+        _, (step,) = self._pipeline.end(begun, found)
+        self._pipeline.voice.forget(self._pipeline.done)
         return step
 
     def skip(self, steps: int) -> None:
         """Leave out the next steps, as if nothing were seen or heard in them; the state stays as it is."""
-        self._walk.done += steps
-        self._coming = {step: coming for step, coming in self._coming.items() if step >= self._walk.done}
-        self._walk.voice.forget(self._walk.done)
+        self._pipeline.done += steps
+        self._coming = {step: coming for step, coming in self._coming.items() if step >= self._pipeline.done}
+        self._pipeline.voice.forget(self._pipeline.done)
 
     def _check_time(self, t: float) -> None:
         if not 0 <= t <= self.next_time + AHEAD_S:

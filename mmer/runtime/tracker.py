@@ -33,7 +33,7 @@ class View:
     """The face's box, pixels of the frame; of an earlier frame where `held`."""
     score: float
     """The detector's, of that box; 0 where there is none."""
-    held: bool
+    coasted: bool
     """The face was not found in this frame: the crop is what is now where it last was."""
 
 
@@ -56,7 +56,7 @@ class Tracker:
         self._seen = self._searched = self._now = -np.inf
         self._frame: tuple[int, ...] | None = None
 
-    def look(self, rgb: Picture, t: float) -> View:
+    def track(self, rgb: Picture, t: float) -> View:
         """See the next frame.
 
         Args:
@@ -74,8 +74,8 @@ class Tracker:
         if found is not None:
             (self._box, self._score), self._seen = found, self._now
         face = None if self._box is None else crop(rgb, self._box, self.input.face_size, self.faces.margin)
-        held = self._box is not None and found is None
-        return View(face, self._box, self._score, held)
+        coasted = self._box is not None and found is None
+        return View(face, self._box, self._score, coasted)
 
     def _follow(self, rgb: Picture) -> tuple[Box, float] | None:
         """The face near its last box, without a search; None where it is not there, or a search is due."""

@@ -51,7 +51,7 @@ def plot_front(found: Found, complete: Sequence[FrozenTrial], params: Params, pa
 
     def points(trials: Iterable[FrozenTrial]) -> tuple[list[float], list[float]]:
         listed = list(trials)
-        return [t.user_attrs["madds_per_s"] / 1e6 for t in listed], [reached(t) for t in listed]
+        return [t.user_attrs["macs_per_s"] / 1e6 for t in listed], [reached(t) for t in listed]
 
     figure, axes = _figure()
     axes.plot(*points(t for t in found.trials if t.state == TrialState.PRUNED), "o", color="lightgrey", label="pruned")
@@ -59,8 +59,8 @@ def plot_front(found: Found, complete: Sequence[FrozenTrial], params: Params, pa
     axes.step(*points(front(complete)), where="post", color="tab:blue", alpha=0.5, label="their front")
     axes.plot(*points(found.finals), "s", color="tab:orange", label=f"{params.train.epochs} epochs")
     axes.plot(*points([found.champion]), "o", ms=14, mfc="none", color="tab:red", label="champion")
-    if params.tune.budget.madds_per_s is not None:
-        axes.axvline(params.tune.budget.madds_per_s / 1e6, color="grey", ls=":", label="budget")
+    if params.tune.budget.macs_per_s is not None:
+        axes.axvline(params.tune.budget.macs_per_s / 1e6, color="grey", ls=":", label="budget")
     axes.set(xlabel="million multiply-adds for a second of live input", ylabel="validation UAR")
     axes.set_title("Quality against cost")
     axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))

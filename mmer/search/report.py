@@ -22,14 +22,14 @@ def write_findings(found: Found, params: Params, out: Path) -> dict[str, Any]:
     after the same search.
 
     Returns:
-        What best.json holds: `trial`, `val_uar`, `trials`, `parameters`, `madds_per_s`, and `values`, the searched keys
+        What best.json holds: `trial`, `val_uar`, `trials`, `parameters`, `macs_per_s`, and `values`, the searched keys
         of params.yaml by dotted name.
     """
     best = {
         "trial": found.champion.user_attrs["index"],
         "val_uar": reached(found.champion),
         "trials": len(found.trials),
-        **{key: found.champion.user_attrs[key] for key in ("parameters", "madds_per_s")},
+        **{key: found.champion.user_attrs[key] for key in ("parameters", "macs_per_s")},
         "values": found.champion.params,
     }
     (out / "figures").mkdir(parents=True, exist_ok=True)
@@ -41,14 +41,14 @@ def write_findings(found: Found, params: Params, out: Path) -> dict[str, Any]:
     top = 0.0
     for trial in found.trials:
         top = max(top, reached(trial))
-        spent = [trial.user_attrs[c] for c in ("parameters", "madds_per_s")]
+        spent = [trial.user_attrs[c] for c in ("parameters", "macs_per_s")]
         told = [trial.user_attrs["index"], trial.state.name.lower(), reached(trial), top, *spent]
         rows.append([*told, int(trial in front(complete)), *(trial.params[k] for k in keys)])
-    columns = ["trial", "state", "value", "best", "parameters", "madds_per_s", "front", *keys]
+    columns = ["trial", "state", "value", "best", "parameters", "macs_per_s", "front", *keys]
     _write_csv(out / "history.csv", columns, rows)
     plot_history(rows, out / "figures" / "history.png")
 
-    columns = ["parameters", "madds_per_s", "cpu_ms_per_s"]
+    columns = ["parameters", "macs_per_s", "cpu_ms_per_s"]
     finals = [
         [t.user_attrs["index"], reached(t), *(t.user_attrs[c] for c in columns), int(t is found.champion)]
         for t in found.finals

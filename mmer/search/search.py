@@ -64,7 +64,7 @@ Watcher = Callable[[Candidate], AbstractContextManager[Callable[[Epoch], None]]]
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found; each trial has its `index`, `parameters` and `madds_per_s` among its `user_attrs`."""
+    """What a search found; each trial has its `index`, `parameters` and `macs_per_s` among its `user_attrs`."""
 
     trials: list[FrozenTrial]
     """The first rung, by index."""
@@ -158,7 +158,7 @@ def reached(trial: FrozenTrial) -> float:
 
 
 def _cheapest(trial: FrozenTrial) -> tuple[float, float, int]:
-    return trial.user_attrs["madds_per_s"], -reached(trial), trial.user_attrs["index"]
+    return trial.user_attrs["macs_per_s"], -reached(trial), trial.user_attrs["index"]
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class _Search:
         space = self.params.tune.space
         if index == 0:
             written = {key: _at(self.params, key) for key in space}
-            if all(d.holds(written[key]) for key, d in space.items()) and self.affordable(written):
+            if all(d.contains(written[key]) for key, d in space.items()) and self.affordable(written):
                 return written
             print("params.yaml's own values are outside of tune.space or over tune.budget: they are not tried")
         sampler = optuna.samplers.TPESampler(
@@ -205,7 +205,7 @@ class _Search:
         """Whether the network with these values keeps within `tune.budget`."""
         spent, budget = self.candidate("", values, 1).cost, self.params.tune.budget
         return (budget.parameters is None or spent.parameters <= budget.parameters) and (
-            budget.madds_per_s is None or spent.madds_per_s <= budget.madds_per_s
+            budget.macs_per_s is None or spent.macs_per_s <= budget.macs_per_s
         )
 
     def candidate(self, title: str, values: Values, epochs: int) -> Candidate:
@@ -227,7 +227,7 @@ class _Search:
     def train(self, trial: Trial, given: Candidate) -> Fit:
         """Train, report each epoch, and stop where the pruner says so."""
         trial.set_user_attr("parameters", given.cost.parameters)
-        trial.set_user_attr("madds_per_s", given.cost.madds_per_s)
+        trial.set_user_attr("macs_per_s", given.cost.macs_per_s)
         train, pruned = given.params.train, None
         with self.watch(given) as log:
 

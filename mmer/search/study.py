@@ -37,7 +37,7 @@ class _TakenError(Exception):
 
 @contextmanager
 def studies(
-    url: str | None, alone: Path, pruners: Mapping[str, optuna.pruners.BasePruner]
+    url: str | None, own: Path, pruners: Mapping[str, optuna.pruners.BasePruner]
 ) -> Iterator[list[optuna.Study]]:
     """Studies that maximise, made or found by name.
 
@@ -47,9 +47,9 @@ def studies(
         pruners: of each study, by its name.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    alone.parent.mkdir(parents=True, exist_ok=True)
-    where = url or f"sqlite:///{alone}"
-    with warnings.catch_warnings(), FileLock(f"{alone}.lock") if url is None else nullcontext():
+    own.parent.mkdir(parents=True, exist_ok=True)
+    where = url or f"sqlite:///{own}"
+    with warnings.catch_warnings(), FileLock(f"{own}.lock") if url is None else nullcontext():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of heartbeats
         storage = _storage(where, shared=url is not None)
         made = [

@@ -141,7 +141,7 @@ class Session:
             "box": told["box"],
             "present": told["present"],
             "voice_dbfs": told["voice_dbfs"],
-            "frame_ms": self._frame_ms if begun.looks[0] is not None else None,
+            "frame_ms": self._frame_ms if begun.features[0] is not None else None,
             "ms": {phase: round(ms, 2) for phase, ms in self._ms.items()},
         }
 

@@ -61,15 +61,15 @@ def pair(voice: Sample, face: Sample, rng: np.random.Generator) -> Sample:
     return replace(voice, faces=faces, present=present)
 
 
-def hide(present: npt.NDArray[np.bool_], chance: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def hide(present: npt.NDArray[np.bool_], rate: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Modality dropout: each modality is taken away with that chance, but never all that the clip has.
 
     Args:
         present: bool [T, 3].
     """
-    held = np.flatnonzero(present.any(0))
-    lost = held[rng.random(len(held)) < chance]
-    if len(lost) == len(held) and len(held):
+    shown = np.flatnonzero(present.any(0))
+    lost = shown[rng.random(len(shown)) < rate]
+    if len(lost) == len(shown) and len(shown):
         lost = np.delete(lost, rng.integers(len(lost)))
     out = present.copy()
     out[:, lost] = False
@@ -161,7 +161,7 @@ def noise(length: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     return _of_level_1(y)
 
 
-def nothing(sample: Sample, rng: np.random.Generator) -> Sample:
+def outlier(sample: Sample, rng: np.random.Generator) -> Sample:
     """What shows and tells nothing, as long as the sample and present where it is: for faces a blotched or plain
     surface, for a voice the noise of a room or a hum. Learnt with no emotion as its target (outlier exposure, Hendrycks
     et al. 2019, arXiv:1812.04606), so that what is no face and no voice is not answered with confidence.

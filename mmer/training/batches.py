@@ -18,7 +18,7 @@ from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime.config import Input
 from mmer.runtime.grid import voice_windows
 from mmer.runtime.voice import voice_activity
-from mmer.training.augment import augment, hide, nothing, pair
+from mmer.training.augment import augment, hide, outlier, pair
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ def _balance_factors(kinds: Sequence[str], groups: Sequence[str], strength: floa
 
 def batches(
     clips: Sequence[Clip],
-    drawn: npt.NDArray[np.intp],
+    sampled: npt.NDArray[np.intp],
     processed: Path,
     params: Params,
     train: Train,
@@ -68,14 +68,14 @@ def batches(
     """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
     faces = _faces_alone(clips) if train.pairing == "label" else {}
     even = np.full(len(EMOTIONS), 1 / len(EMOTIONS), np.float32)
-    for start in range(0, len(drawn), train.batch_size):
+    for start in range(0, len(sampled), train.batch_size):
         samples, targets = [], []
-        for place, index in enumerate(drawn[start : start + train.batch_size], start):
+        for place, index in enumerate(sampled[start : start + train.batch_size], start):
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets)
-            if rng.random() < train.nothing:
-                sample, wanted = nothing(sample, rng), even
+            if rng.random() < train.outlier_exposure:
+                sample, wanted = outlier(sample, rng), even
             sample = _update_voice_activity(augment(sample, train.augment, rng), params)
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
                 face = faces[clip.label][rng.integers(len(faces[clip.label]))]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from mmer.config import Model, Params
+from mmer.config import Model, Params, renamed
 from mmer.data.clips import Clip
 from mmer.labels import ModalityName
 from mmer.runtime.config import Input
@@ -82,7 +82,7 @@ def init_from(network: EmotionNet, path: Path) -> str | None:
     from safetensors.torch import load_file
 
     if not path.is_file():
-        print(f"train.start: there is no {path}; the network starts without it")
+        print(f"train.init_from: there is no {path}; the network starts without it")
         return None
     earlier, own = load_file(path), network.state_dict()  # whatever else that network had is not asked
     taken = []
@@ -125,7 +125,8 @@ def load_network(path: Path) -> EmotionNet:
     with safe_open(path, "pt") as file:
         about = file.metadata()
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
-    input, model = Input.model_validate_json(about["input"]), Model.model_validate_json(about["model"])
+    input = Input.model_validate_json(about["input"])
+    model = Model.model_validate(renamed(json.loads(about["model"])))
     network = EmotionNet(input, model, json.loads(about["modalities"]))
     network.load_state_dict(weights)
     return network.eval()
@@ -146,7 +147,7 @@ def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: P
     samples = [processed / c.sample for c in clips if c.split in ("train", "val")]
     trainings = [params.train, *(params.train.of_branch(name) for name in params.train.branches)]
     given = [face_weights(t.face_weights) for t in trainings if t.face_weights]
-    given += [Path(t.start) for t in trainings if t.start and Path(t.start).is_file()]
+    given += [Path(t.init_from) for t in trainings if t.init_from and Path(t.init_from).is_file()]
     files = [manifest, *code, *samples, *(path for path in given if path)]
     return fingerprint([params.seed, params.input, params.model, params.media], files)
 

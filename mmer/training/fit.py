@@ -74,12 +74,12 @@ def fit(
     Raises:
         TrainingError: a split is empty.
     """
-    learn, held_out = ([c for c in clips if c.split == split] for split in ("train", "val"))
-    if not learn or not held_out:
+    training, validation = ([c for c in clips if c.split == split] for split in ("train", "val"))
+    if not training or not validation:
         raise TrainingError(
-            f"{len(learn)} clips to train and {len(held_out)} to validate: look at split in params.yaml"
+            f"{len(training)} clips to train and {len(validation)} to validate: look at split in params.yaml"
         )
-    job = _Job(params, train, learn, held_out, processed, seed, checkpoint, on_epoch, title)
+    job = _Job(params, train, training, validation, processed, seed, checkpoint, on_epoch, title)
     return _fit_apart(job) if train.branches else _fit(job)
 
 
@@ -89,8 +89,8 @@ class _Job:
 
     params: Params
     train: Train
-    learn: list[Clip]
-    held_out: list[Clip]
+    training: list[Clip]
+    validation: list[Clip]
     processed: Path
     seed: int
     checkpoint: Path | None
@@ -102,7 +102,7 @@ def _fit_apart(job: _Job) -> Fit:
     """Train the branch of each modality on the clips that hold it, and put the network together from them."""
     import torch
 
-    modalities = modalities_of(job.learn)
+    modalities = modalities_of(job.training)
     torch.manual_seed(job.seed)
     whole = _network(job.params, job.train, modalities)
     weights, history, best, origins, seconds = whole.state_dict(), dict[float, Epoch](), Epoch(epoch=0), [], 0.0
@@ -112,8 +112,8 @@ def _fit_apart(job: _Job) -> Fit:
             replace(
                 job,
                 train=job.train.of_branch(name),
-                learn=with_modalities(job.learn, [name]),
-                held_out=with_modalities(job.held_out, [name]),
+                training=with_modalities(job.training, [name]),
+                validation=with_modalities(job.validation, [name]),
                 checkpoint=job.checkpoint and job.checkpoint.with_stem(f"{job.checkpoint.stem}-{name}"),
                 on_epoch=partial(lambda told, row: job.on_epoch(told(row)), told),
                 title=f"{job.title} {name}",
@@ -128,13 +128,13 @@ def _fit_apart(job: _Job) -> Fit:
         origins.append(done.origin)
         seconds += done.seconds
     whole.load_state_dict(weights)
-    calibrate(whole, job.held_out, job.processed)
+    calibrate(whole, job.validation, job.processed)
     origin = Origin(
         corpora=tuple(sorted({c for origin in origins for c in origin.corpora})),
         face_weights=next((o.face_weights for o in origins if o.face_weights), None),
         start=next((o.start for o in origins if o.start), None),
     )
-    best |= score(whole, job.held_out, job.processed)
+    best |= score(whole, job.validation, job.processed)
     return Fit(whole.cpu().eval(), origin, [history[epoch] for epoch in sorted(history)], best, seconds)
 
 
@@ -155,28 +155,28 @@ def _fit(job: _Job) -> Fit:
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
     from tqdm import tqdm
 
-    train, learn = job.train, job.learn
-    if train.mixup and modalities_of(learn) != ("voice",):
+    train, training = job.train, job.training
+    if train.mixup and modalities_of(training) != ("voice",):
         raise TrainingError("train.mixup mixes voices alone: set it in train.branches.voice, with model.fusion: late")
     fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
     torch.manual_seed(job.seed)
-    network = _network(job.params, train, modalities_of(learn))
+    network = _network(job.params, train, modalities_of(training))
     origin = Origin(
-        corpora=tuple(sorted({c.corpus for c in learn})),
+        corpora=tuple(sorted({c.corpus for c in training})),
         pairing=train.pairing,
         face_weights=init_face(network, train.face_weights) if train.face_weights else None,
-        start=init_from(network, Path(train.start)) if train.start else None,
+        start=init_from(network, Path(train.init_from)) if train.init_from else None,
     )
     optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
-    updates = -(-len(learn) // train.batch_size)
+    updates = -(-len(training) // train.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, train.epochs * updates, pct_start=0.2)
     module, optimizer = fabric.setup(network, optimizer)
     for method in ("embed", "decide"):
         module.mark_forward_method(method)
     # Validated and kept is the moving average of the weights (all of the last update where `ema` is 0).
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
-    weights = emotion_weights(learn).to(fabric.device)
+    weights = emotion_weights(training).to(fabric.device)
     read = Memory(train.memory_mb << 20)
 
     history: list[Epoch] = []
@@ -200,9 +200,11 @@ def _fit(job: _Job) -> Fit:
         module.train()
         losses = []
         before: Tensor | None = None
-        drawn = sample_epoch(learn, train.balance, np.random.default_rng((job.seed, epoch)))
-        with tqdm(total=len(drawn), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
-            for batch in batches(learn, drawn, job.processed, job.params, train, seed=(job.seed, epoch), read=read):
+        sampled = sample_epoch(training, train.balance, np.random.default_rng((job.seed, epoch)))
+        with tqdm(total=len(sampled), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
+            for batch in batches(
+                training, sampled, job.processed, job.params, train, seed=(job.seed, epoch), read=read
+            ):
                 batch = to_device(batch, fabric.device)
                 loss, before = batch_loss(module, batch, before, train, weights)
                 optimizer.zero_grad()
@@ -213,7 +215,7 @@ def _fit(job: _Job) -> Fit:
                 average.update_parameters(network)
                 losses.append(loss.item())
                 bar.update(len(batch.target))
-        found = score(cast("EmotionNet", average.module), job.held_out, job.processed, read)
+        found = score(cast("EmotionNet", average.module), job.validation, job.processed, read)
         row = {"epoch": epoch + 1, "train_loss": float(np.mean(losses)), **found}
         row = {k: round(v, 6) for k, v in row.items()}
         history.append(row)
@@ -232,5 +234,5 @@ def _fit(job: _Job) -> Fit:
             part.replace(job.checkpoint)
         job.on_epoch(row)
     network.load_state_dict(best["weights"])
-    calibrate(network, job.held_out, job.processed)
+    calibrate(network, job.validation, job.processed)
     return Fit(network.cpu().eval(), origin, history, best["row"], seconds)

@@ -36,14 +36,14 @@ def as_forward(network: EmotionNet) -> Any:
     """What makes a pass through a network that is not packaged (`mmer.runtime.types.Forward`)."""
     import torch
 
-    def run(arrays: Arrays) -> Arrays:
+    def forward(arrays: Arrays) -> Arrays:
         with torch.inference_mode():
             given = (torch.tensor(arrays[name]) for name in INPUTS)
             output = network(*given)
-            said = (output.logits, output.state, network.alone(output))
+            said = (output.logits, output.state, network.unimodal(output))
         return {name: tensor.numpy() for name, tensor in zip(OUTPUTS, said, strict=True)}
 
-    return run
+    return forward
 
 
 def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> None:
@@ -66,10 +66,10 @@ def fit_temperature(probabilities: npt.NDArray[np.float32], clips: Sequence[Clip
     """That under which these answers [n, 7] make the truth likeliest."""
     from scipy.optimize import minimize_scalar
 
-    chances, truth = np.log(np.clip(probabilities, 1e-7, 1)), np.array([c.target for c in clips])
+    log_probabilities, truth = np.log(np.clip(probabilities, 1e-7, 1)), np.array([c.target for c in clips])
 
     def loss(log_temperature: float) -> float:
-        scaled = chances / np.exp(log_temperature)
+        scaled = log_probabilities / np.exp(log_temperature)
         return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x))

@@ -58,7 +58,7 @@ def batch_loss(
     begin = module.start(size).to(valid.device)
     if before is not None:
         begin = torch.where(later[:, None], before[torch.randint(len(before), (size,), device=valid.device)], begin)
-    steps = _steps(valid, later, train.hold)
+    steps = _steps(valid, later, train.still_steps)
 
     def answer(faces: Tensor) -> tuple[Decision, Tensor, Tensor]:
         """What is said of each step, what is present there, and where the clips last."""

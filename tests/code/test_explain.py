@@ -41,12 +41,12 @@ def looks_at_the_spot(arrays: Arrays) -> Arrays:
 
 def test_each_modality_is_told_by_what_is_missing_without_it() -> None:
     found = explain(looks_at_the_spot, clip(), "happy")
-    assert list(found.brought) == list(MODALITIES)
-    assert found.brought["face"][0] == 0, "it was not there"
-    assert np.all(found.brought["face"][1:] > 0)
-    assert np.all(found.brought["face"][2:] > found.brought["face"][1])
-    assert np.all(found.brought["voice"] < 0)
-    assert np.all(found.brought["scene"] == 0)
+    assert list(found.contributions) == list(MODALITIES)
+    assert found.contributions["face"][0] == 0, "it was not there"
+    assert np.all(found.contributions["face"][1:] > 0)
+    assert np.all(found.contributions["face"][2:] > found.contributions["face"][1])
+    assert np.all(found.contributions["voice"] < 0)
+    assert np.all(found.contributions["scene"] == 0)
 
 
 def test_the_parts_that_count_are_found() -> None:
@@ -80,7 +80,7 @@ def test_a_clip_is_explained_step_by_step(model: Path) -> None:
     prediction, found = explain_clip(Recognizer.load(model), drawn_clips()["happy"])
     assert found is not None
     assert found.emotion == prediction.label
-    assert {len(brought) for brought in found.brought.values()} == {len(prediction.steps)}
+    assert {len(contributions) for contributions in found.contributions.values()} == {len(prediction.steps)}
     assert prediction.steps[found.step].present["face"]
 
 
@@ -99,7 +99,7 @@ def test_what_a_modality_brings_is_what_the_model_loses_without_it(model: Path) 
         for a, b in zip(prediction.steps, without.steps, strict=True)
     ]
     assert found is not None
-    assert found.brought["voice"] == pytest.approx(lost, abs=1e-3)
+    assert found.contributions["voice"] == pytest.approx(lost, abs=1e-3)
     assert max(map(abs, lost)) > 0.01
 
 

@@ -15,7 +15,7 @@ import yaml
 from mmer.params import load_params
 from tests.conftest import ROOT
 
-STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "degrade"]
+STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "robustness"]
 RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "publish"]
 LIGHT = ["detector", "train", "evaluate", "package", "publish"]
 PIPELINES = [(ROOT, STAGES), (ROOT / "release", RELEASE), (ROOT / "release/light", LIGHT)]

@@ -282,20 +282,20 @@ def test_the_workers_of_a_dask_cluster_give_the_same_bytes(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mmer import media, prepare
-from mmer.config import load_params
+from mmer.data import extract, prepare
+from mmer.params import load_params
 
 def killed(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 params = load_params("params.yaml", {"prepare.workers": 2, "prepare.backend": sys.argv[4]})
-extract = prepare._extract
+whole = extract._extract
 def some(clip, **given):
-    return killed() if clip.clip_id == sys.argv[3] else extract(clip, **given)
+    return killed() if clip.clip_id == sys.argv[3] else whole(clip, **given)
 if __name__ == "__main__":
-    prepare._extract = some
+    extract._extract = some
     try:
-        prepare.extract_corpus("ravdess", Path(sys.argv[1]), Path(sys.argv[2]), params)
+        extract.extract_corpus("ravdess", Path(sys.argv[1]), Path(sys.argv[2]), params)
     except prepare.PrepareError as error:
         raise SystemExit(f"extract: {error}")
 """

@@ -28,7 +28,7 @@ from tests.tiny import tiny_corpus
 SMALL = {"input.face_size": 32, "input.scene_size": 32, "train.epochs": 3, "train.batch_size": 8, "train.lr": 0.005}
 RIVALS: dict[str, dict[str, Any]] = {
     "as in the demo": {},
-    "as in the release": {"model.fusion": "late", "model.voice.front": "logmel", "model.face.width": 0.5},
+    "as in the release": {"model.fusion": "late", "model.voice.frontend": "logmel", "model.face.width": 0.5},
     "gru": {"model.temporal.kind": "gru"},
     "attention": {"model.temporal.kind": "attention"},
 }

@@ -127,7 +127,7 @@ def test_nothing_over_the_budget_is_trained(
     told = capsys.readouterr().out
     assert "params.yaml's own values are outside of tune.space or over tune.budget" in told
     with pytest.raises(SearchError, match="cost more than"):
-        search(small(budget={"madds_per_s": 10}), clips, corpus, "data")
+        search(small(budget={"macs_per_s": 10}), clips, corpus, "data")
 
 
 def parameters(given: Params) -> int:
@@ -156,12 +156,12 @@ def test_the_training_of_the_champion_is_done_already(
     assert {f.name for f in Path("out/figures").iterdir()} == {"front.png", "history.png", "importance.png"}
 
 
-def trial(index: int, uar: float, madds: float, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
+def trial(index: int, uar: float, macs: float, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
     return optuna.trial.create_trial(
         state=state,
         value=uar,
         intermediate_values={1: uar / 2, 2: uar},
-        user_attrs={"index": index, "madds_per_s": madds},
+        user_attrs={"index": index, "macs_per_s": macs},
     )
 
 
@@ -187,7 +187,7 @@ def test_what_mattered_is_told_of_enough_trials(trials: int, tmp_path: Path) -> 
             "train.lr": optuna.distributions.FloatDistribution(0, 1),
             "model.temporal.hidden": optuna.distributions.CategoricalDistribution([8, 16, 24]),
         }
-        spent = {"index": index, "parameters": 1, "madds_per_s": 1.0, "cpu_ms_per_s": 1.0}
+        spent = {"index": index, "parameters": 1, "macs_per_s": 1.0, "cpu_ms_per_s": 1.0}
         uar = 0.5 + 0.4 * values["train.lr"]
         study.add_trial(
             optuna.trial.create_trial(

@@ -188,7 +188,7 @@ def test_a_training_goes_on_from_an_earlier_one(small: Params, corpus: Path, tmp
     clips, path = read_manifest(corpus / "clips.parquet"), tmp_path / "network.safetensors"
     first = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0)
     save_network(first.network, path, first.origin)
-    still = {"epochs": 1, "lr": 1e-12, "start": str(path), "augment": 0.0}
+    still = {"epochs": 1, "lr": 1e-12, "init_from": str(path), "augment": 0.0}
     second = fit(small, small.train.model_copy(update=still), clips, corpus, seed=5)
     weight = "branch.voice.project.weight"
     torch.testing.assert_close(second.network.state_dict()[weight], first.network.state_dict()[weight])

@@ -162,9 +162,9 @@ def test_a_face_that_turns_away_hands_over_to_the_voice(release: Recognizer) -> 
         steps = release.predict(demo / clip.path).steps
         alone = [s for s in steps if s.present["voice"] and not s.present["face"]]
         for step in alone:
-            assert step.alone["voice"] is not None
-            assert step.label == EMOTIONS[int(step.alone["voice"].argmax())]
-            assert np.abs(step.probabilities - step.alone["voice"]).max() < 0.02
+            assert step.unimodal["voice"] is not None
+            assert step.label == EMOTIONS[int(step.unimodal["voice"].argmax())]
+            assert np.abs(step.probabilities - step.unimodal["voice"]).max() < 0.02
         handed += bool(alone and any(s.present["face"] for s in steps))
     assert handed, "no face was seen and then lost"
 

@@ -141,7 +141,7 @@ def test_a_face_is_followed_as_the_service_follows_it(
     )
     followed = 0
     for at, rgb in pictures:
-        view = tracker.look(rgb, at)
+        view = tracker.track(rgb, at)
         box = page.evaluate("([given, at]) => ours.tracker.look(ours.picture(given), at)", [given(rgb), at])
         assert (box is None) == (view.box is None)
         if view.box is not None:

@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[2]
 
 WORKER = """
 import sys
-from mmer import tracking
-from mmer.config import load_params
+from mmer.params import load_params
+from mmer.training import mlflow_runs
 
 for i in range(2):
-    with tracking.run(f"worker {i}", load_params(sys.argv[1]), tags={"stage": "concurrent"}) as run:
+    with mlflow_runs.run(f"worker {i}", load_params(sys.argv[1]), tags={"stage": "concurrent"}) as run:
         for step in range(5):
             run.metrics({"val_uar": step}, step=step)
 """

@@ -9,7 +9,7 @@ import pytest
 from mmer.config import Params
 from mmer.data.clips import Clip
 from mmer.data.samples import load_sample, save_sample
-from mmer.evaluation.confident_errors import explain_mistakes, surest
+from mmer.evaluation.confident_errors import explain_confident_errors, most_confident
 from mmer.labels import EMOTIONS
 from mmer.model.network import EmotionNet
 from mmer.params import load_params
@@ -38,8 +38,8 @@ def test_the_surest_mistakes_of_each_corpus_come_first(tmp_path: Path, small: Pa
     clips = tiny_corpus(tmp_path, small, speakers=3)
     clips = [*clips[:14], *(c.model_copy(update={"corpus": "a"}) for c in clips[14:])]
     wrong = {1: 0.6, 5: 0.9, 9: 0.7, 16: 0.5, 18: 0.55}
-    assert surest(clips, answers(clips, wrong), 2) == [18, 16, 5, 9]
-    assert surest(clips, answers(clips, {}), 2) == []
+    assert most_confident(clips, answers(clips, wrong), 2) == [18, 16, 5, 9]
+    assert most_confident(clips, answers(clips, {}), 2) == []
 
 
 def test_each_is_told_and_drawn_and_only_drawings_are_shown(
@@ -57,7 +57,7 @@ def test_each_is_told_and_drawn_and_only_drawings_are_shown(
     for person, clip in zip(people, clips, strict=True):
         save_sample(tmp_path / person.sample, load_sample(tmp_path / clip.sample))
     network = EmotionNet(small.input, small.model, ["face", "voice"]).eval()
-    told = explain_mistakes(
+    told = explain_confident_errors(
         network, [*people, *clips], answers([*people, *clips], {0: 0.8, 14: 0.8}), tmp_path, 3, tmp_path / "out"
     )
     assert [one["figure"] for one in told] == ["crema_d-1.png", "demo-1.png"]
@@ -70,5 +70,5 @@ def test_each_is_told_and_drawn_and_only_drawings_are_shown(
 def test_where_nothing_is_wrong_there_is_nothing_to_tell(tmp_path: Path, small: Params) -> None:
     clips = tiny_corpus(tmp_path, small, speakers=1)
     network = EmotionNet(small.input, small.model, ["voice"]).eval()
-    assert explain_mistakes(network, clips, answers(clips, {}), tmp_path, 3, tmp_path / "out") == []
+    assert explain_confident_errors(network, clips, answers(clips, {}), tmp_path, 3, tmp_path / "out") == []
     assert (tmp_path / "out").is_dir(), "an output of the stage, even if there is nothing in it"

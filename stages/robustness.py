@@ -1,4 +1,4 @@
-"""Stage `degrade`: score the network under noise, blur, darkness, small faces and lost frames."""
+"""Stage `robustness`: score the network under noise, blur, darkness, small faces and lost frames."""
 
 import argparse
 from pathlib import Path
@@ -14,12 +14,12 @@ from mmer.training.inference import as_forward
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
-WEIGHTS, OUT = Path("models/network.safetensors"), Path("reports/degrade")
+WEIGHTS, OUT = Path("models/network.safetensors"), Path("reports/robustness")
 
 
 def main() -> None:
     """Write the curves, and add them to the MLflow run that trained these weights."""
-    argparse.ArgumentParser(prog="python -m stages.degrade", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="python -m stages.robustness", description=__doc__).parse_args()
     params, network = load_params(), load_network(WEIGHTS)
     model = Subject(
         as_forward(network), network.input, network.modalities, network.state_size, params.media.silence_dbfs
@@ -28,15 +28,15 @@ def main() -> None:
         model,
         [c for c in read_manifest(MANIFEST) if c.split == "test"],
         PROCESSED,
-        draws=Bootstrap(params.evaluate.bootstrap, params.seed),
-        most=params.degrade.clips,
+        bootstrap=Bootstrap(params.evaluate.bootstrap, params.seed),
+        most=params.robustness.clips,
         seed=params.seed,
         pairing=read_origin(WEIGHTS).pairing,
     )
     write_report(report, OUT)
     found = mlflow_runs.find("weights_sha256", sha256(WEIGHTS))
-    with mlflow_runs.resume(found) if found else mlflow_runs.run("degrade", params) as run:
-        run.figure(OUT, "degrade")
+    with mlflow_runs.resume(found) if found else mlflow_runs.run("robustness", params) as run:
+        run.figure(OUT, "robustness")
     print(report["protocol"])
 
 

@@ -12,7 +12,7 @@ from mmer.config import Params
 from mmer.data.clips import Clip
 from mmer.data.samples import Sample, load_sample, save_sample
 from mmer.evaluation.robustness import (
-    KINDS,
+    CORRUPTIONS,
     Subject,
     choose,
     dropped,
@@ -102,7 +102,7 @@ def shade(arrays: Arrays) -> Arrays:
 
 def run(params: Params, clips: list[Clip], home: Path, model: Forward = shade) -> dict:
     subject = Subject(model, params.input, MODALITIES, 1, params.media.silence_dbfs)
-    return measure(subject, clips, home, draws=Bootstrap(100, 0), most=40, seed=0)
+    return measure(subject, clips, home, bootstrap=Bootstrap(100, 0), most=40, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_what_was_looked_at_is_told(measured: dict) -> None:
     assert measured["tested"] == "14 clips of 2 unseen speakers"
     assert measured["drawings"]
     assert {c["n"] for c in measured["curves"]} == {14}
-    assert [c["kind"] for c in measured["curves"]] == list(KINDS)
+    assert [c["kind"] for c in measured["curves"]] == list(CORRUPTIONS)
 
 
 def test_a_corpus_of_one_speaker_or_without_that_modality_has_no_curve(tmp_path: Path, params: Params) -> None:
@@ -173,10 +173,10 @@ def test_what_was_silence_counts_as_voice_once_noise_is_loud(tmp_path: Path, par
 def test_the_files_are_those_that_the_pipeline_declares(measured: dict, tmp_path: Path) -> None:
     write_report(measured, tmp_path)
     found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
-    tables = {f"curves/demo-{kind.replace(' ', '-')}.csv" for kind in KINDS}
+    tables = {f"curves/demo-{kind.replace(' ', '-')}.csv" for kind in CORRUPTIONS}
     assert found == {"metrics.json", "curves.json", "figures/degradation.png", *tables}
     rows = list(csv.DictReader((tmp_path / "curves/demo-darkness.csv").open()))
-    assert [float(r["level"]) for r in rows] == list(KINDS["darkness"].levels)
+    assert [float(r["level"]) for r in rows] == list(CORRUPTIONS["darkness"].levels)
     means = json.loads((tmp_path / "metrics.json").read_text())["mean_uar_over_levels"]
     assert means["demo"]["darkness"] == pytest.approx(np.mean([float(r["together"]) for r in rows]), abs=1e-4)
     assert json.loads((tmp_path / "curves.json").read_text()) == measured
