@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mmer.config import Block, Params
+from mmer.config import Block, Params, leaves
 from mmer.runtime.config import Input
 from mmer.runtime.spec import GraphSpec
 from mmer.serving.settings import Settings
@@ -45,3 +45,22 @@ def test_the_reference_holds_every_port_of_the_graph_and_every_command() -> None
     assert all(f"| `{port.name}` |" in python for port in (*spec.inputs, *spec.outputs))
     shown = re.findall(r"^## `mmer (.+)`$", PAGES[reference.REFERENCE / "cli.md"], re.MULTILINE)
     assert {"predict", "explain", "stream", "info"} <= set(shown)
+
+
+def test_no_document_names_a_key_of_params_yaml_that_is_gone() -> None:
+    known = [key.replace("validate_.", "validate.") for key in leaves(Params)]
+    # Below these two are keys of maps; and a file's name is no key.
+    maps = ("train.branches.", "tune.space.")
+    roots = "|".join(field.alias or name for name, field in Params.model_fields.items())
+    named = {
+        (str(page), key)
+        for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+        for key in re.findall(rf"`((?:{roots})\.[a-z_.]+)", page.read_text(encoding="utf-8"))
+        if not key.endswith((".py", ".md", ".yaml", ".json", ".csv"))
+    }
+    assert len(named) > 20, "this test reads nothing"
+    assert [
+        (page, key)
+        for page, key in sorted(named)
+        if not key.startswith(maps) and not any(one == key or one.startswith(f"{key}.") for one in known)
+    ] == []
