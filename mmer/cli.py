@@ -113,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="YAML", help="default: params.yaml")
     folds.add_argument("--corpora", nargs="+", metavar="NAME", help="instead of those of params.yaml")
     folds.add_argument("--modalities", nargs="+", choices=MODALITIES, metavar="NAME", help=" ".join(MODALITIES))
+    folds.add_argument(
+        "--classes",
+        metavar="NAME",
+        help="emotions: the seven; published: those that a corpus's owner tells apart, if more",
+    )
     folds.add_argument("--epochs", type=int, metavar="N", help="instead of train.epochs")
     folds.add_argument("--jobs", type=int, metavar="N", help="folds trained at once, each in one thread; -1: all cores")
     folds.add_argument("--out", type=Path, default=Path("reports/folds"), metavar="DIR", help="default: reports/folds")
@@ -251,7 +256,7 @@ def _demo_corpus(args: argparse.Namespace) -> int:
 def _folds(args: argparse.Namespace) -> int:
     from mmer.params import load_params
 
-    given = {"folds.modalities": args.modalities, "folds.epochs": args.epochs, "folds.jobs": args.jobs}
+    given = {f"folds.{key}": getattr(args, key) for key in ("modalities", "classes", "epochs", "jobs")}
     params = load_params(args.params, {key: value for key, value in given.items() if value is not None})
     if args.corpora:  # only what is prepared counts here, not how it is fetched and split
         params = params.model_copy(update={"corpora": tuple(args.corpora)})

@@ -16,7 +16,7 @@ from mmer.params import load_params
 from tests.conftest import ROOT
 
 STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "robustness"]
-RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "publish"]
+RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "eight_classes", "publish"]
 LIGHT = ["detector", "train", "evaluate", "package", "publish"]
 PIPELINES = [(ROOT, STAGES), (ROOT / "release", RELEASE), (ROOT / "release/light", LIGHT)]
 
