@@ -383,8 +383,9 @@ def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int, 
         "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "
         f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{told_apart}{without} "
         f"Hyperparameters as params.yaml has them, the best of {epochs} epochs, seed {params.seed}. "
-        "Against intended labels. The mean over folds has a 95% interval of Student's t; folds share training data, so that it is rather too "
-        f"narrow. Other intervals: 95%, {params.evaluate.bootstrap} resamples of {resampled(clips)}."
+        "Against intended labels. The mean over folds has a 95% interval of Student's t; folds share training data, so "
+        "that it is rather too narrow. "
+        f"Other intervals: 95%, {params.evaluate.bootstrap} resamples of {resampled(clips)}."
     )
 
 

@@ -219,7 +219,9 @@ def test_only_what_is_missing_is_trained_again_and_comes_out_the_same(workplace:
     assert (workplace / "one/predictions.csv").read_bytes() == (workplace / "two/predictions.csv").read_bytes()
 
 
-def test_ravdess_is_told_apart_in_the_seven_emotions_or_in_its_own_eight_classes(tmp_path: Path, monkeypatch) -> None:
+def test_ravdess_is_told_apart_in_the_seven_emotions_or_in_its_own_eight_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     _ravdess(tmp_path)
