@@ -1,8 +1,8 @@
-"""Write the tables of docs/results.md from committed files, so that nobody types a figure.
+"""Write the tables of docs/measurements/results.md from committed files, so that nobody types a figure.
 
 Ours come from `release/metrics.json`, `release/reports/folds/metrics.json`, that of `eight_classes` beside it and
-`studies/peers.json`, published ones from `docs/published.csv`. What is between the marks in docs/results.md is
-replaced; a figure whose file is not there is said to be missing.
+`studies/peers.json`, published ones from `published.csv` beside the page. What is between the page's marks is replaced;
+a figure whose file is not there is said to be missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import onnx
 from mmer.runtime.graph import Graph, ModelInfo
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, PUBLISHED, PEERS = ROOT / "docs/results.md", ROOT / "docs/published.csv", ROOT / "studies/peers.json"
+PAGE, PEERS = ROOT / "docs/measurements/results.md", ROOT / "studies/peers.json"
+PUBLISHED = PAGE.with_name("published.csv")
 GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
 REPORTS = ROOT / "release/reports"
 #: Cross-validations of RAVDESS's voices, by the number of classes.
@@ -124,7 +125,7 @@ def tables() -> str:
     for name, title in titles.items():
         parts += [f"## {title}", table(COLUMNS, [*own[name], *published(name)])]
     parts.insert(
-        -1, "No figure of ours: the full audio-visual corpora were not at hand (see [below](#what-is-not-here))."
+        -1, "No figure of ours: the full audio-visual corpora were not at hand ([why](../results.md#what-is-not-here))."
     )
     for classes in [classes for classes, told in folds.items() if told is None]:
         path = FILES[classes].relative_to(ROOT)

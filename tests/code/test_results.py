@@ -1,4 +1,4 @@
-"""docs/results.md: no figure is typed."""
+"""docs/measurements/results.md: no figure is typed."""
 
 from scripts import results
 
