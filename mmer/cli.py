@@ -40,6 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
     except MmerError as error:
         return _complain(error)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "mmer":  # a mistake in here
+            raise
+        return _complain(
+            f"`mmer {args.command}` needs {error.name}, which is not installed: pip install '{args.needs}'"
+        )
     except BrokenPipeError:  # `mmer predict … | head`
         sys.stderr.close()
         return 1
@@ -49,11 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mmer", description="Emotion from a person's face, surroundings and voice.")
     parser.add_argument("--version", action="version", version=f"mmer {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(needs="mmer")  # what to install for a command's packages: the package itself, or with an extra
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument(
-        "--model", type=Path, metavar="DIR", help="the model's folder (default: $MMER_MODEL, else release/)"
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="the model's folder, or a graph in it (default: $MMER_MODEL, else release/ here, else mmer's own)",
     )
 
     predict = commands.add_parser("predict", parents=[model], help="recognise the emotion in clips")
@@ -107,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--takes", type=int, default=2, metavar="N", help="clips per speaker and emotion (default: %(default)s)"
     )
-    demo.set_defaults(run=_demo_corpus)
+    demo.set_defaults(run=_demo_corpus, needs="mmer[train]")
 
     folds = commands.add_parser("folds", help="cross-validate by speaker, over the folds of prepared corpora")
     folds.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="YAML", help="default: params.yaml")
@@ -116,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--epochs", type=int, metavar="N", help="instead of train.epochs")
     folds.add_argument("--jobs", type=int, metavar="N", help="folds trained at once, each in one thread; -1: all cores")
     folds.add_argument("--out", type=Path, default=Path("reports/folds"), metavar="DIR", help="default: reports/folds")
-    folds.set_defaults(run=_folds)
+    folds.set_defaults(run=_folds, needs="mmer[train]")
     return parser
 
 
@@ -185,12 +195,10 @@ def _stream(args: argparse.Namespace) -> int:
 
 
 def _plot(prediction: Prediction, out: Path) -> int:
-    try:
-        from mmer.plots.timeline import plot_timeline
+    from mmer.plots.timeline import plot_timeline
 
+    try:
         plot_timeline(prediction, out)
-    except ModuleNotFoundError:
-        return _complain("--plot needs matplotlib: pip install matplotlib")
     except (OSError, ValueError) as error:
         return _complain(f"{out} cannot be written: {error}")
     return 0
@@ -216,6 +224,7 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
+    from mmer.runtime.graph import find_model
     from mmer.runtime.recognizer import Recognizer
 
     info = Recognizer.load(args.model).info
@@ -229,6 +238,7 @@ def _info(args: argparse.Namespace) -> int:
         "licence": info.licence,
         "step": f"{given.step_s:g} s, voice window {given.voice_window_s:g} s",
         "pictures": f"face {given.face_size} px, scene {given.scene_size} px",
+        "folder": str(find_model(args.model).parent),
         "limits": f"{info.media.max_duration_s:g} s a clip, faces from {info.faces.min_face} px",
     }
     print("\n".join(f"{name:<11} {value}" for name, value in rows.items()))
@@ -240,25 +250,19 @@ def _info(args: argparse.Namespace) -> int:
 def _demo_corpus(args: argparse.Namespace) -> int:
     from mmer.data.demo.corpus import draw_corpus
 
-    try:
-        draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes)
-    except ModuleNotFoundError as error:
-        return _complain(f"drawing needs {error.name}: install requirements.txt")
+    draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes)
     print(f"{args.out}: drawn people, for trying the pipeline; no evidence about real ones")
     return 0
 
 
 def _folds(args: argparse.Namespace) -> int:
+    from mmer.evaluation.cross_validation import cross_validate, in_words
     from mmer.params import load_params
 
     given = {"folds.modalities": args.modalities, "folds.epochs": args.epochs, "folds.jobs": args.jobs}
     params = load_params(args.params, {key: value for key, value in given.items() if value is not None})
     if args.corpora:  # only what is prepared counts here, not how it is fetched and split
         params = params.model_copy(update={"corpora": tuple(args.corpora)})
-    try:
-        from mmer.evaluation.cross_validation import cross_validate, in_words
-    except ModuleNotFoundError as error:
-        return _complain(f"training needs {error.name}: install requirements.txt")
     print(in_words(cross_validate(params, Path("data/processed"), args.out)))
     return 0
 
