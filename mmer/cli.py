@@ -1,5 +1,5 @@
-"""The command line: `mmer predict clip.mp4`, `mmer explain clip.mp4`, `mmer stream --camera`, `mmer info`,
-`mmer demo-corpus`, `mmer folds`.
+"""The command line: `mmer predict clip.mp4`, `mmer explain clip.mp4`, `mmer stream --camera`, `mmer serve`,
+`mmer info`, `mmer demo-corpus`, `mmer folds`.
 """
 
 from __future__ import annotations
@@ -105,6 +105,18 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("--json", action="store_true", help="print the service's messages, one a line")
     stream.set_defaults(run=_stream)
 
+    serve = commands.add_parser(
+        "serve",
+        parents=[model],
+        help="serve the page, live streams and uploads over HTTP",
+        description="Serve the page, live streams and uploads over HTTP, until Ctrl-C.",
+    )
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="0.0.0.0: whoever reaches this machine (default: %(default)s)"
+    )
+    serve.add_argument("--port", type=int, default=3000, metavar="N", help="default: %(default)s")
+    serve.set_defaults(run=_serve, needs="mmer[serve]")
+
     info = commands.add_parser("info", parents=[model], help="say what a model is and was trained on")
     info.set_defaults(run=_info)
 
@@ -192,6 +204,23 @@ def _stream(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
+    import importlib.util
+    import os
+
+    from mmer.runtime.graph import find_model
+
+    if importlib.util.find_spec("bentoml") is None:
+        raise ModuleNotFoundError("no bentoml", name="bentoml")
+    package = Path(__file__).resolve().parent
+    installed = package / "app"  # setup.py puts there what the repository has beside the package
+    home = installed if (installed / "service.py").is_file() else package.parent
+    os.environ["MMER_MODEL"] = str(find_model(args.model).resolve())
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    what = ["service:svc", "--working-dir", str(home), "--host", args.host, "--port", str(args.port)]
+    os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", *what])  # noqa: S606 - a list, and no shell
 
 
 def _plot(prediction: Prediction, out: Path) -> int:

@@ -289,6 +289,13 @@ def test_a_model_named_by_the_environment_or_lying_in_release_is_found(
     assert Recognizer.load().info.corpora == ("demo",)
 
 
+def test_the_small_graph_of_the_default_model_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Recognizer.load("mmer.int8.onnx").info.weights == "int8"
+    monkeypatch.setenv("MMER_MODEL", "mmer.int8.onnx")
+    assert Recognizer.load().info.weights == "int8"
+
+
 def break_graph(model: Path, folder: Path, how: str) -> None:
     (folder / "detector").symlink_to(model / "detector")
     write_graph(folder)
