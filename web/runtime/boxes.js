@@ -1,5 +1,5 @@
-// Boxes of the cascade: moved, made square, thinned out. The arithmetic is float32 at each operation, as in mmer/faces.py:
-// a difference in the last bit is enough for another box to win a tie.
+// mmer/runtime/boxes.py: boxes of the cascade, moved, made square, thinned out. The arithmetic is float32 at each
+// operation, as numpy's is there: a difference in the last bit is enough for another box to win a tie.
 
 const f = Math.fround;
 

@@ -1,13 +1,10 @@
-// Follows one person's face through a clip or a stream, as mmer/faces.py's Tracker does.
+// mmer/runtime/tracker.py: follows one person's face through a clip or a stream.
 import { area, overlap } from "./boxes.js";
+import { SAME_FACE_GROWTH, SAME_FACE_IOU, SAME_FACE_STEP } from "./constants.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./detector.js").Face} Face */
 /** @typedef {import("./means.js").Picture} Picture */
-
-const SAME_FACE_IOU = 0.3;
-const SAME_FACE_STEP = 0.75;
-const SAME_FACE_GROWTH = 2.0;
 
 export class Tracker {
   /** @param {import("./detector.js").Detector} detector */
@@ -21,7 +18,7 @@ export class Tracker {
   }
 
   /** See the next picture. @param {Picture} picture @param {number} t seconds @returns {Promise<Box|null>} where the face is */
-  async look(picture, t) {
+  async track(picture, t) {
     this.now = Math.max(t, this.now);
     const frame = `${picture.width}x${picture.height}`;
     if (frame !== this.frame || this.now - this.seen > this.rules.max_gap_s + 1e-6) this.box = null;

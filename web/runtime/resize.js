@@ -1,4 +1,5 @@
-// Crops and small pictures, as OpenCV makes them (`INTER_AREA` where it gets smaller, else `INTER_LINEAR`).
+// mmer/runtime/resize.py: crops and small pictures, as OpenCV makes them there (`INTER_AREA` where it gets smaller, else
+// `INTER_LINEAR`).
 
 /** @typedef {import("./means.js").Picture} Picture */
 

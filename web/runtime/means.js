@@ -1,4 +1,5 @@
-// Means over windows of a picture, each four look-ups in a table of sums, as the networks of the cascade want them.
+// mmer/runtime/means.py: means over windows of a picture, each four look-ups in a table of sums, as the networks of the
+// cascade want them.
 
 const f = Math.fround;
 

@@ -1,22 +1,20 @@
-// A clip's pictures on the grid of steps and its voice at 16 kHz, by the browser's own decoders, with the rules of
-// mmer/media.py: step k stands at (k + 1) * step_s and sees the newest picture that is not later.
-import { RATE } from "./voice.js";
+// mmer/runtime/media.py: a clip's pictures on the time grid and its voice at 16 kHz, here by the browser's own decoders.
+// It works on the page's own thread, which alone has a video element.
+import { SAMPLE_RATE } from "./constants.js";
+import { stepCount, stepTime } from "./grid.js";
 
 const PATIENCE_MS = 15_000; // for one picture
 const SETTLED_MS = 500; // after which a picture that is not the one asked for is taken all the same: there is no other
-const LOOK_AGAIN_MS = 10;
+const POLL_MS = 10;
 const CLOSE_S = 1e-4; // times of pictures are only so exact
 const FAR_S = 1e7; // a recording that does not know its length tells it when it is wound there
 
-/** @typedef {{step: number, at: number, picture: ImageBitmap}} Seen */
-
-/** Steps in a clip: those whose time has come when it ends, and at least one. @param {number} duration @param {number} stepS */
-export const stepCount = (duration, stepS) => Math.max(1, Math.floor(duration / stepS + 1e-6));
+/** @typedef {{step: number, t: number, bitmap: ImageBitmap}} Frame `t`: when it is due, seconds */
 
 /** The sound, one channel. @param {File} file @returns {Promise<Int16Array|null>} null where this browser finds none */
-export async function voice(file) {
+export async function decodeVoice(file) {
   try {
-    const heard = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await file.arrayBuffer());
+    const heard = await new OfflineAudioContext(1, 1, SAMPLE_RATE).decodeAudioData(await file.arrayBuffer());
     const channels = Array.from({ length: heard.numberOfChannels }, (_, k) => heard.getChannelData(k));
     return Int16Array.from({ length: heard.length }, (_, at) => {
       const mean = channels.reduce((sum, channel) => sum + channel[at], 0) / channels.length;
@@ -27,9 +25,9 @@ export async function voice(file) {
   }
 }
 
-/** A film, wound from picture to picture. It is never shown, and makes no sound. */
-export class Film {
-  /** @param {string} url @returns {Promise<Film|null>} null where there is nothing to be seen in it */
+/** A video, wound from picture to picture. It is never shown, and makes no sound. */
+export class VideoReader {
+  /** @param {string} url @returns {Promise<VideoReader|null>} null where there is nothing to be seen in it */
   static async open(url) {
     const video = document.createElement("video");
     video.muted = true;
@@ -42,9 +40,9 @@ export class Film {
       return null;
     }
     if (!video.videoWidth) return null;
-    const film = new Film(video);
-    await film.#measure();
-    return film;
+    const reader = new VideoReader(video);
+    await reader.#measure();
+    return reader;
   }
 
   /** @param {HTMLVideoElement} video */
@@ -104,28 +102,28 @@ export class Film {
       const due = at <= moment + CLOSE_S && (lasts ? moment < at + lasts : at !== this.shown);
       if (due || performance.now() > until) return frame;
       frame.close();
-      await new Promise((done) => setTimeout(done, LOOK_AGAIN_MS));
+      await new Promise((done) => setTimeout(done, POLL_MS));
     }
   }
 
-  /** @param {number} stepS @param {AbortSignal} signal @returns {AsyncGenerator<Seen>} */
-  async *pictures(stepS, signal) {
+  /** The picture of each step. @param {number} stepS @param {AbortSignal} signal @returns {AsyncGenerator<Frame>} */
+  async *frames(stepS, signal) {
     const bitmap = (/** @type {VideoFrame|HTMLVideoElement} */ shown) => createImageBitmap(shown);
     let any = false;
-    for (let step = 0; (step + 1) * stepS <= this.end + CLOSE_S; step += 1) {
+    for (let step = 0; stepTime(step, stepS) <= this.end + CLOSE_S; step += 1) {
       signal.throwIfAborted();
-      const now = (step + 1) * stepS;
+      const now = stepTime(step, stepS);
       const { at, taken } = await this.#wind(now + CLOSE_S, bitmap);
       const early = at !== null && at > now + 2 * CLOSE_S; // the first picture is still to come
       if (early || !taken) taken?.close();
       else {
         any = true;
-        yield { step, at: at ?? now, picture: taken };
+        yield { step, t: at ?? now, bitmap: taken };
       }
     }
     if (any) return;
     const { at, taken } = await this.#wind(0, bitmap); // over before it met a step
-    if (taken) yield { step: stepCount(this.end, stepS) - 1, at: at ?? 0, picture: taken };
+    if (taken) yield { step: stepCount(this.end, stepS) - 1, t: at ?? 0, bitmap: taken };
   }
 
   close() {
@@ -143,7 +141,7 @@ function happened(video, event) {
       clearTimeout(timer);
       then();
     };
-    const timer = setTimeout(() => finish(() => fail(new Error("the film does not go on"))), PATIENCE_MS);
+    const timer = setTimeout(() => finish(() => fail(new Error("the video does not go on"))), PATIENCE_MS);
     video.addEventListener(event, () => finish(done), { signal: over.signal });
     video.addEventListener("error", () => finish(() => fail(new Error(video.error?.message ?? "it cannot be decoded"))),
       { signal: over.signal });

@@ -1,14 +1,15 @@
-// The cascade of MTCNN, as mmer/faces.py has it: the same boxes from the same picture.
+// mmer/runtime/detector.py: the cascade of MTCNN, which finds the same boxes in the same picture.
 import { area, shift, square, suppress, suppressNested } from "./boxes.js";
+import { BATCH, FACTOR, FOLLOWED_REACH, FOLLOWED_SCALES, STRIDE, WINDOW } from "./constants.js";
 import { Means } from "./means.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./boxes.js").Found} Found */
+/** @typedef {import("./graph.js").Graph} Graph */
 /** @typedef {import("./means.js").Picture} Picture */
-/** @typedef {import("./runtime.js").Net} Net */
 /** @typedef {{box: Box, score: number}} Face */
 /**
- * @typedef {object} FaceRules of the model's metadata (mmer/config.py, `Faces`)
+ * @typedef {object} FaceRules of the model's metadata (mmer/runtime/config.py, `Faces`)
  * @property {number} min_face
  * @property {[number, number, number]} thresholds
  * @property {number} margin
@@ -16,17 +17,11 @@ import { Means } from "./means.js";
  * @property {number} detect_every_s
  */
 
-const WINDOW = 12;
-const STRIDE = 2;
-const FACTOR = 0.709;
-const BATCH = 64;
-const FOLLOWED_SCALES = [0.9, 1.0, 1.1].map(Math.fround);
-const FOLLOWED_REACH = 0.5;
 const f = Math.fround;
 
 export class Detector {
   /**
-   * @param {Record<"pnet"|"rnet"|"onet", Net>} nets
+   * @param {Record<"pnet"|"rnet"|"onet", Graph>} nets
    * @param {FaceRules} rules
    */
   constructor(nets, rules) {
@@ -93,7 +88,7 @@ export class Detector {
 
   /** @param {Float32Array} level @param {number} high @param {number} wide @param {number} scale @returns {Promise<Found[]>} */
   async #slide(level, high, wide, scale) {
-    const { offsets, scores } = await this.nets.pnet({ images: { data: level, dims: [1, 3, high, wide] } });
+    const { offsets, scores } = await this.nets.pnet.forward({ images: { data: level, dims: [1, 3, high, wide] } });
     const [, , rows, columns] = scores.dims;
     const size = rows * columns;
     const least = f(this.rules.thresholds[0]);
@@ -135,7 +130,7 @@ export class Detector {
       const size = 3 * side * side;
       const data = new Float32Array(batch.length * size);
       batch.forEach(({ part }, k) => means.average(part, side, side, data, k * size));
-      const { offsets, scores } = await this.nets[name]({ images: { data, dims: [batch.length, 3, side, side] } });
+      const { offsets, scores } = await this.nets[name].forward({ images: { data, dims: [batch.length, 3, side, side] } });
       for (const [k, { box }] of batch.entries()) {
         const score = scores.data[2 * k + 1];
         const moved = /** @type {Box} */ ([...offsets.data.slice(4 * k, 4 * k + 4)]);

@@ -1,7 +1,7 @@
-// The stream protocol (docs/protocol.md): one session after another, until it is closed for good.
+// The connection to the service by the stream protocol (docs/protocol.md): one session after another, until it is closed
+// for good.
+import { CAMERA_OFF, FRAME, MICROPHONE_OFF, SAMPLE_RATE, VERSION, VOICE } from "./runtime/constants.js";
 
-const VERSION = 1;
-const [FRAME, VOICE, CAMERA_OFF, MICROPHONE_OFF] = [1, 2, 3, 4];
 const FULL = 64 * 1024; // bytes that wait to be sent: a slow line, on which pictures are left out, not queued
 const BEHIND_MS = 800; // so old an answer tells of a slow line too: what waits below the browser cannot be seen …
 const ANYWAY_MS = 1000; // … but a picture a second is sent, or one who only shows a face would never hear again
@@ -9,9 +9,9 @@ const WAITS_MS = [500, 1000, 2000, 4000, 8000];
 const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying again would change nothing
 
 /**
- * @typedef {object} StreamEvents
+ * @typedef {object} SessionEvents
  * @property {(ready: {step_s: number}) => void} ready a session has begun
- * @property {(step: import("./emotions.js").Step) => void} step
+ * @property {(step: import("./runtime/results.js").Step) => void} step
  * @property {(message: Trouble) => void} trouble
  * @property {(seconds: number|null) => void} lost the connection is gone; tried again in so many seconds, or not
  */
@@ -22,16 +22,16 @@ let sockets = 0;
 /** How many connections are open. */
 export const openSockets = () => sockets;
 
-export class Stream {
+export class Connection {
   /** What `sendPicture` takes. */
   takes = /** @type {const} */ ("jpeg");
 
   /**
-   * @param {{video: boolean, audio: boolean, key?: string}} what
-   * @param {StreamEvents} on
+   * @param {{video: boolean, audio: boolean, key?: string}} hello what will come
+   * @param {SessionEvents} on
    */
-  constructor(what, on) {
-    this.what = what;
+  constructor(hello, on) {
+    this.hello = hello;
     this.on = on;
     this.attempt = 0;
     this.dropped = 0;
@@ -52,7 +52,7 @@ export class Stream {
     socket.binaryType = "arraybuffer";
     /** @type {Trouble|null} */
     let last = null;
-    socket.onopen = () => socket.send(JSON.stringify({ type: "hello", protocol: VERSION, rate: 16000, ...this.what }));
+    socket.onopen = () => socket.send(JSON.stringify({ type: "hello", protocol: VERSION, rate: SAMPLE_RATE, ...this.hello }));
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(data);
       if (message.type === "ready") {
@@ -63,8 +63,7 @@ export class Stream {
       } else if (message.type === "step") {
         this.answered = this.origin + 1000 * message.t;
         this.on.step(message);
-      }
-      else {
+      } else {
         last = message;
         this.on.trouble(message);
       }

@@ -1,11 +1,8 @@
-// A label that can be read: smoothed over time, and it stays until another one is clearly ahead (mmer/smoothing.py).
-import { EMOTIONS } from "../emotions.js";
+// mmer/runtime/smoothing.py: a label that can be read, smoothed over time; it stays until another one is clearly ahead.
+import { EMOTIONS, FORGET_S, LEAD, TAU_S } from "./constants.js";
+import { argmax } from "./results.js";
 
-/** @typedef {import("../emotions.js").Emotion} Emotion */
-
-const TAU_S = 0.6;
-const LEAD = 0.12;
-const FORGET_S = 2;
+/** @typedef {import("./results.js").Emotion} Emotion */
 
 export class Smoother {
   /** @param {number} stepS */
@@ -34,7 +31,7 @@ export class Smoother {
       this.mean = this.label = null;
       return { probabilities: EMOTIONS.map(() => 1 / EMOTIONS.length), label: null };
     }
-    const best = this.mean.indexOf(Math.max(...this.mean));
+    const best = argmax(this.mean);
     if (this.label === null || this.mean[best] > this.mean[this.label] + LEAD) this.label = best;
     return { probabilities: this.mean, label: EMOTIONS[this.label] };
   }
