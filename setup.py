@@ -15,7 +15,7 @@ setup(
         "mmer.data": ["*.csv"],
         "mmer.data.corpora": ["*.csv"],
         "mmer.release": ["MODEL_CARD.md", "LICENSE-WEIGHTS", "*.onnx", "detector/*.onnx"],
-        "mmer.app.web": ["*.js", "*.html", "*.css", "device/*.js", "samples/*"],
+        "mmer.app.web": ["*.js", "*.html", "*.css", "*/*.js", "samples/*"],
         "mmer.app.docs": ["protocol.md"],
     },
 )

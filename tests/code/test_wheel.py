@@ -121,12 +121,14 @@ def test_the_wheel_holds_all_modules_the_model_and_the_page_and_no_more(wheel: P
     more = names - {path_of(module).as_posix() for module in modules()}
     asked = re.compile(
         r"mmer/(py\.typed|data/folds\.csv|data/corpora/\w+\.csv)|mmer/app/(service\.py|docs/protocol\.md)|"
-        r"mmer/app/web/([\w.-]+\.(js|html|css)|device/\w+\.js|samples/.+)|"
+        r"mmer/app/web/([\w.-]+\.(js|html|css)|\w+/\w+\.js|samples/.+)|"
         r"mmer/release/(mmer\.onnx|mmer\.int8\.onnx|MODEL_CARD\.md|LICENSE-WEIGHTS|detector/[pro]net\.onnx)"
     )
     assert [name for name in more if not asked.fullmatch(name)] == []
     model = {"mmer.onnx", "mmer.int8.onnx", "MODEL_CARD.md", "LICENSE-WEIGHTS"}
-    assert {f"mmer/release/{name}" for name in model} | {"mmer/py.typed", "mmer/app/web/index.html"} <= more
+    assert {f"mmer/release/{name}" for name in model} | {"mmer/py.typed"} <= more
+    parts = [p.relative_to(ROOT) for p in (ROOT / "web").rglob("*") if p.suffix in (".html", ".css", ".js", ".mp4")]
+    assert {f"mmer/app/{part.as_posix()}" for part in parts if "node_modules" not in part.parts} <= more
     assert wheel.stat().st_size < 10e6
 
 
