@@ -231,7 +231,7 @@ def test_a_long_stream_keeps_no_past(recognizer: Recognizer) -> None:
     for k in range(200):
         stream.push_voice(hop, 0.2 * k)
         stream.step()
-    assert len(stream._walk.voice._line) <= 4 * 3200
+    assert len(stream._pipeline.voice._line) <= 4 * 3200
     assert not stream._coming
 
 
