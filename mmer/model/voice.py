@@ -40,8 +40,8 @@ class LearntBank(nn.Module):
 class MelBank(nn.Module):
     """Energies in mel bands: float [N, W] → [N, bands, frames], frames of 25 ms each 10 ms; nothing is learnt.
 
-    In the exported graph, and where its cost is counted, the Fourier transform is a convolution with fixed weights, since
-    torch's exporter has none of its own; in training, where it would take most of the time, it is a fast one.
+    In the exported graph, and where its cost is counted, the Fourier transform is a convolution with fixed weights,
+    since the exporter has none of its own; in training, where it would take most of the time, it is a fast one.
     """
 
     rate = 100.0
