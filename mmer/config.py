@@ -245,6 +245,8 @@ class Train(Block):
     balance: Balance = Balance()
     targets: Literal["intended", "votes", "both"] = "intended"
     """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""
+    taught: Share = 0.0
+    """How much a teacher's answer counts beside the target, where `stages/teach.py` made one (data/teacher.npz)."""
     pairing: Literal["none", "label"] = "none"
     """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of
     such a training says so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,7 @@ def batches(
     seed: tuple[int, int],
     read: Read = load_sample,
     classes: Sequence[str] = EMOTIONS,
+    answers: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> Iterator[Batch]:
     """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
     voices = [clip for clip in clips if clip.has_voice]
@@ -76,6 +77,8 @@ def batches(
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets, classes)
+            if answers and key(clip) in answers:
+                wanted = (1 - train.taught) * wanted + train.taught * answers[key(clip)]
             if rng.random() < train.outlier_exposure:
                 sample, wanted = outlier(sample, rng), even
             sample = augment(sample, train.augment, rng)
@@ -130,6 +133,17 @@ def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
         if clip.has_face and not clip.has_voice:
             found.setdefault(clip.label, []).append(clip)
     return found
+
+
+def key(clip: Clip) -> str:
+    """What a clip is called among those of all corpora."""
+    return f"{clip.corpus}/{clip.clip_id}"
+
+
+def read_answers(path: Path) -> dict[str, npt.NDArray[np.float32]]:
+    """A teacher's answers by clip (`mmer.training.teacher.write_answers`): `CORPUS/CLIP_ID` to [7]."""
+    with np.load(path, allow_pickle=False) as file:
+        return dict(zip(file["clips"].tolist(), file["answers"], strict=True))
 
 
 def target_of(clip: Clip, kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:

@@ -121,7 +121,7 @@ def shifted(voice: npt.NDArray[np.int16], step_s: float, rng: np.random.Generato
     return np.concatenate([np.zeros(-by, np.int16), voice])[: len(voice)]
 
 
-def _filtered(x: Floats, response: Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]) -> Floats:
+def _filtered(x: Floats, response: Callable[[npt.NDArray[np.floating[Any]]], npt.NDArray[Any]]) -> Floats:
     """A voice with the gain that `response` gives for each frequency in Hz, phases kept."""
     from scipy.fft import irfft, next_fast_len, rfft
 
