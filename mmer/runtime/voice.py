@@ -124,7 +124,8 @@ def _extremes(windows: Floats) -> tuple[Floats, Floats]:
     before the beginning, and what a gate left of a pause) is no frame, unless there is nothing else.
     """
     width = windows.shape[1] // FRAME * FRAME
-    difference = np.diff(windows[:, -width - 1 :], axis=1, prepend=0.0)[:, -width:]
+    heard = windows[:, -width:]
+    difference = np.diff(heard, axis=1, prepend=heard[:, :1])
     power = np.mean(np.square(difference.reshape(len(windows), -1, FRAME), dtype=np.float32), axis=2)
     level = 10 * np.log10(np.maximum(power, 1e-20))
     loudest = level.max(1)
