@@ -11,7 +11,7 @@ from mmer.runtime.config import Input
 from mmer.runtime.grid import SAMPLE_RATE, voice_windows
 from mmer.runtime.types import Floats
 
-FRAME = SAMPLE_RATE // 40
+FRAME_SAMPLES = SAMPLE_RATE // 40
 """Samples of a frame whose level is taken: 25 ms."""
 DIGITAL_SILENCE = -95.0
 """dB: below it is no recording of anything."""
@@ -123,10 +123,10 @@ def _extremes(windows: Floats) -> tuple[Floats, Floats]:
     """Level of the softest frame and of the loudest of each window, dB: [T, W] → [T], [T]. Digital silence (what lies
     before the beginning, and what a gate left of a pause) is no frame, unless there is nothing else.
     """
-    width = windows.shape[1] // FRAME * FRAME
+    width = windows.shape[1] // FRAME_SAMPLES * FRAME_SAMPLES
     heard = windows[:, -width:]
     difference = np.diff(heard, axis=1, prepend=heard[:, :1])
-    power = np.mean(np.square(difference.reshape(len(windows), -1, FRAME), dtype=np.float32), axis=2)
+    power = np.mean(np.square(difference.reshape(len(windows), -1, FRAME_SAMPLES), dtype=np.float32), axis=2)
     level = 10 * np.log10(np.maximum(power, 1e-20))
     loudest = level.max(1)
     return np.where(level > DIGITAL_SILENCE, level, loudest[:, None]).min(1), loudest

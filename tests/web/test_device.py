@@ -272,7 +272,7 @@ def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recog
         while page.evaluate("() => ours.stream.due"):
             assert live.next_time <= 0.1 * (k + 1) + 0.02, "not before what it needs has come"
             step = live.step()
-            probabilities, label = smoother.push(step.probabilities, any(step.present.values()))
+            probabilities, label = smoother.push(step.probabilities, seen=step.seen, heard=step.heard)
             theirs.append((label, probabilities, step))
             mine.append(page.evaluate("() => ours.stream.step()"))
     assert len(mine) >= len(frames) // 2 - 1
