@@ -6,18 +6,22 @@ import { argmax, softmax } from "./results.js";
 /** @typedef {import("./results.js").Emotion} Emotion */
 
 export class Smoother {
+  mean = EMOTIONS.map(() => 0);
+  /** @type {number|null} */
+  label = null;
+  steps = 0;
+  heardS = 0;
+  seen = false;
+
   /** @param {number} stepS */
   constructor(stepS) {
     this.stepS = stepS;
     this.weight = 1 - Math.exp(-stepS / TAU_S);
     this.without = 0;
-    this.#begin();
   }
 
   #begin() {
-    /** @type {number[]} */
     this.mean = EMOTIONS.map(() => 0);
-    /** @type {number|null} */
     this.label = null;
     this.steps = this.heardS = 0;
     this.seen = false;
