@@ -15,7 +15,11 @@ FRAME_SAMPLES = SAMPLE_RATE // 40
 """Samples of a frame whose level is taken: 25 ms."""
 DIGITAL_SILENCE = -95.0
 """dB: below it is no recording of anything."""
-HEARD_AT = -30.0
+LOW_PASS = 4
+"""Samples whose mean is taken first …"""
+LAG = 2
+"""… and the means between which differences are: together a band around 1 kHz."""
+HEARD_AT = -20.0
 """Level, dB of full scale, at which the loudest of a voice is heard where its level is followed."""
 JITTER_S = 0.05
 """Voice that arrives with a time stamp off by less simply continues what came before."""
@@ -66,8 +70,8 @@ class Hearing:
     window is scaled so that the level it is at has one fixed loudness: so the gain of a microphone does not matter, and
     what is louder than this speaker's own usual stays so. A floor is followed the same way, by the softest frame. Voice
     is what reaches neither too far below the level nor too near the floor: a soft speaker is heard, and a loud fan, in
-    whose frames loudest and softest are alike, is not. Levels are those of the signal's first difference, in which
-    hum and rumble weigh little, as they do to the ear.
+    whose frames loudest and softest are alike, is not. Levels are those of a band around 1 kHz
+    (200 Hz to 1.8 kHz), where a voice has much of its power, and hiss and rumble have little.
 
     Without it windows are heard as they are, and voice is what reaches `silence_dbfs`.
     """
@@ -124,9 +128,9 @@ def _extremes(windows: Floats) -> tuple[Floats, Floats]:
     before the beginning, and what a gate left of a pause) is no frame, unless there is nothing else.
     """
     width = windows.shape[1] // FRAME_SAMPLES * FRAME_SAMPLES
-    heard = windows[:, -width:]
-    difference = np.diff(heard, axis=1, prepend=heard[:, :1])
-    power = np.mean(np.square(difference.reshape(len(windows), -1, FRAME_SAMPLES), dtype=np.float32), axis=2)
+    low = windows[:, -width:].reshape(len(windows), -1, LOW_PASS).mean(2)
+    band = low - np.concatenate([low[:, :LAG], low[:, :-LAG]], axis=1)
+    power = np.mean(np.square(band.reshape(len(windows), -1, FRAME_SAMPLES // LOW_PASS)), axis=2)
     level = 10 * np.log10(np.maximum(power, 1e-20))
     loudest = level.max(1)
     return np.where(level > DIGITAL_SILENCE, level, loudest[:, None]).min(1), loudest

@@ -44,8 +44,12 @@ export const SAME_FACE_GROWTH = 2.0;
 export const FRAME_SAMPLES = 400;
 /** dB: below it is no recording of anything. */
 export const DIGITAL_SILENCE = -95.0;
+/** Samples whose mean is taken first … */
+export const LOW_PASS = 4;
+/** … and the means between which differences are: together a band around 1 kHz. */
+export const LAG = 2;
 /** Level, dB of full scale, at which the loudest of a voice is heard where its level is followed. */
-export const HEARD_AT = -30.0;
+export const HEARD_AT = -20.0;
 /** Voice that arrives with a time stamp off by less simply continues what came before. */
 export const JITTER_S = 0.05;
 

@@ -1,5 +1,5 @@
 // mmer/runtime/voice.py: the voice on the time grid, its windows, and which of them count as voice.
-import { DIGITAL_SILENCE, FRAME_SAMPLES, HEARD_AT, JITTER_S, SAMPLE_RATE } from "./constants.js";
+import { DIGITAL_SILENCE, FRAME_SAMPLES, HEARD_AT, JITTER_S, LAG, LOW_PASS, SAMPLE_RATE } from "./constants.js";
 
 const QUIETEST = 1e-10; // power: what is less is told as -100 dB
 
@@ -91,19 +91,25 @@ export class Hearing {
   }
 }
 
-/** Level of the softest frame and of the loudest, dB, of the first difference. @param {Float32Array} window */
+/** Level of the softest frame and of the loudest, dB. @param {Float32Array} window */
 function extremes(window) {
   let [softest, loudest] = [Infinity, -Infinity];
   const first = window.length % FRAME_SAMPLES;
   for (let begin = first; begin < window.length; begin += FRAME_SAMPLES) {
-    let sum = 0;
-    for (let k = begin; k < begin + FRAME_SAMPLES; k += 1) sum += (window[k] - window[Math.max(k - 1, first)]) ** 2;
-    const found = 10 * Math.log10(Math.max(sum / FRAME_SAMPLES, 1e-20));
+    let squares = 0;
+    for (let k = begin; k < begin + FRAME_SAMPLES; k += LOW_PASS) {
+      const before = k - LAG * LOW_PASS;
+      squares += before < first ? 0 : (mean(window, k) - mean(window, before)) ** 2;
+    }
+    const found = 10 * Math.log10(Math.max((squares * LOW_PASS) / FRAME_SAMPLES, 1e-20));
     loudest = Math.max(loudest, found);
     if (found > DIGITAL_SILENCE) softest = Math.min(softest, found);
   }
   return { softest: Math.min(softest, loudest), loudest };
 }
+
+/** Of `LOW_PASS` samples. @param {Float32Array} window @param {number} at */
+const mean = (window, at) => window.subarray(at, at + LOW_PASS).reduce((sum, v) => sum + v, 0) / LOW_PASS;
 
 /** Whether a window counts as voice: its level decides. @param {Float32Array} window in -1..1 @param {number} silenceDbfs */
 export const voiceActivity = (window, silenceDbfs) => power(window) >= 10 ** (silenceDbfs / 10);
