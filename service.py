@@ -22,8 +22,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from mmer.media import MediaError
-from mmer.recognizer import Arrays, Graph, ModelError, Recognizer, find_model
+from mmer.runtime.graph import Graph, ModelError, find_model
+from mmer.runtime.media import MediaError
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.types import Arrays
 from mmer.serving import answers
 from mmer.serving.gate import Gate
 from mmer.serving.gather import Gathered
@@ -94,7 +96,7 @@ class EmotionService:
     def __init__(self) -> None:
         forget_orphans()
         self.watch = Watch()
-        self.recognizer = Recognizer.load(MODEL, run=self._run_from_thread)
+        self.recognizer = Recognizer.load(MODEL, forward=self._forward_from_thread)
         self.streams = Streams(self.recognizer, Gathered(self._infer_all), SETTINGS, self.watch)
         self.predictions = Predictions(self.recognizer, SETTINGS, self.watch)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,7 +119,7 @@ class EmotionService:
         # It is being started anew; or all were told to stop, and it, which had nothing to finish, has.
         return await asyncio.to_thread(lambda: [self.recognizer.graph(arrays) for arrays in wanted])
 
-    def _run_from_thread(self, arrays: Arrays) -> Arrays:
+    def _forward_from_thread(self, arrays: Arrays) -> Arrays:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(self.infer(arrays), self._loop).result()
 

@@ -36,12 +36,16 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch start their thread
 import cv2
 import numpy as np
 
-from mmer import media
-from mmer.config import Faces, load_params
-from mmer.drawing.corpus import draw_corpus
-from mmer.faces import Box, Detector, Floats, Picture
-from mmer.quantise import quantise
-from mmer.recognizer import GRAPH, SMALL_GRAPH, Arrays, Graph, Recognizer, Run, Step
+from mmer.data.demo.corpus import draw_corpus
+from mmer.packaging.quantise import quantise
+from mmer.params import load_params
+from mmer.runtime import media
+from mmer.runtime.config import Faces
+from mmer.runtime.detector import Detector
+from mmer.runtime.graph import GRAPH, SMALL_GRAPH, Graph
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.results import Step
+from mmer.runtime.types import Arrays, Box, Floats, Forward, Picture
 
 BUDGETS = {
     "parameters": 1_600_000,
@@ -138,7 +142,7 @@ class InTorch(Timed):
         return boxes.astype(np.float32), scores.astype(np.float32)
 
 
-def rival(graph: Graph, detector: Timed, run: Run) -> Rival:
+def rival(graph: Graph, detector: Timed, run: Forward) -> Rival:
     """Put the parts together."""
     made = Rival(Recognizer(graph, detector))
     detector.rival = made
@@ -147,22 +151,8 @@ def rival(graph: Graph, detector: Timed, run: Run) -> Rival:
         with made.timed("network"):
             return run(arrays)
 
-    made.recognizer.run = timed_run
+    made.recognizer.forward = timed_run
     return made
-
-
-def torch_run(network: Any) -> Run:
-    """A pass through the network itself."""
-    import torch
-
-    def run(arrays: Arrays) -> Arrays:
-        names = ("faces", "scenes", "voice", "present", "state")
-        with torch.inference_mode():
-            output = network(*(torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in names))
-            found = {"logits": output.logits, "state_out": output.state, "alone": network.alone(output)}
-        return {name: tensor.numpy() for name, tensor in found.items()}
-
-    return run
 
 
 def read(clip: Path, recognizer: Recognizer) -> Live:
@@ -259,9 +249,9 @@ def untrained(params_file: Path, folder: Path) -> None:
     """A model of that profile which learnt nothing."""
     import torch
 
-    from mmer.export import export
     from mmer.model.network import EmotionNet
-    from mmer.training import Origin, save_network
+    from mmer.packaging.export import export
+    from mmer.training.checkpoints import Origin, save_network
 
     params, origin = load_params(params_file), Origin(corpora=("demo",))
     torch.manual_seed(0)
@@ -292,7 +282,8 @@ def rivals(model: Path, small: Path) -> dict[str, Rival]:
     if (model / WEIGHTS).is_file():
         import torch
 
-        from mmer.training import load_network
+        from mmer.training.checkpoints import load_network
+        from mmer.training.inference import as_forward
 
         torch.set_num_threads(1)
         network = load_network(model / WEIGHTS)
@@ -300,7 +291,7 @@ def rivals(model: Path, small: Path) -> dict[str, Rival]:
             raise SystemExit(
                 f"{model / WEIGHTS} holds {', '.join(network.modalities)} alone: not what {GRAPH} came from"
             )
-        found["torch"] = rival(graph, InTorch(folder, faces), torch_run(network))
+        found["torch"] = rival(graph, InTorch(folder, faces), as_forward(network))
     return found
 
 
@@ -378,7 +369,7 @@ def parameters(model: Path) -> int | None:
     """Of the weights, where they are there."""
     if not (model / WEIGHTS).is_file():
         return None
-    from mmer.training import load_network
+    from mmer.training.checkpoints import load_network
 
     return sum(p.numel() for p in load_network(model / WEIGHTS).parameters())
 

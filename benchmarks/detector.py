@@ -21,9 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch start th
 import cv2
 import numpy as np
 
-from mmer.config import Faces
-from mmer.drawing.corpus import draw_corpus
-from mmer.faces import Detector, Picture
+from mmer.data.demo.corpus import draw_corpus
+from mmer.runtime.config import Faces
+from mmer.runtime.detector import Detector
+from mmer.runtime.types import Picture
 
 
 def read_frames(clip: Path, fps: float, height: int) -> list[Picture]:

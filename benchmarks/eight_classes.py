@@ -12,13 +12,13 @@ import os
 import tempfile
 from pathlib import Path
 
-from mmer import labels
+from mmer.data.clips import MANIFEST, Clip, read_manifest, write_manifest
+from mmer.evaluation.cross_validation import cross_validate, in_words
+from mmer.labels import EMOTIONS
+from mmer.params import load_params
 
-labels.EMOTIONS = (*labels.EMOTIONS, "calm")  # type: ignore[assignment]  # before all that reads it
+EMOTIONS = (*EMOTIONS, "calm")  # type: ignore[assignment]  # before all that reads it
 
-from mmer.clips import MANIFEST, Clip, read_manifest, write_manifest  # noqa: E402
-from mmer.config import load_params  # noqa: E402
-from mmer.folds import cross_validate, in_words  # noqa: E402
 
 OUT = Path("reports/eight_classes")
 

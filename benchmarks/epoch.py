@@ -18,14 +18,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmer.augment import augment
-from mmer.clips import Clip, read_manifest
-from mmer.config import Params, Train, load_params
+from mmer.config import Params, Train
+from mmer.data.clips import Clip, modalities_of, read_manifest, with_modalities
+from mmer.data.samples import Memory, load_clip
 from mmer.labels import ModalityName
 from mmer.model.cost import cost
 from mmer.model.network import Batch, EmotionNet
-from mmer.samples import Memory
-from mmer.training import collate, held, held_modalities, holding, target
+from mmer.params import load_params
+from mmer.training.augment import augment
+from mmer.training.batches import collate, target_of
 
 
 def main() -> None:
@@ -41,10 +42,10 @@ def main() -> None:
     clips = [c for c in read_manifest(given.data / "clips.parquet") if c.split == "train"]
     rate = multiply_rate()
     print(f"matrix product of 1,024 x 1,024: {rate / 1e9:.0f} G multiply-adds a second, one thread")
-    names: list[list[ModalityName]] = [[m] for m in held_modalities(clips)] if params.train.branches else []
-    for modalities in names or [list(held_modalities(clips))]:
+    names: list[list[ModalityName]] = [[m] for m in modalities_of(clips)] if params.train.branches else []
+    for modalities in names or [list(modalities_of(clips))]:
         train = params.train.of_branch(modalities[0]) if params.train.branches else params.train
-        own = holding(clips, modalities)
+        own = with_modalities(clips, modalities)
         some = [own[i] for i in np.random.default_rng(0).choice(len(own), min(given.clips, len(own)), replace=False)]
         report(params, train, some, modalities, given.data / "processed", rate, given.compile)
 
@@ -77,10 +78,10 @@ def report(
     optimizer = torch.optim.AdamW(network.parameters(), train.lr)
     size = train.batch_size
     read = Memory(train.memory_mb << 20)
-    first = timed(lambda: [held(c, processed, read) for c in clips]) / len(clips) * 1e3
-    samples = [held(c, processed, read) for c in clips]
+    first = timed(lambda: [load_clip(c, processed, read) for c in clips]) / len(clips) * 1e3
+    samples = [load_clip(c, processed, read) for c in clips]
     varied = [augment(s, train.augment, np.random.default_rng(i)) for i, s in enumerate(samples)]
-    targets = [target(c, train.targets) for c in clips]
+    targets = [target_of(c, train.targets) for c in clips]
     groups = [(varied[k : k + size], targets[k : k + size]) for k in range(0, len(clips), size)]
     batches = [collate(*group, params.input) for group in groups]
 
@@ -89,7 +90,7 @@ def report(
             loss(net, network, batch).backward()
 
     ways: dict[str, Callable[[], object]] = {
-        "read again": lambda: [held(c, processed, read) for c in clips],
+        "read again": lambda: [load_clip(c, processed, read) for c in clips],
         "augment": lambda: [augment(s, train.augment, np.random.default_rng(i)) for i, s in enumerate(samples)],
         "pad, cut into windows": lambda: [collate(*group, params.input) for group in groups],
         "forth and back": lambda: through(network),
@@ -101,7 +102,7 @@ def report(
     for name, each in times.items():
         print(f"  {name:24}{each:8.2f} ms{each / whole:8.0%}")
     steps = sum(float(b.present.amax(-1).sum()) for b in batches) / len(clips)
-    floor = 3 * cost(network.eval()).madds_per_s * params.input.step_s * steps / rate * 1e3
+    floor = 3 * cost(network.eval()).macs_per_s * params.input.step_s * steps / rate * 1e3
     network.train()
     print(
         f"  {'whole':24}{whole:8.2f} ms; floor of forth and back {floor:.2f} ms, {steps:.1f} steps with evidence a clip"

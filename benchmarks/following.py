@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmer import media
-from mmer.config import Params, load_params
-from mmer.faces import Detector, Picture, Tracker, View
+from mmer.config import Params
+from mmer.params import load_params
+from mmer.runtime import media
+from mmer.runtime.detector import Detector
+from mmer.runtime.tracker import Tracker, View
+from mmer.runtime.types import Picture
 
 MOVES = ((0, 0), (1, 3), (3, 1), (5, 6), (6, 5), (7, 2), (2, 7), (4, 4))
 SCALES = (1.0, 0.93)
@@ -55,7 +58,7 @@ def views(frames: Frames, detector: Detector, params: Params, every_s: float) ->
     """What the tracker sees."""
     faces = params.faces.model_copy(update={"detect_every_s": every_s})
     tracker = Tracker(detector, faces, params.input)
-    return [tracker.look(rgb, t) for t, rgb in frames]
+    return [tracker.track(rgb, t) for t, rgb in frames]
 
 
 def panned(frames: Frames, step: float, detector: Detector) -> Frames:
@@ -90,7 +93,7 @@ def row(name: str, clips: list[list[View]], truth: list[Boxes]) -> str:
     for seen, right in zip(clips, truth, strict=True):
         there = np.array([view.box is not None for view in seen])
         boxes = np.array([view.box for view in seen if view.box is not None])
-        missed += sum(view.box is None or view.held for view in seen)
+        missed += sum(view.box is None or view.coasted for view in seen)
         good.append(overlap(boxes, right[there]))
         for told, value in zip((off, side), restlessness(boxes), strict=True):
             told.append(value)
@@ -130,7 +133,7 @@ def main() -> None:
             if a.box and b.box
         ]  # fmt: skip
         iou = overlap(*(np.array(boxes) for boxes in zip(*both, strict=True)))
-        lost = [sum(v.box is None or v.held for seen in run for v in seen) for run in (searched, followed)]
+        lost = [sum(v.box is None or v.coasted for seen in run for v in seen) for run in (searched, followed)]
         print(f"  {step:.1f}: IoU mean {iou.mean():.3f}, 5% {np.percentile(iou, 5):.3f}; lost {lost[0]} and {lost[1]}")
     tried, taken = accepted_elsewhere(clips, detector, 1000)
     print(f"\nof {tried} squares apart from the face {taken} are followed as one")

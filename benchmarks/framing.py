@@ -1,8 +1,8 @@
 """How a live face must be cropped to be framed as FER2013's images are, from its training images alone.
 
 The detector looks at enlarged training images. FER2013 crops tightly, so part of a face may lie outside; the picture's
-edge is repeated outwards, as `mmer.faces.crop` does. Where the box is `side` of the image's width, the margin that
-makes the crop the image is (1 / side - 1) / 2; the median goes into `faces.margin` of release/params.yaml.
+edge is repeated outwards, as `mmer.runtime.resize.crop` does. Where the box is `side` of the image's width, the margin
+that makes the crop the image is (1 / side - 1) / 2; the median goes into `faces.margin` of release/params.yaml.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mmer.config import Faces
-from mmer.faces import Detector
+from mmer.runtime.config import Faces
+from mmer.runtime.detector import Detector
 
 ENLARGED, BORDER = 192, 48
 """Pixels: the image's side when it is looked at, and what is added around it."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 import argparse
 import itertools
 
-from mmer.config import load_params
 from mmer.model.cost import Cost, cost
 from mmer.model.network import EmotionNet
+from mmer.params import load_params
 
 RIVALS: dict[str, dict[str, list[object]]] = {
     "through time": {"model.temporal.kind": ["lstm", "gru", "attention", "mean"]},
     "where modalities meet": {"model.fusion": ["concat", "gated", "cross_attention", "late"]},
     "face": {"model.face.kind": ["mobilefacenet", "mobilenet_v3_small"], "model.face.width": [0.25, 0.5, 1.0]},
     "face size": {"input.face_size": [64, 80, 96, 112]},
-    "voice": {"model.voice.front": ["waveform", "logmel"]},
+    "voice": {"model.voice.frontend": ["waveform", "logmel"]},
     "modalities": {"model.modalities": [["face", "scene", "voice"], ["face", "voice"], ["face"], ["voice"]]},
 }
 
@@ -34,7 +34,7 @@ def part_of(key: str, told: Cost) -> Cost:
 
 
 def figures(told: Cost) -> list[str]:
-    return [f"{told.parameters:,}", f"{told.madds_per_s / 1e6:.2f}"]
+    return [f"{told.parameters:,}", f"{told.macs_per_s / 1e6:.2f}"]
 
 
 def row(cells: list[str]) -> str:
@@ -50,7 +50,7 @@ def main() -> None:
     for title, given in RIVALS.items():
         print(f"\n{title}\n")
         print(
-            row([f"`{key}`" for key in given] + ["its part: parameters", "M madds/s", "whole: parameters", "M madds/s"])
+            row([f"`{key}`" for key in given] + ["its part: parameters", "M MACs/s", "whole: parameters", "M MACs/s"])
         )
         print(row(["---"] * len(given) + ["---:"] * 4))
         for choice in choices(given):

@@ -24,12 +24,12 @@ import onnxruntime
 from peers_inside import ORDER, PEERS, timed
 
 from mmer import metrics
-from mmer.clips import Clip
 from mmer.config import Evaluate
-from mmer.corpora import fer2013
-from mmer.faces import shrink
+from mmer.data.clips import Clip
+from mmer.data.corpora import fer2013
 from mmer.labels import EMOTIONS
-from mmer.recognizer import Graph
+from mmer.runtime.graph import Graph
+from mmer.runtime.resize import shrink
 
 HERE = Path(__file__).resolve().parent
 # In this order: fer asks for any TensorFlow and for more than its network needs, so it comes without what it asks for.

@@ -22,11 +22,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch start th
 
 import cv2
 
-from mmer import media
-from mmer.config import Params, load_params
-from mmer.drawing.corpus import draw_corpus
-from mmer.faces import Detector, Picture, Tracker
-from mmer.prepare import JPEG_QUALITY, crop_corpus, extract_corpus
+from mmer.config import Params
+from mmer.data.crop import crop_corpus
+from mmer.data.demo.corpus import draw_corpus
+from mmer.data.extract import JPEG_QUALITY, extract_corpus
+from mmer.params import load_params
+from mmer.runtime import media
+from mmer.runtime.detector import Detector
+from mmer.runtime.tracker import Tracker
+from mmer.runtime.types import Picture
 
 Frames = list[tuple[float, Picture]]
 
@@ -74,7 +78,7 @@ def against_facenet(clips: list[Frames], seconds: float, folder: Path, params: P
         for t, rgb in frames:
             facenet += cost(partial(theirs.detect, rgb))
             every += cost(partial(detector.detect, rgb))
-            tracked += cost(partial(tracker.look, rgb, t))
+            tracked += cost(partial(tracker.track, rgb, t))
     rows = {"facenet-pytorch, every frame": facenet, "our detector, every frame": every, "our tracker, crops": tracked}
     return [f"  {name:<36} {1000 * s / seconds:8.1f} {facenet / s:6.1f}" for name, s in rows.items()]
 
@@ -142,8 +146,9 @@ def alone(stage: Callable[..., None], *given: object) -> None:
 LONG = """
 import resource, sys
 from pathlib import Path
-from mmer.config import load_params
-from mmer.prepare import crop_corpus, extract_corpus
+from mmer.params import load_params
+from mmer.data.crop import crop_corpus
+from mmer.data.extract import extract_corpus
 
 raw, out, detector = map(Path, sys.argv[1:])
 params = load_params("params.yaml", {"prepare.workers": 1, "media.max_duration_s": 1e6, "media.timeout_s": 1e6})

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mmer.recognizer import Graph, ModelInfo
+from mmer.runtime.graph import Graph, ModelInfo
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, PUBLISHED, PEERS = ROOT / "docs/results.md", ROOT / "docs/published.csv", ROOT / "benchmarks/peers.json"

@@ -27,8 +27,9 @@ from typing import Any  # noqa: E402
 
 import yaml  # noqa: E402
 
-from mmer import search  # noqa: E402
-from mmer.training import Epoch, fit  # noqa: E402
+from mmer.search import search  # noqa: E402
+from mmer.training.fit import fit  # noqa: E402
+from mmer.training.inference import Epoch  # noqa: E402
 from stages import tune  # noqa: E402
 
 
@@ -39,7 +40,7 @@ class Clock:
         self.training, self.trainings = 0.0, 0
 
     def fit(self, *given: Any, on_epoch: Callable[[Epoch], None], **named: Any) -> Any:
-        """`mmer.training.fit`, timed."""
+        """`mmer.training.fit.fit`, timed."""
         called_back = 0.0
 
         def timed(row: Epoch) -> None:

@@ -10,13 +10,16 @@ from pathlib import Path
 import yaml
 from filelock import FileLock
 
-from mmer.clips import Clip
-from mmer.config import Params, varied
+from mmer.config import Params
+from mmer.data.clips import Clip
 from mmer.errors import MmerError
-from mmer.export import export, speed
-from mmer.fingerprint import fingerprint
 from mmer.model.cost import cost
-from mmer.training import WORK, face_weights, fit, forget, predict
+from mmer.packaging.export import export
+from mmer.packaging.parity import speed
+from mmer.params import varied
+from mmer.training.checkpoints import WORK, face_weights, fingerprint, forget
+from mmer.training.fit import fit
+from mmer.training.inference import predict
 
 BASE = "base"
 FOLDER = WORK / "compare"
@@ -46,7 +49,7 @@ class Cell:
     """For each test clip the index of the emotion."""
     val_uar: float
     parameters: int
-    madds_per_s: float
+    macs_per_s: float
     graph_bytes: int
     seconds: float
     """That the training took, with whatever ran beside it."""
@@ -111,7 +114,7 @@ def _train(variation: Variation, seed: int, file: Path, clips: Sequence[Clip], p
         answers=predict(done.network, test, processed).argmax(1).tolist(),
         val_uar=done.best["val_uar"],
         parameters=spent.parameters,
-        madds_per_s=spent.madds_per_s,
+        macs_per_s=spent.macs_per_s,
         graph_bytes=graph.stat().st_size,
         seconds=round(done.seconds, 1),
         without={m: said.argmax(1).tolist() for m, said in without.items()} if len(has) > 1 else {},

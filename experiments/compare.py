@@ -8,10 +8,11 @@ import yaml
 
 from experiments import cells, table
 from experiments.cells import Cell, CompareError, Variation
-from mmer.clips import Clip, read_manifest
-from mmer.config import Params, load_params
+from mmer.config import Params
+from mmer.data.clips import Clip, read_manifest, with_modalities
 from mmer.labels import MODALITIES, ModalityName
-from mmer.training import data_key, holding
+from mmer.params import load_params
+from mmer.training.checkpoints import data_key
 from stages import run_stage
 
 HERE = Path(__file__).parent
@@ -49,7 +50,7 @@ def main() -> None:
     if given.only:
         variations = chosen(variations, given.only)
     clips = [c for c in read_manifest(given.data / "clips.parquet") if c.corpus in params.corpora]
-    clips = holding(clips, params.model.modalities)
+    clips = with_modalities(clips, params.model.modalities)
     key = data_key(params, given.data / "clips.parquet", clips, given.data / "processed")
     jobs = [(v, seed) for seed in range(given.seeds) for v in variations]
     done = train(jobs, given.jobs, key, clips, given.data / "processed")

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.cells import BASE, Cell, Variation
-from mmer import evaluation, metrics
-from mmer.charts import BLUE, FAINT, GREY, INK
-from mmer.clips import Clip
+from mmer import metrics
+from mmer.data.clips import Clip
+from mmer.evaluation.protocol import about, describe, resampled
 from mmer.labels import EMOTIONS
+from mmer.plots.evaluation import BLUE, FAINT, GREY, INK
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,7 +42,7 @@ class Row:
     better: int
     """Seeds of which this variation is the better one."""
     parameters: int
-    madds_per_s: float
+    macs_per_s: float
     graph_bytes: int
     cpu_ms_per_s: float
 
@@ -88,7 +89,7 @@ def rows(
                 difference_high=difference_high,
                 better=int((uars[i] > uars[other]).sum()),
                 parameters=cell.parameters,
-                madds_per_s=cell.madds_per_s,
+                macs_per_s=cell.macs_per_s,
                 graph_bytes=cell.graph_bytes,
                 cpu_ms_per_s=times[variation.name],
             )
@@ -194,7 +195,7 @@ def markdown(table: Sequence[Row], told: str, seeds: int) -> str:
                 f"{row.difference:+.3f} ({row.difference_low:+.3f} to {row.difference_high:+.3f})" if compared else "",
                 f"{row.better} of {seeds}" if compared else "",
                 f"{row.parameters:,}",
-                f"{row.madds_per_s / 1e6:.1f}",
+                f"{row.macs_per_s / 1e6:.1f}",
                 f"{row.graph_bytes / 1e6:.2f}",
                 f"{row.cpu_ms_per_s:.1f}",
             ]
@@ -208,12 +209,12 @@ def in_words(
     """How the numbers came about."""
     base = variations[0].params
     without = f" Left out, since their weights are not here: {', '.join(left_out)}." if left_out else ""
-    note = evaluation.about(test, base.train.pairing).get("note", "")
+    note = about(test, base.train.pairing).get("note", "")
     return (
         f"Of {seeds} trainings each (seeds 0 to {seeds - 1}), {base.train.epochs} epochs, the best one chosen on the "
-        f"validation speakers, tested on {evaluation.describe(test)}. UAR: mean over the seeds. Over seeds: 95% of "
+        f"validation speakers, tested on {describe(test)}. UAR: mean over the seeds. Over seeds: 95% of "
         f"Student's t over the {seeds} trainings. Over speakers: 95% of {resamples} resamples of "
-        f"{evaluation.resampled(test)}. Difference: paired, the same resamples in both; better in: seeds of which the "
+        f"{resampled(test)}. Difference: paired, the same resamples in both; better in: seeds of which the "
         "variation is the better one. Multiply-adds and CPU milliseconds are for a second of live input, the latter of "
         f"the float32 graph alone on one core.{without}" + (f" Note: {note}." if note else "")
     )
@@ -252,7 +253,7 @@ def draw(table: Sequence[Row], test: Sequence[Clip], path: Path) -> None:
     axes.grid(axis="x", color=FAINT, lw=0.6, zorder=0)
     axes.set_axisbelow(True)
     costs = f"base: UAR {base.uar:.3f}, {base.parameters / 1e6:.2f} M parameters, {base.cpu_ms_per_s:.1f} ms/s of CPU"
-    tested = evaluation.about(test, "none")
+    tested = about(test, "none")
     told = "; ".join([tested["tested"], *([tested["note"]] if "note" in tested else [])])
     axes.set_title(f"{costs}\n{told}", loc="left", fontsize=9, color=INK)
     figure.savefig(path, metadata={"Software": None})

@@ -16,12 +16,17 @@ __version__ = "0.1.0"
 __all__ = ["Prediction", "Recognizer", "__version__"]
 
 if TYPE_CHECKING:
-    from mmer.recognizer import Prediction, Recognizer
+    from mmer.runtime.recognizer import Recognizer
+    from mmer.runtime.results import Prediction
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Prediction", "Recognizer"):
-        from mmer import recognizer
+    if name == "Recognizer":
+        from mmer.runtime.recognizer import Recognizer
 
-        return getattr(recognizer, name)
+        return Recognizer
+    if name == "Prediction":
+        from mmer.runtime.results import Prediction
+
+        return Prediction
     raise AttributeError(f"module 'mmer' has no attribute {name!r}")

@@ -17,7 +17,8 @@ from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES
 
 if TYPE_CHECKING:
-    from mmer.recognizer import ModelInfo, Prediction, Step
+    from mmer.runtime.graph import ModelInfo
+    from mmer.runtime.results import Prediction, Step
 
 DRAWN = "This model was trained on drawn people: what it says is no evidence about real ones."
 #: What is looked at in a folder; a file that is named is always looked at.
@@ -120,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from mmer.recognizer import Recognizer
+    from mmer.runtime.recognizer import Recognizer
 
     recognizer = Recognizer.load(args.model)
     if recognizer.info.drawings:
@@ -145,8 +146,8 @@ def _stream(args: argparse.Namespace) -> int:
     import asyncio
     import os
 
-    from mmer.client import connect
-    from mmer.play import film, pieces, play
+    from mmer.client.playback import film, pieces, play
+    from mmer.client.stream import connect
 
     clip = pieces(args.file) if args.file else []
     sound = any(piece.voice for piece in clip)
@@ -156,11 +157,11 @@ def _stream(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(message), flush=True)
         elif message["type"] == "step":
-            chance = max(message["probabilities"].values())
+            share = max(message["probabilities"].values())
             here = " ".join(name for name, there in message["present"].items() if there) or "nothing to go by"
             label = message["label"] or "–"
             print(
-                f"{message['t']:6.1f}s  {label:<9} {_bar(chance)} {chance:4.0%}  {1000 * late_s:4.0f} ms  {here}",
+                f"{message['t']:6.1f}s  {label:<9} {_bar(share)} {share:4.0%}  {1000 * late_s:4.0f} ms  {here}",
                 flush=True,
             )
         elif message["type"] == "dropped":
@@ -185,9 +186,9 @@ def _stream(args: argparse.Namespace) -> int:
 
 def _plot(prediction: Prediction, out: Path) -> int:
     try:
-        from mmer.figures import timeline
+        from mmer.plots.timeline import plot_timeline
 
-        timeline(prediction, out)
+        plot_timeline(prediction, out)
     except ModuleNotFoundError:
         return _complain("--plot needs matplotlib: pip install matplotlib")
     except (OSError, ValueError) as error:
@@ -196,9 +197,8 @@ def _plot(prediction: Prediction, out: Path) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from mmer.explain import explain_clip
-    from mmer.reasons import draw
-    from mmer.recognizer import Recognizer
+    from mmer.plots.explanation import plot_explanation
+    from mmer.runtime.recognizer import Recognizer, explain_clip
 
     recognizer = Recognizer.load(args.model)
     if recognizer.info.drawings:
@@ -208,15 +208,15 @@ def _explain(args: argparse.Namespace) -> int:
         return _complain(f"{args.path} shows no face and no voice that the model could go by: nothing to explain")
     info = prediction.model
     note = DRAWN if info.drawings else ""
-    draw(explanation, args.out, step_s=info.input.step_s, title=args.path.name, note=note)
-    means = {name: float(brought.mean()) for name, brought in explanation.brought.items()}
+    plot_explanation(explanation, args.out, step_s=info.input.step_s, title=args.path.name, note=note)
+    means = {name: float(contributions.mean()) for name, contributions in explanation.contributions.items()}
     told = ", ".join(f"{name} {mean:+.2f}" for name, mean in means.items())
     print(f"{args.path}: {explanation.emotion}; brought on average, in nats: {told}\n{args.out}")
     return 0
 
 
 def _info(args: argparse.Namespace) -> int:
-    from mmer.recognizer import Recognizer
+    from mmer.runtime.recognizer import Recognizer
 
     info = Recognizer.load(args.model).info
     given = info.input
@@ -238,7 +238,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _demo_corpus(args: argparse.Namespace) -> int:
-    from mmer.drawing.corpus import draw_corpus
+    from mmer.data.demo.corpus import draw_corpus
 
     try:
         draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes)
@@ -249,14 +249,14 @@ def _demo_corpus(args: argparse.Namespace) -> int:
 
 
 def _folds(args: argparse.Namespace) -> int:
-    from mmer.config import load_params
+    from mmer.params import load_params
 
     given = {"folds.modalities": args.modalities, "folds.epochs": args.epochs, "folds.jobs": args.jobs}
     params = load_params(args.params, {key: value for key, value in given.items() if value is not None})
     if args.corpora:  # only what is prepared counts here, not how it is fetched and split
         params = params.model_copy(update={"corpora": tuple(args.corpora)})
     try:
-        from mmer.folds import cross_validate, in_words
+        from mmer.evaluation.cross_validation import cross_validate, in_words
     except ModuleNotFoundError as error:
         return _complain(f"training needs {error.name}: install requirements.txt")
     print(in_words(cross_validate(params, Path("data/processed"), args.out)))
@@ -276,15 +276,15 @@ def _table(prediction: Prediction) -> str:
     """The clip second by second, and what it is as a whole."""
     rows = [f"{prediction.path}", f"{'time':>7}  {'emotion':<9} {'':<{BAR}}   p    face voice"]
     for step in _seconds(prediction):
-        chance = float(step.probabilities.max())
+        probability = float(step.probabilities.max())
         seen = " ".join(f"{'yes' if step.present[name] else '–':^5}" for name in ("face", "voice"))
-        rows.append(f"{step.t:6.1f}s  {step.label or '–':<9} {_bar(chance)} {chance:4.0%}  {seen}".rstrip())
+        rows.append(f"{step.t:6.1f}s  {step.label or '–':<9} {_bar(probability)} {probability:4.0%}  {seen}".rstrip())
     if prediction.label is None:
         rows.append("        nothing to go by: no picture, and no voice above the silence level")
     else:
         best = sorted(zip(prediction.probabilities.tolist(), EMOTIONS, strict=True), reverse=True)
         rows.append(f"  whole  {prediction.label:<9} {_bar(best[0][0])} {best[0][0]:4.0%}")
-        rows.append("         " + "  ".join(f"{name} {chance:.0%}" for chance, name in best))
+        rows.append("         " + "  ".join(f"{name} {probability:.0%}" for probability, name in best))
     if prediction.missing:
         rows.append(f"         without {' and '.join(prediction.missing)}{_untrained(prediction.model)}")
     return "\n".join(rows) + "\n"
@@ -298,10 +298,10 @@ def _seconds(prediction: Prediction) -> Iterator[Step]:
     for first in range(0, len(prediction.steps), per_row):
         steps = prediction.steps[first : first + per_row]
         counted = [s for s in steps if s.label is not None] or steps
-        chances = np.mean([s.probabilities for s in counted], axis=0)
-        label = EMOTIONS[int(chances.argmax())] if counted[0].label is not None else None
+        probabilities = np.mean([s.probabilities for s in counted], axis=0)
+        label = EMOTIONS[int(probabilities.argmax())] if counted[0].label is not None else None
         present = {name: any(s.present[name] for s in steps) for name in MODALITIES}
-        yield replace(steps[-1], probabilities=chances, label=label, present=present)
+        yield replace(steps[-1], probabilities=probabilities, label=label, present=present)
 
 
 def _bar(share: float) -> str:

@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from mmer.errors import MmerError
 from mmer.labels import MODALITIES, ModalityName
+from mmer.runtime.config import Block, Faces, Input, Media, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
+#: Keys that had another name, by that name: an error tells it, and weights of then are read.
+RENAMED = {
+    "model.voice.front": "model.voice.frontend",
+    "model.voice.summary": "model.voice.pooling",
+    "train.hold": "train.still_steps",
+    "train.nothing": "train.outlier_exposure",
+    "train.start": "train.init_from",
+    "tune.budget.madds_per_s": "tune.budget.macs_per_s",
+    "evaluate.mistakes": "evaluate.confident_errors",
+    "degrade": "robustness",
+}
 
 
 class ConfigError(MmerError, ValueError):
     """params.yaml cannot be used; the message names the key, the cause and the nearest right one."""
-
-
-class Block(BaseModel):
-    """A part of params.yaml: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def set_dotted(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -66,53 +69,6 @@ class Split(Block):
         return self
 
 
-class Input(Block):
-    """What a model sees; stored in its graph, so that recognition needs no params.yaml."""
-
-    step_s: float = Field(0.2, gt=0, le=1)
-    """Seconds between two steps. Step k (from 0) stands at (k + 1) * step_s."""
-    voice_window_s: float = Field(0.6, gt=0, le=5)
-    """Length of the voice window that ends at each step."""
-    face_size: int = Field(64, ge=32, le=112, multiple_of=16)
-    """Side of the face crop, pixels."""
-    scene_size: int = Field(64, ge=32, le=224, multiple_of=16)
-    """Side of the whole image made small, pixels."""
-
-
-class Media(Block):
-    """Limits and rules of decoding."""
-
-    frame_side: int = Field(640, ge=64)
-    """Frames are shrunk to at most this long side, pixels."""
-    silence_dbfs: float = Field(-50, lt=0)
-    """A voice window below this level (RMS, dB of full scale) is silence."""
-    max_duration_s: float = Field(600, gt=0)
-    max_pixels: int = Field(9_000_000, gt=0)
-    """Largest picture that is decoded (a little over 4K UHD)."""
-    max_fps: float = Field(240, gt=0)
-    """Pictures in a second of a video (slow motion of telephones has 240)."""
-    timeout_s: float = Field(120, gt=0)
-    """Seconds that decoding one file may take."""
-    max_memory_mb: int = Field(2048, gt=0)
-    """Address space of one ffmpeg (Linux only): 4K UHD takes up to 930."""
-
-
-class Faces(Block):
-    """Detection (MTCNN), tracking and cropping."""
-
-    min_face: int = Field(40, ge=12)
-    """Smallest face looked for, pixels of the shrunk frame."""
-    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
-    """Of the P-, R- and O-Net."""
-    margin: float = Field(0.1, ge=-0.4, le=1)
-    """Added on each side of the detected box, as a share of its size, before it is made square."""
-    max_gap_s: float = Field(0.6, ge=0)
-    """A face that is lost for no longer keeps its last box."""
-    detect_every_s: float = Field(3.0, ge=0)
-    """Seconds between two searches of the whole picture while a face is followed from its last box
-    (docs/preparing.md); 0 searches every picture."""
-
-
 class Download(Block):
     """Which corpora are fetched."""
 
@@ -133,7 +89,7 @@ class Prepare(Block):
 
 
 class Validate(Block):
-    """Limits of the data checks whose breach is a warning or an error (mmer/validation.py says which)."""
+    """Limits of the data checks whose breach is a warning or an error (mmer/data/validation.py says which)."""
 
     min_face_rate: Share = 0.7
     """Least share of steps with a face, over the clips of a corpus that have a picture."""
@@ -178,11 +134,11 @@ class Temporal(Block):
 class VoiceNet(Block):
     """The 1D CNN on the voice window."""
 
-    front: Literal["waveform", "logmel"] = "waveform"
+    frontend: Literal["waveform", "logmel"] = "waveform"
     """What its blocks see: a filter bank learnt on the waveform, or the fixed one of log-mel energies."""
     channels: int = Field(24, ge=4)
     embedding: int = Field(128, ge=8)
-    summary: Literal["window", "frame"] = "window"
+    pooling: Literal["window", "frame"] = "window"
     """What is gathered over time: one embedding a step, the window summed up; or one of every 32 or 40 ms
     (mmer/model/voice.py)."""
     temporal: Temporal | None = None
@@ -227,7 +183,8 @@ class Train(Block):
     """Peak learning rate of AdamW under one cosine cycle."""
     weight_decay: float = Field(0.01, ge=0)
     loss: Literal["cross_entropy", "balanced", "focal"] = "cross_entropy"
-    """`balanced` weighs each emotion by its rarity, `focal` each clip by how unsure the network is (mmer/losses.py)."""
+    """`balanced` weighs each emotion by its rarity, `focal` each clip by how unsure the network is
+    (mmer/training/losses.py)."""
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     ema: float = Field(0.0, ge=0, lt=1)
     """The weights that are validated and kept are an exponential moving average of those of the updates, with this
@@ -243,8 +200,9 @@ class Train(Block):
     """Weight of each branch's own loss."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
-    nothing: float = Field(0.0, ge=0, lt=0.5)
-    """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another."""
+    outlier_exposure: float = Field(0.0, ge=0, lt=0.5)
+    """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another
+    (outlier exposure, Hendrycks et al. 2019)."""
     mixup: float = Field(0.0, ge=0)
     """Each voice is mixed, as log energies, with another of the batch, by shares of Beta(mixup, mixup), and so are the
     emotions to be learnt; for branches of voice alone: what else a clip holds is not mixed. 0: none."""
@@ -257,16 +215,16 @@ class Train(Block):
     pairing: Literal["none", "label"] = "none"
     """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of
     such a training says so."""
-    hold: int = Field(8, ge=1)
+    still_steps: int = Field(8, ge=1)
     """A still picture is looked at for up to so many steps."""
     face_weights: str | None = None
     """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it
     starts from nothing and says so."""
-    start: str | None = None
+    init_from: str | None = None
     """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
     memory_mb: int = Field(512, ge=0)
     """Samples that were read once stay in memory, as long as they take no more."""
-    branches: dict[ModalityName, dict[str, Any]] = {}
+    branches: dict[ModalityName, dict[str, Any]] = Field(default_factory=dict)
     """With `fusion: late`: the branches are trained apart, each on the clips that hold its modality and with these keys
     of `train` changed: {voice: {epochs: 60}}."""
 
@@ -275,11 +233,11 @@ class Train(Block):
         for name, changed in self.branches.items():
             for key in changed:
                 if key not in Train.model_fields or key == "branches":
-                    raise ValueError(f"branches.{name}: unknown key {key!r}.{_suggest(key, Train.model_fields)}")
+                    raise ValueError(f"branches.{name}: unknown key {key!r}.{suggest(key, Train.model_fields)}")
             try:
                 self.of_branch(name)
             except ValidationError as error:
-                raise ValueError(f"branches.{name}: " + "; ".join(_explain(e) for e in error.errors())) from None
+                raise ValueError(f"branches.{name}: " + "; ".join(explain_error(e) for e in error.errors())) from None
         if self.branches and self.pairing != "none":
             raise ValueError("branches are trained apart, and pairing joins them: choose one")
         return self
@@ -320,7 +278,7 @@ class Dimension(Block):
             raise ValueError("low must be below high, and above 0 where log is true")
         return self
 
-    def holds(self, value: Value) -> bool:
+    def contains(self, value: Value) -> bool:
         """Whether the key may be that."""
         if self.choices:
             return value in self.choices
@@ -338,12 +296,12 @@ class Budget(Block):
     """What a network may cost; a configuration over it is never trained."""
 
     parameters: Annotated[int, Field(gt=0)] | None = None
-    madds_per_s: Annotated[float, Field(gt=0)] | None = None
+    macs_per_s: Annotated[float, Field(gt=0)] | None = None
     """Multiply-adds for a second of live input (mmer/model/cost.py)."""
 
 
 class Tune(Block):
-    """The search: many short trainings, then the best of them in full (mmer/search.py)."""
+    """The search: many short trainings, then the best of them in full (mmer/search/search.py)."""
 
     trials: int = Field(8, ge=1)
     epochs: int = Field(3, ge=1)
@@ -354,7 +312,7 @@ class Tune(Block):
     """UAR that may be given up for a cheaper network: the champion is the finalist with the fewest multiply-adds that
     comes so close to the best."""
     budget: Budget = Budget()
-    space: dict[str, Dimension] = {}
+    space: dict[str, Dimension] = Field(default_factory=dict)
     """Keys of `train` and `model` by dotted name, and what each may be; the first trial is what params.yaml says."""
     storage: str | None = None
     """URL of an Optuna database that several workers share; by default a SQLite file of one worker under `.mmer/`."""
@@ -365,7 +323,7 @@ class Tune(Block):
         known = [f"{root}.{key}" for root, block in blocks.items() for key in leaves(block)]
         for key, dimension in self.space.items():
             if key not in known:
-                raise ValueError(f"space holds {key!r}, which is no key of train or model.{_suggest(key, known)}")
+                raise ValueError(f"space holds {key!r}, which is no key of train or model.{suggest(key, known)}")
             root, inner = key.split(".", 1)
             for value in dimension.extremes:
                 tree: dict[str, Any] = {}
@@ -382,11 +340,11 @@ class Evaluate(Block):
 
     bootstrap: int = Field(1000, ge=100)
     """Resamples of the test speakers behind each 95% interval."""
-    mistakes: int = Field(3, ge=0)
+    confident_errors: int = Field(3, ge=0)
     """Of each corpus, how many of the mistakes that the model was surest of are explained."""
 
 
-class Degrade(Block):
+class Robustness(Block):
     """Scores under noise, blur, darkness and the like."""
 
     clips: int = Field(300, ge=20)
@@ -439,22 +397,12 @@ class Params(Block):
     train: Train = Train()
     tune: Tune = Tune()
     evaluate: Evaluate = Evaluate()
-    degrade: Degrade = Degrade()
+    robustness: Robustness = Robustness()
     folds: Folds = Folds()
     package: Package = Package()
 
     @model_validator(mode="after")
-    def _corpora_have_a_source(self) -> Params:
-        from mmer import corpora
-
-        for name in (*self.corpora, *self.download.corpora):
-            try:
-                corpora.get(name)
-            except KeyError as error:
-                raise ValueError(error.args[0]) from None
-        for name in self.corpora:
-            if name not in self.download.corpora and not corpora.get(name).by_hand:
-                raise ValueError(f"corpora names {name!r}, which nothing fetches: add it to download.corpora too")
+    def _blocks_fit_together(self) -> Params:
         if self.train.branches and self.model.fusion != "late":
             raise ValueError("train.branches trains the branches apart, which needs model.fusion: late")
         tested = set(self.split.test_corpora)
@@ -465,54 +413,12 @@ class Params(Block):
         return self
 
 
-def load_params(path: Path | str = "params.yaml", overrides: Mapping[str, Any] | None = None) -> Params:
-    """Read and validate `params.yaml`.
-
-    Args:
-        path: the file.
-        overrides: values that replace the file's, keyed by dotted name: `{"train.epochs": 1}`.
-
-    Raises:
-        ConfigError: the file is missing, is no YAML, or holds a wrong key or value.
-    """
-    path = Path(path)
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{path} is missing: run from the project's folder") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} must hold keys and values")
-    for dotted, value in copy.deepcopy(dict(overrides or {})).items():
-        set_dotted(tree, dotted, value)
-    try:
-        return Params.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from None
-
-
-def varied(params: Params, values: Mapping[str, Any]) -> Params:
-    """The same parameters but for these values, keyed by dotted name: `{"model.temporal.kind": "gru"}`.
-
-    Raises:
-        ConfigError: a wrong key or value.
-    """
-    tree = params.model_dump(by_alias=True)
-    for dotted, value in values.items():
-        set_dotted(tree, dotted, value)
-    try:
-        return Params.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError("; ".join(_explain(e) for e in error.errors())) from None
-
-
-def _explain(error: Any) -> str:
+def explain_error(error: Any) -> str:
     """One pydantic error as a sentence that names the key and, for an unknown one, its nearest neighbour."""
     *parents, last = error["loc"] or ("params",)
     name = ".".join(str(p) for p in error["loc"]) or "params"
     if error["type"] == "extra_forbidden":
-        return f"unknown key {name!r}.{_suggest(str(last), _keys(parents))}"
+        return f"unknown key {name!r}.{suggest(str(last), _keys(parents))}"
     was = "" if isinstance(error["input"], dict) else f" (it is {error['input']!r})"
     return f"{name}: {error['msg'].removeprefix('Value error, ')}{was}"
 
@@ -528,6 +434,27 @@ def _keys(parents: list[str | int]) -> list[str]:
     return [f.alias or n for n, f in block.model_fields.items()]
 
 
-def _suggest(name: str, known: Any) -> str:
-    near = [k for k in known if k.endswith(f".{name}")] or difflib.get_close_matches(name, list(known), n=1)
+def suggest(name: str, known: Iterable[str]) -> str:
+    """What an unknown key was meant to be: its new name, or its nearest neighbour."""
+    known = list(known)
+    for old, new in RENAMED.items():
+        for before, now in ((old, new), (old.rpartition(".")[2], new.rpartition(".")[2])):
+            if name == before and now in known:
+                return f" It is called {now!r} now."
+    near = [k for k in known if k.endswith(f".{name}")] or difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+
+
+def renamed(model: dict[str, Any]) -> dict[str, Any]:
+    """A `model` block with the present names of its keys: weights outlive them."""
+    tree = copy.deepcopy(model)
+    for old, new in RENAMED.items():
+        *parents, last = old.split(".")
+        if parents[:1] != ["model"]:
+            continue
+        block = tree
+        for parent in parents[1:]:
+            block = block.get(parent) or {}
+        if last in block:
+            block[new.rpartition(".")[2]] = block.pop(last)
+    return tree

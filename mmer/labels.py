@@ -2,50 +2,14 @@
 and each corpus's own codes, and people's words, mapped onto them.
 """
 
+from __future__ import annotations
+
 import difflib
 from typing import Literal
 
 from mmer.errors import MmerError
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
-
-#: RAVDESS, third field of the file name. Calm (02) counts as neutral: it was recorded as a second, milder baseline.
-RAVDESS = {
-    "01": "neutral",
-    "02": "neutral",
-    "03": "happy",
-    "04": "sad",
-    "05": "angry",
-    "06": "fear",
-    "07": "disgust",
-    "08": "surprise",
-}
-
-#: CREMA-D, third field of the file name. The corpus has no surprise.
-CREMA_D = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fear", "DIS": "disgust"}
-
-#: CREMA-D, the columns of its vote table.
-CREMA_D_VOTES = {"N": "neutral", "H": "happy", "S": "sad", "A": "angry", "F": "fear", "D": "disgust"}
-
-#: EmoDB, sixth character of the file name: the first letter of the German word. L, Langeweile, is boredom: left out.
-EMODB = {"N": "neutral", "F": "happy", "T": "sad", "W": "angry", "A": "fear", "E": "disgust"}
-
-#: TESS, the end of the file name; ps is pleasant surprise.
-TESS = {
-    "neutral": "neutral",
-    "happy": "happy",
-    "sad": "sad",
-    "angry": "angry",
-    "fear": "fear",
-    "disgust": "disgust",
-    "ps": "surprise",
-}
-
-#: SAVEE, the letters before the sentence's number.
-SAVEE = {"n": "neutral", "h": "happy", "sa": "sad", "a": "angry", "f": "fear", "d": "disgust", "su": "surprise"}
-
-#: eNTERFACE'05, in the middle of the file name. The corpus has no neutral.
-ENTERFACE = {"ha": "happy", "sa": "sad", "an": "angry", "fe": "fear", "di": "disgust", "su": "surprise"}
 
 #: The words for the seven emotions: in folder names, in tables, in people's own lists. Calm is neutral, as above.
 WORDS = {
@@ -57,6 +21,7 @@ WORDS = {
     "disgust": ("disgust", "disgusted"),
     "surprise": ("surprise", "surprised", "pleasant surprise"),
 }
+
 EMOTION_OF = {word: emotion for emotion, words in WORDS.items() for word in words}
 
 

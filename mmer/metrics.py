@@ -15,13 +15,19 @@ import numpy.typing as npt
 from mmer.labels import EMOTIONS
 
 Ints = npt.NDArray[np.integer[Any]]
+
 Floats = npt.NDArray[np.floating[Any]]
+
 Counts = npt.NDArray[np.number[Any]]
+
 Score = Callable[[Counts], npt.NDArray[np.float64]]
 
 CLASSES = len(EMOTIONS)
+
 #: Bins of confidence, after Guo et al. 2017.
 CALIBRATION_BINS = 15
+
+Probabilities = npt.NDArray[np.floating[Any]]
 
 
 def confusion(truth: Ints, predicted: Ints) -> npt.NDArray[np.int64]:
@@ -189,3 +195,9 @@ def _mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mean over the last axis of what is defined; NaN where nothing is."""
     known = ~np.isnan(values)
     return _share(np.where(known, values, 0).sum(-1), known.sum(-1))
+
+
+def one_hot(probabilities: Probabilities) -> npt.NDArray[np.float64]:
+    """The answers behind probabilities [n, 7]: 1 at the likeliest emotion."""
+    answers: npt.NDArray[np.float64] = np.eye(len(EMOTIONS))[probabilities.argmax(-1)]
+    return answers

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmer.config import load_params
-from mmer.prepare import crop_corpus
+from mmer.data.crop import crop_corpus
+from mmer.params import load_params
 from stages import run_stage
 
 

@@ -4,9 +4,10 @@ import argparse
 import os
 from pathlib import Path
 
-from mmer import corpora
-from mmer.config import ConfigError, load_params
-from mmer.corpora.fetch import fetch
+from mmer.config import ConfigError
+from mmer.data import corpora
+from mmer.data.fetch.corpus import fetch
+from mmer.params import load_params
 from stages import run_stage
 
 

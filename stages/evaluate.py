@@ -7,14 +7,19 @@ from typing import Any, cast
 
 from tqdm import tqdm
 
-from mmer import tracking
-from mmer.clips import read_manifest, speakers_on_two_sides
-from mmer.config import load_params
-from mmer.evaluation import evaluate, subsets, summary, write_report
+from mmer.data.clips import read_manifest
+from mmer.data.splits import speakers_on_two_sides
+from mmer.evaluation.confident_errors import explain_confident_errors
+from mmer.evaluation.report import summary, write_report
+from mmer.evaluation.scores import evaluate, subsets
+from mmer.files import sha256
 from mmer.labels import ModalityName
-from mmer.mistakes import explain_mistakes
 from mmer.model.network import EmotionNet
-from mmer.training import TrainingError, load_network, predict, read_origin
+from mmer.params import load_params
+from mmer.training import mlflow_runs
+from mmer.training.checkpoints import load_network, read_origin
+from mmer.training.fit import TrainingError
+from mmer.training.inference import predict
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -46,13 +51,13 @@ def main() -> None:
         uncalibrated=None if before is None else answers(before),
     )
     whole = probabilities[subsets(network.modalities)[-1]]
-    report["mistakes"] = explain_mistakes(
-        network, test, whole, PROCESSED, params.evaluate.mistakes, OUT / "figures" / "mistakes"
+    report["mistakes"] = explain_confident_errors(
+        network, test, whole, PROCESSED, params.evaluate.confident_errors, OUT / "figures" / "mistakes"
     )
     write_report(report, probabilities, test, OUT)
 
-    found = tracking.find("weights_sha256", tracking.sha256(WEIGHTS))
-    with tracking.resume(found) if found else tracking.run("evaluate", params) as run:
+    found = mlflow_runs.find("weights_sha256", sha256(WEIGHTS))
+    with mlflow_runs.resume(found) if found else mlflow_runs.run("evaluate", params) as run:
         run.metrics({"test": summary(report)})
         run.figure(OUT, "evaluate")
     print(report["protocol"])

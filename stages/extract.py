@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from mmer import corpora
-from mmer.config import load_params
-from mmer.corpora.fetch import require_licence
-from mmer.prepare import extract_corpus
+from mmer.data import corpora
+from mmer.data.corpora import require_licence
+from mmer.data.extract import extract_corpus
+from mmer.params import load_params
 from stages import run_stage
 
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmer.config import load_params
-from mmer.folds import cross_validate, in_words
+from mmer.evaluation.cross_validation import cross_validate, in_words
+from mmer.params import load_params
 from stages import run_stage
 
 PROCESSED, OUT = Path("data/processed"), Path("reports/folds")

@@ -5,12 +5,15 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from mmer import tracking
-from mmer.clips import read_manifest
-from mmer.config import load_params
-from mmer.export import ExportError, Parity, compare, export, predict_graph, speed
-from mmer.quantise import quantise
-from mmer.training import load_network, predict, read_origin
+from mmer.data.clips import read_manifest
+from mmer.files import sha256
+from mmer.packaging.export import ExportError, export
+from mmer.packaging.parity import Parity, compare, predict_graph, speed
+from mmer.packaging.quantise import quantise
+from mmer.params import load_params
+from mmer.training import mlflow_runs
+from mmer.training.checkpoints import load_network, read_origin
+from mmer.training.inference import predict
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -30,14 +33,14 @@ def main() -> None:
         media=params.media,
         faces=params.faces,
         origin=read_origin(WEIGHTS),
-        revision=tracking.revision(),
+        revision=mlflow_runs.revision(),
         status=params.package.status,
     )
     quantise(GRAPH, SMALL)
     test = [c for c in read_manifest(MANIFEST) if c.split == "test"]
     ours = predict(network, test, PROCESSED)
-    draws = {"resamples": params.evaluate.bootstrap, "seed": params.seed}
-    parity, small = (compare(ours, predict_graph(path, test, PROCESSED), test, **draws) for path in (GRAPH, SMALL))
+    bootstrap = {"resamples": params.evaluate.bootstrap, "seed": params.seed}
+    parity, small = (compare(ours, predict_graph(path, test, PROCESSED), test, **bootstrap) for path in (GRAPH, SMALL))
     ms, small_ms = speed([GRAPH, SMALL])
     limit = params.package.quantised.max_loss
     parameters, size = sum(p.numel() for p in network.parameters()), GRAPH.stat().st_size
@@ -62,10 +65,10 @@ def main() -> None:
             f"the graph's probabilities differ from the network's by {parity.max_difference:.2g}, more than "
             f"package.max_difference = {params.package.max_difference:g}: it is not packaged"
         )
-    run = tracking.find("weights_sha256", tracking.sha256(WEIGHTS))
+    run = mlflow_runs.find("weights_sha256", sha256(WEIGHTS))
     if run is not None:
         score = json.loads(METRICS.read_text())
-        version = tracking.register(GRAPH, DETECTOR, run, description=f"UAR {score['uar']} on {score['tested']}")
+        version = mlflow_runs.register(GRAPH, DETECTOR, run, description=f"UAR {score['uar']} on {score['tested']}")
         print(f"registered as version {version}, alias champion")
     print(f"{GRAPH}: {size / 1e6:.2f} MB, {parameters:,} parameters")
     verdict = "" if small.uar_loss <= limit else f", more than package.quantised.max_loss = {limit:g}: it does not ship"

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mmer.card import Evidence, model_card, weights_licence
-from mmer.recognizer import GRAPH, SMALL_GRAPH, Recognizer
+from mmer.packaging.model_card import Evidence, model_card, weights_licence
+from mmer.runtime.graph import GRAPH, SMALL_GRAPH
+from mmer.runtime.recognizer import Recognizer
 from stages import run_stage
 
 MODELS, REPORTS, FIGURES = Path("models"), Path("reports"), Path("figures")
@@ -19,7 +20,7 @@ SHOWN = (
     "evaluate/figures/confusion.png",
     "evaluate/figures/calibration.png",
     "evaluate/figures/mistakes",
-    "degrade/figures/degradation.png",
+    "robustness/figures/degradation.png",
     "folds/figures/speakers.png",
 )
 
@@ -35,7 +36,7 @@ def main() -> None:
         package=read("package.json"),
         cost=read("train/cost.json"),
         # A profile need not have these stages; where it has them, DVC has run them first.
-        curves=read("degrade/curves.json") if made("degrade/curves.json") else None,
+        curves=read("robustness/curves.json") if made("robustness/curves.json") else None,
         folds={name: read(path) for name, path in FOLDS.items() if made(path)},
     )
     shutil.copyfile(MODELS / GRAPH, GRAPH)

@@ -6,10 +6,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from mmer.card import FRAGILE
-from mmer.clips import read_manifest
-from mmer.evaluation import judged, n_speakers
-from mmer.words import counted
+from mmer.data.clips import read_manifest
+from mmer.evaluation.protocol import n_speakers
+from mmer.evaluation.report import judged
+from mmer.packaging.model_card import FRAGILE
+from mmer.reporting import counted
 
 MANIFEST = Path("data/clips.parquet")
 DETAILS, PACKAGE = Path("reports/evaluate/details.json"), Path("reports/package.json")

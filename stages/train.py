@@ -5,10 +5,12 @@ import csv
 import json
 from pathlib import Path
 
-from mmer import tracking
-from mmer.clips import read_manifest
-from mmer.config import load_params, varied
-from mmer.training import checkpoint_of, data_key, fit, forget, save_network
+from mmer.data.clips import read_manifest
+from mmer.files import sha256
+from mmer.params import load_params, varied
+from mmer.training import mlflow_runs
+from mmer.training.checkpoints import checkpoint_of, data_key, forget, save_network
+from mmer.training.fit import fit
 from stages import run_stage
 
 MANIFEST, PROCESSED, BEST = Path("data/clips.parquet"), Path("data/processed"), Path("reports/tune/best.json")
@@ -32,7 +34,7 @@ def main() -> None:
     # The search may have done this very training: then it goes on from that one's checkpoint.
     checkpoint = checkpoint_of(data_key(written, MANIFEST, clips, PROCESSED), params, params.seed)
 
-    with tracking.reopen("train", params, key=checkpoint.stem) as run:
+    with mlflow_runs.reopen("train", params, key=checkpoint.stem) as run:
         run.params({"chosen": {"model": params.model.model_dump(), "train": params.train.model_dump()}})
         run.log_validation(MANIFEST.parent.resolve().parent / VALIDATION, MANIFEST)
 
@@ -50,7 +52,7 @@ def main() -> None:
         spent = {"seconds": round(done.seconds), "threads": torch.get_num_threads()}
         COST.write_text(json.dumps(spent) + "\n")
         run.metrics({"best_val_uar": done.best["val_uar"], "parameters": parameters, **spent})
-        run.tags({"weights_sha256": tracking.sha256(WEIGHTS)})
+        run.tags({"weights_sha256": sha256(WEIGHTS)})
     forget(checkpoint)  # done: `dvc repro --force` means to train again
     print(f"validation UAR {done.best['val_uar']:.3f}; {parameters:,} parameters")
 

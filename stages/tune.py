@@ -7,12 +7,13 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from mmer import tracking
-from mmer.clips import read_manifest
-from mmer.config import load_params
-from mmer.findings import tied, write_findings
-from mmer.search import Candidate, search, study_name
-from mmer.training import Epoch, data_key
+from mmer.data.clips import read_manifest
+from mmer.params import load_params
+from mmer.search.report import tied, write_findings
+from mmer.search.search import Candidate, search, study_name
+from mmer.training import mlflow_runs
+from mmer.training.checkpoints import data_key
+from mmer.training.inference import Epoch
 from stages import run_stage
 
 MANIFEST, PROCESSED, OUT = Path("data/clips.parquet"), Path("data/processed"), Path("reports/tune")
@@ -25,13 +26,13 @@ def main() -> None:
     key = data_key(params, MANIFEST, clips, PROCESSED)
     study = study_name(params, key)
 
-    with tracking.reopen("tune", params, key=study) as run:
+    with mlflow_runs.reopen("tune", params, key=study) as run:
 
         @contextmanager
         def watch(given: Candidate) -> Iterator[Callable[[Epoch], None]]:
-            with tracking.reopen(given.title, params, key=f"{study}/{given.title}", parent=run) as trial:
+            with mlflow_runs.reopen(given.title, params, key=f"{study}/{given.title}", parent=run) as trial:
                 trial.params({"trial": given.values})
-                trial.metrics({"parameters": given.cost.parameters, "madds_per_s": given.cost.madds_per_s})
+                trial.metrics({"parameters": given.cost.parameters, "macs_per_s": given.cost.macs_per_s})
                 yield lambda row: trial.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
         found = search(params, clips, PROCESSED, key, watch=watch)
@@ -45,7 +46,7 @@ def main() -> None:
         )
     print(
         f"trial {best['trial']} of {best['trials']} is the champion: validation UAR {best['val_uar']:.3f}, "
-        f"{best['parameters']:,} parameters, {best['madds_per_s'] / 1e6:.0f} million multiply-adds a second"
+        f"{best['parameters']:,} parameters, {best['macs_per_s'] / 1e6:.0f} million multiply-adds a second"
     )
 
 

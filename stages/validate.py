@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmer.config import load_params
-from mmer.validation import validate
+from mmer.data.validation import validate
+from mmer.params import load_params
 from stages import run_stage
 
 RAW, PROCESSED, MANIFEST = Path("data/raw"), Path("data/processed"), Path("data/clips.parquet")

@@ -12,7 +12,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import pytest
 
-from mmer.config import Params, load_params
+from mmer.config import Params
+from mmer.params import load_params
 from tests import shared
 
 if TYPE_CHECKING:

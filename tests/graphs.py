@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mmer.config import Faces, Input, Media
-from mmer.drawing.corpus import draw_corpus
+from mmer.data.demo.corpus import draw_corpus
 from mmer.labels import EMOTIONS, MODALITIES
-from stages.detector import export_detector
+from mmer.packaging.detector import export_detector
+from mmer.runtime.config import Faces, Input, Media
 from tests.shared import made_once
 
 

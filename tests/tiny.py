@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmer.clips import Clip, write_manifest
 from mmer.config import Params
+from mmer.data.clips import Clip, write_manifest
+from mmer.data.samples import Sample, save_sample
 from mmer.labels import EMOTIONS
-from mmer.samples import Sample, save_sample
 
 SMALL_NETWORK: dict[str, object] = {
     "model.face.width": 0.125,

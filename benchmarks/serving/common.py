@@ -134,7 +134,7 @@ def some_clips(folder: Path) -> tuple[str, list[Path]]:
     real = sorted(Path(mirror, "crema_d", "VideoFlash").glob("*.flv"))[:6] if mirror else []
     if real:
         return f"{len(real)} clips of CREMA-D (480x360)", real
-    from mmer.drawing.corpus import draw_corpus
+    from mmer.data.demo.corpus import draw_corpus
 
     draw_corpus(folder / "demo", speakers=1, takes=1)
     drawn = sorted((folder / "demo" / "clips").glob("*.mp4"))

@@ -5,7 +5,7 @@ noise), requests on bare sockets (lying lengths, bodies that trickle or break of
 streams, all from one seed. With MMER_MIRROR real clips are damaged too. What fails is written to --keep, named by its
 number, and the run ends with status 1.
 
-`--local` gives the files to `mmer.media.decode` alone. `--url` asks a service that runs already, whose memory,
+`--local` gives the files to `mmer.runtime.media.decode` alone. `--url` asks a service that runs already, whose memory,
 processes and files cannot be seen from here.
 """
 
@@ -35,9 +35,9 @@ from common import PLENTY, ROOT, Service, serve
 from httpx_ws import HTTPXWSException, aconnect_ws
 from tqdm import tqdm
 
-from mmer.config import Media
-from mmer.drawing.corpus import draw_corpus
-from mmer.media import MediaError, decode
+from mmer.data.demo.corpus import draw_corpus
+from mmer.runtime.config import Media
+from mmer.runtime.media import MediaError, decode
 
 SETTINGS = PLENTY | {"MMER_UPLOAD_S": "5", "MMER_IDLE_S": "5"}
 GROWTH_MB = 24
@@ -331,7 +331,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--local", action="store_true", help="only mmer.media.decode")
+    parser.add_argument("--local", action="store_true", help="only mmer.runtime.media.decode")
     parser.add_argument("--url", help="a service that runs already")
     parser.add_argument("--model", type=Path, default=ROOT / "release")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir(), "mmer-hostile"))

@@ -15,8 +15,8 @@ import numpy as np
 from common import PLENTY, ROOT, Service, serve, some_clips
 from tqdm import tqdm
 
-from mmer.client import connect
-from mmer.play import FRAME_S, pieces
+from mmer.client.playback import FRAME_S, pieces
+from mmer.client.stream import connect
 
 ROWS = 8
 

@@ -12,8 +12,8 @@ import numpy as np
 from common import PLENTY, ROOT, quantiles, serve
 from safetensors.numpy import save
 
-from mmer.recognizer import GRAPH, Graph
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.graph import GRAPH, Graph
+from mmer.runtime.grid import SAMPLE_RATE
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from common import PLENTY, ROOT, quantiles, serve, some_clips
 
-from mmer.client import Session, StreamError, connect
-from mmer.play import FRAME_S, Piece, pieces
+from mmer.client.playback import FRAME_S, Piece, pieces
+from mmer.client.stream import Session, StreamError, connect
 
 PER_STEP = 2
 """Pictures, and pieces of voice, in a step of 0.2 s."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from common import PLENTY, ROOT, serve, some_clips
 
-from mmer.recognizer import Recognizer
+from mmer.runtime.recognizer import Recognizer
 
 
 def main() -> None:

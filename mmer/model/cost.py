@@ -21,7 +21,7 @@ class Cost:
 
     parameters: int
     """Learnt numbers; a fixed filter bank has none."""
-    madds_per_s: float
+    macs_per_s: float
     """Multiply-adds of convolutions and matrix products for a second of input in which every step holds all
     modalities, given step by step as a live stream is."""
     by_branch: Mapping[str, Cost]
@@ -45,14 +45,14 @@ def cost(network: EmotionNet) -> Cost:
     with torch.no_grad(), counter:
         network.eval()(*step)
     counted = counter.get_flop_counts()
-    madds = {name: sum(counted.get(path, {}).values()) / 2 / network.input.step_s for path, name in names.items()}
+    macs = {name: sum(counted.get(path, {}).values()) / 2 / network.input.step_s for path, name in names.items()}
     branches = {
-        name: Cost(sum(p.numel() for m in modules for p in m.parameters()), madds[name], {})
+        name: Cost(sum(p.numel() for m in modules for p in m.parameters()), macs[name], {})
         for name, modules in parts.items()
     }
     return Cost(
         sum(part.parameters for part in branches.values()),
-        sum(part.madds_per_s for part in branches.values()),
+        sum(part.macs_per_s for part in branches.values()),
         branches,
     )
 

@@ -110,7 +110,7 @@ MIXERS: dict[Fusion, type[Concat | Gated | CrossAttention]] = {
 class EarlyFusion(nn.Module):
     """The embeddings are mixed step by step, and the mixture gathered over time (of concatenated ones by an LSTM: Karas
     et al. 2022, arXiv:2203.13285); each branch has a head of its own for its own loss. The logits are divided by a
-    temperature that `mmer.training.calibrate` fits on validation clips (Guo et al. 2017, arXiv:1706.04599).
+    temperature that `mmer.training.inference.calibrate` fits on validation clips (Guo et al. 2017, arXiv:1706.04599).
 
     Args:
         embeddings: size of each modality's embedding, in the order of `joined`.
@@ -149,7 +149,7 @@ class LateFusion(nn.Module):
 
     That is right if the modalities err independently given the emotion, and it is what can be learnt from faces and
     voices that are not of the same clips. Calibrated: each modality's logits are divided by a temperature (Guo et al.
-    2017) that `mmer.training.calibrate` fits on validation clips, so that none is heard beyond what it knows.
+    2017) that `mmer.training.inference.calibrate` fits on validation clips, so that none is heard beyond what it knows.
 
     Args:
         embeddings: size of each modality's embedding, in the order of `joined`.

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from mmer.config import FaceNet, Input, Model
+from mmer.config import FaceNet, Model
 from mmer.errors import MmerError
 from mmer.labels import MODALITIES, ModalityName
 from mmer.model.fusion import Decision, EarlyFusion, LateFusion
@@ -17,7 +17,8 @@ from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.mobilenet import MobileNetV3Small
 from mmer.model.scene import SceneCNN
 from mmer.model.voice import VoiceCNN
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.config import Input
+from mmer.runtime.grid import SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ class EmotionNet(nn.Module):
         self.input, self.model = input, model
         self.modalities = tuple(m for m in MODALITIES if m in modalities and m in model.modalities)
         if not self.modalities:
-            held = ", ".join(modalities) or "none"
-            raise NetworkError(f"model.modalities allows {', '.join(model.modalities)}; the data holds {held}")
+            found = ", ".join(modalities) or "none"
+            raise NetworkError(f"model.modalities allows {', '.join(model.modalities)}; the data holds {found}")
         makers: dict[ModalityName, Callable[[], nn.Module]] = {
             "face": lambda: make_face(input.face_size, model.face),
             "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
@@ -185,7 +186,7 @@ class EmotionNet(nn.Module):
         decision: Decision = self.fusion(joined, state)
         return decision
 
-    def alone(self, output: Output) -> Tensor:
+    def unimodal(self, output: Output) -> Tensor:
         """What each modality says by itself: log-probabilities [B, T, 3, 7], of no meaning where it is absent."""
         silent = torch.zeros_like(output.logits)
         said = [self.fusion.chances(m, output.branches[m]) if m in output.branches else silent for m in MODALITIES]

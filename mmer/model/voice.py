@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mmer.config import VoiceNet
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.grid import SAMPLE_RATE
 
 MEL_BANDS = 64
 
@@ -82,18 +82,18 @@ class VoiceCNN(nn.Module):
     does.
 
     Args:
-        voice: `front` "waveform" (`LearntBank`) or "logmel" (`MelBank`), sizes, `summary`.
+        voice: `frontend` "waveform" (`LearntBank`) or "logmel" (`MelBank`), sizes, `pooling`.
         step_s: of a step.
         mask: in training, up to this share of the bands and of the frames of each window is hidden.
     """
 
     def __init__(self, voice: VoiceNet, step_s: float, mask: float = 0.0) -> None:
         super().__init__()
-        mel = voice.front == "logmel"
+        mel = voice.frontend == "logmel"
         bands = MEL_BANDS if mel else 2 * voice.channels
         self.front = MelBank(bands) if mel else LearntBank(bands)
         self.scale, self.mask = nn.BatchNorm1d(bands), mask
-        self.whole = voice.summary == "window"
+        self.whole = voice.pooling == "window"
         halvings = 3 if self.whole or not mel else 2
         self.frames = 1 if self.whole else round(step_s * self.front.rate / 2**halvings)
         widths = [bands, *(factor * voice.channels for factor in (2, 3, 4)[:halvings])]

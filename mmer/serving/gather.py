@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from mmer.recognizer import Arrays
+from mmer.runtime.types import Arrays
 
 MOST = 16
 """Passes in a call: more would make the first wait for the last."""

@@ -12,11 +12,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmer.media import is_laborious
-from mmer.recognizer import Arrays, Pass, Recognizer, Step, Stream, named
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.grid import SAMPLE_RATE
+from mmer.runtime.media import is_laborious
+from mmer.runtime.pipeline import ForwardPass
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.results import Step, by_emotion
+from mmer.runtime.smoothing import Smoother
+from mmer.runtime.stream import Stream
+from mmer.runtime.types import Arrays
 from mmer.serving.protocol import CAMERA_OFF, FRAME, VOICE, Hello, Media, Refusal
-from mmer.smoothing import Smoother
 
 LATE_S = 0.25
 """A step waits no longer for one modality once another has reached it."""
@@ -93,7 +97,7 @@ class Session:
         self._voice.clear()
         return voice, self._frames.pop(self._next, None)
 
-    def look(self, voice: list[Media], frame: Media | None) -> tuple[Pass, Refusal | None]:
+    def look(self, voice: list[Media], frame: Media | None) -> tuple[ForwardPass, Refusal | None]:
         """The first half of a step: decode, find the face.
 
         Returns:
@@ -115,7 +119,7 @@ class Session:
         self._ms = {"decode": 1000 * (decoded - start), "detect": 1000 * (time.perf_counter() - decoded)}
         return begun, refused
 
-    def tell(self, begun: Pass, found: Arrays) -> tuple[Step, dict[str, Any]]:
+    def tell(self, begun: ForwardPass, found: Arrays) -> tuple[Step, dict[str, Any]]:
         """The second half of a step, and the message for the client.
 
         Args:
@@ -131,13 +135,13 @@ class Session:
             "n": self._next - 1,
             "t": told["t"],
             "label": label,
-            "probabilities": named(probabilities),
+            "probabilities": by_emotion(probabilities),
             "raw": told["probabilities"],
             "alone": told["alone"],
             "box": told["box"],
             "present": told["present"],
             "voice_dbfs": told["voice_dbfs"],
-            "frame_ms": self._frame_ms if begun.looks[0] is not None else None,
+            "frame_ms": self._frame_ms if begun.features[0] is not None else None,
             "ms": {phase: round(ms, 2) for phase, ms in self._ms.items()},
         }
 

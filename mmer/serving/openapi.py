@@ -6,8 +6,8 @@ from typing import Any
 
 from mmer import __version__
 from mmer.labels import EMOTIONS, MODALITIES
-from mmer.recognizer import ModelInfo
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.graph import ModelInfo
+from mmer.runtime.spec import GraphSpec
 from mmer.serving.answers import ANSWERS
 from mmer.serving.settings import Settings
 
@@ -105,17 +105,16 @@ def _predict(settings: Settings) -> dict[str, Any]:
 
 
 def _infer(info: ModelInfo) -> dict[str, Any]:
-    face, scene = info.input.face_size, info.input.scene_size
-    window = round(info.input.voice_window_s * SAMPLE_RATE)
+    spec = GraphSpec.of(info.input)
+    takes, gives = ("; ".join(f"`{t}`, {t.meaning}" for t in ports) for ports in (spec.inputs, spec.outputs))
     binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     return {
         "operationId": "infer",
         "summary": "One pass through the network",
-        "description": "Body and answer are tensors in the safetensors format. In: "
-        f"`faces` U8 [B, T, {face}, {face}, 3], `scenes` U8 [B, T, {scene}, {scene}, 3], `voice` F32 [B, T, {window}], "
-        "`present` F32 [B, T, 3], `state` F32 [B, K]; of faces, scenes and voice those that the model was not trained "
-        f"on ({', '.join(m for m in MODALITIES if m not in info.modalities) or 'here: none'}) may be left out, as may "
-        "`state` at the beginning. Out: `logits` F32 [B, T, 7], `state_out` F32 [B, K], `alone` F32 [B, T, 3, 7]. "
+        "description": f"Body and answer are safetensors. In: {takes}. Of faces, scenes and voice "
+        "those that the model was not trained on "
+        f"({', '.join(m for m in MODALITIES if m not in info.modalities) or 'here: none'}) may be left out, as may "
+        f"`state` at the beginning. Out: {gives}. "
         f"B is at most {MAX_BATCH}, T at most {MAX_STEPS}. Calls of several clients are gathered into batches.",
         "requestBody": {"required": True, "content": binary},
         "responses": {

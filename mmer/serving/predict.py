@@ -16,11 +16,12 @@ import anyio
 import anyio.to_thread
 
 from mmer.labels import EMOTIONS
-from mmer.recognizer import Prediction, Recognizer, named
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.results import Prediction, by_emotion
+from mmer.runtime.smoothing import Smoother
 from mmer.serving.protocol import Refusal
 from mmer.serving.settings import Settings
 from mmer.serving.watch import Watch
-from mmer.smoothing import Smoother
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Predictions:
 
         Raises:
             Refusal: `busy`.
-            mmer.media.MediaError: the file cannot be used.
+            mmer.runtime.media.MediaError: the file cannot be used.
         """
         if self._here >= 2 * self._places:
             raise Refusal("busy", f"{self._places} files are worked on and as many wait")
@@ -119,7 +120,7 @@ class Predictions:
             smoother = Smoother(self._recognizer.info.input.step_s)
             for step, row in zip(prediction.steps, told["steps"], strict=True):
                 chances, label = smoother.push(step.probabilities, any(step.present.values()))
-                row |= {"label": label, "probabilities": named(chances)}
+                row |= {"label": label, "probabilities": by_emotion(chances)}
         if query.top:
             best = sorted(told["probabilities"].items(), key=lambda item: -item[1])[: query.top]
             told["top"] = [{"label": label, "probability": chance} for label, chance in best]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.grid import SAMPLE_RATE
 
 VERSION = 1
 HEAD = struct.Struct("<BI")

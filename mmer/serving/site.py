@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mmer.recognizer import GRAPH, ModelInfo
+from mmer.runtime.graph import GRAPH, ModelInfo
 
 Serve = Callable[[Request], Awaitable[Response]]
 TYPES = {

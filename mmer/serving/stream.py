@@ -14,7 +14,8 @@ import anyio
 import anyio.to_thread
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mmer.recognizer import Arrays, Recognizer
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.types import Arrays
 from mmer.serving import answers, protocol
 from mmer.serving.live import Session
 from mmer.serving.protocol import Hello, Refusal

@@ -7,7 +7,7 @@ import logging
 import time
 from typing import Any
 
-from mmer.recognizer import Step
+from mmer.runtime.results import Step
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 """Borders of the histograms."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from mmer.archives import ArchiveError, Staged, UnpackLimits, unpack
+from mmer.data.fetch.archives import ArchiveError, Staged, UnpackLimits, unpack
 from tests.conftest import ROOT
 from tests.httpserver import only_half
 

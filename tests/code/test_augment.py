@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mmer.augment import _shift, augment, hum, noise, nothing
-from mmer.samples import SAMPLE_RATE, Sample
+from mmer.data.samples import Sample
+from mmer.runtime.grid import SAMPLE_RATE
+from mmer.training.augment import _shift, augment, hum, noise, outlier
 
 T = 5
 
@@ -61,12 +62,12 @@ def test_a_hum_is_a_few_low_tones() -> None:
 def test_nothing_keeps_what_is_present_and_shows_none_of_the_clip() -> None:
     for seed in range(10):
         before = sample()
-        after = nothing(before, np.random.default_rng(seed))
+        after = outlier(before, np.random.default_rng(seed))
         assert shapes(after) == shapes(before)
         np.testing.assert_array_equal(after.present, before.present)
         spectrum, at = np.abs(np.fft.rfft(after.voice.astype(float))), round(220 * len(after.voice) / SAMPLE_RATE)
         assert spectrum[at] < 0.5 * np.sqrt(np.sum(spectrum**2)), "no tone is left of the voice"
-    assert shapes(nothing(sample(voice=False), np.random.default_rng(0))) == shapes(sample(voice=False))
+    assert shapes(outlier(sample(voice=False), np.random.default_rng(0))) == shapes(sample(voice=False))
 
 
 @pytest.mark.parametrize("by", [-700, 0, 900])

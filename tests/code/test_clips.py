@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mmer.clips import HELD_BACK, Clip, assign_splits, read_manifest, speakers_on_two_sides, write_manifest
 from mmer.config import Split
+from mmer.data.clips import Clip, read_manifest, write_manifest
+from mmer.data.splits import CROSS_CORPUS, assign_splits, speakers_on_two_sides
 from mmer.labels import EMOTIONS
 
 COMMON: dict[str, Any] = {"corpus": "demo", "label": "happy", "path": "a.mp4"}
@@ -87,7 +88,7 @@ def test_corpora_that_are_tested_whole_leave_the_others_test_speakers_alone() ->
     split = assign_splits(clips, Split(test_fold=1, val_fold=2, test_corpora=("crema_d",)))
     sides = ["unused", "val", "train", "unused", "train", "unused", "test", "test", "unused"]
     assert [c.split for c in split] == sides
-    assert [c.unused_because for c in split if c.split == "unused"] == [HELD_BACK, HELD_BACK, "a copy", "a copy"]
+    assert [c.unused_because for c in split if c.split == "unused"] == [CROSS_CORPUS, CROSS_CORPUS, "a copy", "a copy"]
 
 
 def test_a_clip_that_is_not_used_puts_no_speaker_on_two_sides() -> None:

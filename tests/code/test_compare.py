@@ -11,9 +11,10 @@ import yaml
 
 from experiments import cells, compare, table
 from experiments.cells import Cell, CompareError, Variation, read_variations
-from mmer.clips import Clip
-from mmer.config import ConfigError, Params, load_params
+from mmer.config import ConfigError, Params
+from mmer.data.clips import Clip
 from mmer.labels import EMOTIONS
+from mmer.params import load_params
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mmer.config import ConfigError, Params, load_params
+from mmer.config import RENAMED, ConfigError, Model, Params, renamed
+from mmer.params import load_params
 from tests.conftest import ROOT
 
 
@@ -36,6 +37,10 @@ from tests.conftest import ROOT
         ({"tune.space": {"train.lr": []}}, "give either low and high, or a list of values"),
         ({"tune.space": {"train.lr": [0.1, 0.1]}}, "a value stands in the list twice"),
         ({"tune.budget": {"parameter": 1}}, "'tune.budget.parameter'. Did you mean 'parameters'?"),
+        ({"model.voice.front": "logmel"}, "unknown key 'model.voice.front'. It is called 'frontend' now."),
+        ({"train.branches": {"voice": {"nothing": 0.1}}}, "It is called 'outlier_exposure' now."),
+        ({"tune.space": {"model.voice.summary": ["frame"]}}, "It is called 'model.voice.pooling' now."),
+        ({"degrade": {"clips": 30}}, "unknown key 'degrade'. It is called 'robustness' now."),
     ],
 )
 def test_a_mistake_is_told_with_the_right_name(change: dict[str, Any], told: str) -> None:
@@ -68,3 +73,12 @@ def test_every_key_of_the_file_stands_in_it(params: Params) -> None:
             hidden = set(type(block).model_fields) - block.model_fields_set - {"storage"}
             assert not hidden, f"params.yaml does not show {name}: {hidden}"
     assert text.startswith("#")
+
+
+def test_weights_are_read_whose_network_was_described_with_names_of_then() -> None:
+    before = {"voice": {"front": "logmel", "summary": "frame", "channels": 32}, "fusion": "late"}
+    now = Model.model_validate(renamed(before))
+    assert (now.voice.frontend, now.voice.pooling, now.voice.channels, now.fusion) == ("logmel", "frame", 32, "late")
+    for old, new in RENAMED.items():
+        assert old != new
+        assert new.split(".")[0] in Params.model_fields

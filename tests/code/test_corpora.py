@@ -10,8 +10,9 @@ from statistics import fmean
 
 import pytest
 
-from mmer import corpora
-from mmer.corpora import completeness, crema_d, ravdess, speaker_folds
+from mmer.data import corpora
+from mmer.data.corpora import completeness, crema_d, ravdess
+from mmer.data.splits import speaker_folds
 from mmer.labels import EMOTIONS
 from tests.conftest import ROOT
 

@@ -9,13 +9,14 @@ import ffmpeg
 import numpy as np
 import pytest
 
-from mmer.corpora.demo import CORPUS
-from mmer.drawing.corpus import DrawingError, draw_corpus
-from mmer.drawing.expressions import FACES, GROUPS, VOICES
-from mmer.drawing.speakers import make_speaker
-from mmer.drawing.trials import STRENGTH, plan_trials
+from mmer.data.corpora.demo import CORPUS
+from mmer.data.demo.corpus import DrawingError, draw_corpus
+from mmer.data.demo.expressions import FACES, GROUPS, VOICES
+from mmer.data.demo.speakers import make_speaker
+from mmer.data.demo.trials import STRENGTH, plan_trials
 from mmer.labels import EMOTIONS
-from mmer.samples import SAMPLE_RATE, voice_present, voice_windows
+from mmer.runtime.grid import SAMPLE_RATE, voice_windows
+from mmer.runtime.voice import voice_activity
 
 SPEAKERS = 2
 
@@ -119,7 +120,7 @@ def test_voices_are_heard_when_the_ground_truth_says_so(corpus: Path) -> None:
     for truth in truths(corpus):
         voice = sound_of(corpus / "clips" / f"{truth['clip_id']}.mp4")
         windows = voice_windows(voice, len(truth["intensities"]), 0.2, 0.6)
-        present = voice_present(windows, -50)
+        present = voice_activity(windows, -50)
         kinds.add(truth["sound"])
         if truth["sound"] == "voice":
             assert present.mean() > 0.7, truth["clip_id"]
@@ -157,10 +158,10 @@ def test_it_says_that_it_is_a_drawing(corpus: Path) -> None:
 
 
 def test_reading_the_corpus_needs_nothing_of_the_drawing() -> None:
-    code = "import sys, mmer.corpora.demo; print(*sys.modules)"
+    code = "import sys, mmer.data.corpora.demo; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "mmer.corpora.demo" in out
-    assert not {"cv2", "scipy", "ffmpeg", "joblib", "mmer.drawing"} & set(out)
+    assert "mmer.data.corpora.demo" in out
+    assert not {"cv2", "scipy", "ffmpeg", "joblib", "mmer.data.demo"} & set(out)
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:

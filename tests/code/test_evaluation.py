@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 
 from mmer import metrics
-from mmer.clips import Clip
-from mmer.config import load_params
-from mmer.evaluation import VOTES, describe, evaluate, subsets, summary, write_report
-from mmer.labels import CREMA_D, CREMA_D_VOTES, EMOTIONS, MODALITIES
-from mmer.samples import load_sample, save_sample
-from mmer.training import fit, predict
+from mmer.data.clips import Clip
+from mmer.data.corpora.crema_d import EMOTION_CODES, VOTE_CODES
+from mmer.data.samples import load_sample, save_sample
+from mmer.evaluation.protocol import describe
+from mmer.evaluation.report import summary, write_report
+from mmer.evaluation.scores import VOTES, evaluate, subsets
+from mmer.labels import EMOTIONS, MODALITIES
+from mmer.params import load_params
+from mmer.training.fit import fit
+from mmer.training.inference import predict
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
 
@@ -189,14 +193,14 @@ def test_without_votes_nothing_is_said_of_them(report):
 @pytest.mark.parametrize(("given", "published"), [("voice", 0.409), ("face", 0.582), ("face+voice", 0.636)])
 def test_people_recognise_crema_d_as_was_published(mirror: Path, given: str, published: float):
     rows = csv.DictReader((mirror / "crema_d" / "processedResults" / "tabulatedVotes.csv").open())
-    codes = {v: k for k, v in CREMA_D_VOTES.items()}
+    codes = {v: k for k, v in VOTE_CODES.items()}
     first = {"voice": "1", "face": "2", "face+voice": "3"}[given]
     clips: list[Clip] = []
     for row in (r for r in rows if r[""].startswith(first)):
         actor, _, emotion, _ = row["fileName"].split("_")
         counts = np.array([int(row[codes[e]]) if e in codes else 0 for e in EMOTIONS])
         votes = tuple((counts / counts.sum()).tolist())
-        named = {"clip_id": row["fileName"], "speaker": actor, "label": CREMA_D[emotion], VOTES[given]: votes}
+        named = {"clip_id": row["fileName"], "speaker": actor, "label": EMOTION_CODES[emotion], VOTES[given]: votes}
         clips.append(_clip(len(clips), **named, has_face=True, has_voice=True))
     assert len(clips) == 7442
     told = evaluate({"voice": np.full((7442, 7), 1 / 7)}, clips, resamples=100, seed=0)["votes"][given]

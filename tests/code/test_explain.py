@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from mmer.cli import main
-from mmer.explain import GRID, explain, explain_clip
 from mmer.labels import EMOTIONS, MODALITIES
-from mmer.reasons import draw
-from mmer.recognizer import Arrays, Recognizer
+from mmer.plots.explanation import plot_explanation
+from mmer.runtime.explain import GRID, explain
+from mmer.runtime.recognizer import Recognizer, explain_clip
+from mmer.runtime.types import Arrays
 from tests.graphs import drawn_clips, write_model
 
 HAPPY = EMOTIONS.index("happy")
@@ -40,12 +41,12 @@ def looks_at_the_spot(arrays: Arrays) -> Arrays:
 
 def test_each_modality_is_told_by_what_is_missing_without_it() -> None:
     found = explain(looks_at_the_spot, clip(), "happy")
-    assert list(found.brought) == list(MODALITIES)
-    assert found.brought["face"][0] == 0, "it was not there"
-    assert np.all(found.brought["face"][1:] > 0)
-    assert np.all(found.brought["face"][2:] > found.brought["face"][1])
-    assert np.all(found.brought["voice"] < 0)
-    assert np.all(found.brought["scene"] == 0)
+    assert list(found.contributions) == list(MODALITIES)
+    assert found.contributions["face"][0] == 0, "it was not there"
+    assert np.all(found.contributions["face"][1:] > 0)
+    assert np.all(found.contributions["face"][2:] > found.contributions["face"][1])
+    assert np.all(found.contributions["voice"] < 0)
+    assert np.all(found.contributions["scene"] == 0)
 
 
 def test_the_parts_that_count_are_found() -> None:
@@ -64,8 +65,8 @@ def test_a_face_that_may_not_be_shown_leaves_no_trace_in_the_picture(tmp_path: P
     assert found.face is not None
     other = replace(found, face=255 - found.face)
     for name, one in (("a", found), ("b", other)):
-        draw(one, tmp_path / f"{name}.png", step_s=0.2, show_face=False)
-        draw(one, tmp_path / f"{name}-shown.png", step_s=0.2)
+        plot_explanation(one, tmp_path / f"{name}.png", step_s=0.2, show_face=False)
+        plot_explanation(one, tmp_path / f"{name}-shown.png", step_s=0.2)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a-shown.png").read_bytes() != (tmp_path / "b-shown.png").read_bytes()
 
@@ -79,7 +80,7 @@ def test_a_clip_is_explained_step_by_step(model: Path) -> None:
     prediction, found = explain_clip(Recognizer.load(model), drawn_clips()["happy"])
     assert found is not None
     assert found.emotion == prediction.label
-    assert {len(brought) for brought in found.brought.values()} == {len(prediction.steps)}
+    assert {len(contributions) for contributions in found.contributions.values()} == {len(prediction.steps)}
     assert prediction.steps[found.step].present["face"]
 
 
@@ -98,7 +99,7 @@ def test_what_a_modality_brings_is_what_the_model_loses_without_it(model: Path) 
         for a, b in zip(prediction.steps, without.steps, strict=True)
     ]
     assert found is not None
-    assert found.brought["voice"] == pytest.approx(lost, abs=1e-3)
+    assert found.contributions["voice"] == pytest.approx(lost, abs=1e-3)
     assert max(map(abs, lost)) > 0.01
 
 

@@ -11,8 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mmer.config import Faces, Input
-from mmer.faces import Box, Detector, Tracker, crop, shrink
+from mmer.runtime.config import Faces, Input
+from mmer.runtime.detector import Detector
+from mmer.runtime.resize import crop, shrink
+from mmer.runtime.tracker import Tracker
+from mmer.runtime.types import Box
 
 ROOT = Path(__file__).parents[2]
 FACES = Faces(min_face=40, max_gap_s=0.6)
@@ -198,10 +201,11 @@ def test_finding_faces_needs_no_torch(folder: Path, tmp_path: Path) -> None:
     program = f"""
 import sys, numpy as np
 from pathlib import Path
-from mmer.config import Faces, Input
-from mmer.faces import Box, Detector, Tracker
+from mmer.runtime.config import Faces, Input
+from mmer.runtime.detector import Detector
+from mmer.runtime.tracker import Tracker
 tracker = Tracker(Detector.load(Path({str(folder)!r}), Faces()), Faces(), Input())
-assert tracker.look(np.load({str(tmp_path / "scene.npy")!r}), 0.2).face is not None
+assert tracker.track(np.load({str(tmp_path / "scene.npy")!r}), 0.2).face is not None
 print([m for m in ("torch", "pandas", "facenet_pytorch") if m in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -217,84 +221,84 @@ def test_the_larger_of_two_faces_is_followed_where_they_change_size(detector: De
     tracker = Tracker(detector, FACES, INPUT)
     for k in range(6):  # the left one begins larger and shrinks, the right one grows
         rgb = scene((90 + 4 * k, 120, 140 - 6 * k), (230, 120, 90 + 10 * k))
-        view = tracker.look(rgb, 0.2 * (k + 1))
+        view = tracker.track(rgb, 0.2 * (k + 1))
         assert abs(centre(view.box)[0] - (90 + 4 * k)) < 15
-        assert not view.held
+        assert not view.coasted
         assert view.score > 0.7
 
 
 def test_a_fast_face_is_followed(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
-    tracker.look(scene((100, 120, 110), (260, 120, 100)), 0.2)
-    view = tracker.look(scene((155, 120, 110), (275, 60, 110)), 0.4)
+    tracker.track(scene((100, 120, 110), (260, 120, 100)), 0.2)
+    view = tracker.track(scene((155, 120, 110), (275, 60, 110)), 0.4)
     assert abs(centre(view.box)[0] - 155) < 15
 
 
 def test_a_lost_face_keeps_its_last_box_for_a_while_and_is_then_forgotten(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
-    found = tracker.look(scene((100, 120, 120)), 0.2)
+    found = tracker.track(scene((100, 120, 120)), 0.2)
     empty = room(seed=5)
     for k in (2, 3, 4):  # until 0.6 s after it was last found
-        held = tracker.look(empty, 0.2 * k)
-        assert held.held
+        held = tracker.track(empty, 0.2 * k)
+        assert held.coasted
         assert held.box == found.box
         assert held.face is not None
         assert held.box is not None
         assert np.array_equal(held.face, crop(empty, held.box, 64, FACES.margin)), "the crop is of the current frame"
-    gone = tracker.look(empty, 1.0)
+    gone = tracker.track(empty, 1.0)
     assert gone.face is None
     assert gone.box is None
     assert gone.score == 0
-    assert not gone.held
+    assert not gone.coasted
 
 
 def test_a_gap_is_bridged_to_the_same_face(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
-    tracker.look(scene((90, 120, 110)), 0.2)
-    tracker.look(room(), 0.4)
-    view = tracker.look(scene((95, 120, 110), (230, 120, 150)), 0.6)
+    tracker.track(scene((90, 120, 110)), 0.2)
+    tracker.track(room(), 0.4)
+    view = tracker.track(scene((95, 120, 110), (230, 120, 150)), 0.6)
     assert abs(centre(view.box)[0] - 95) < 15, "the one that was followed, though another is larger"
 
 
 def test_another_face_takes_over_only_when_the_followed_one_is_forgotten(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
-    first = tracker.look(scene((80, 120, 120)), 0.2)
+    first = tracker.track(scene((80, 120, 120)), 0.2)
     other = scene((240, 120, 120), (150, 40, 60))
-    assert tracker.look(other, 0.4).box == first.box
-    view = tracker.look(other, 1.0)
+    assert tracker.track(other, 0.4).box == first.box
+    view = tracker.track(other, 1.0)
     assert abs(centre(view.box)[0] - 240) < 15, "the largest"
-    assert not view.held
+    assert not view.coasted
 
 
 def test_a_face_never_found_stays_none(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
     for k in range(3):
-        view = tracker.look(room(seed=k), 0.2 * k)
+        view = tracker.track(room(seed=k), 0.2 * k)
         assert view.face is None
         assert view.box is None
-        assert not view.held
+        assert not view.coasted
 
 
 def test_time_that_stands_or_goes_back_is_the_same_moment(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
-    found = tracker.look(scene((100, 120, 120)), 5.0)
-    assert tracker.look(room(), 5.0).box == found.box
-    assert tracker.look(room(), 1.0).box == found.box
-    assert tracker.look(room(), 5.6).held
-    assert tracker.look(room(), 5.61).box is None
+    found = tracker.track(scene((100, 120, 120)), 5.0)
+    assert tracker.track(room(), 5.0).box == found.box
+    assert tracker.track(room(), 1.0).box == found.box
+    assert tracker.track(room(), 5.6).coasted
+    assert tracker.track(room(), 5.61).box is None
 
 
 def test_a_box_is_forgotten_when_the_picture_changes_its_size(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
-    assert tracker.look(scene((100, 120, 120)), 0.2).box is not None
-    assert tracker.look(room(320, 240), 0.4).box is None
+    assert tracker.track(scene((100, 120, 120)), 0.2).box is not None
+    assert tracker.track(room(320, 240), 0.4).box is None
 
 
 def test_the_same_pictures_give_the_same_views(detector: Detector) -> None:
     pictures = [scene((90 + 5 * k, 120, 120)) for k in range(3)]
     one, two = (Tracker(detector, FACES, INPUT) for _ in range(2))
     for k, rgb in enumerate(pictures):
-        a, b = one.look(rgb, 0.2 * k), two.look(rgb, 0.2 * k)
+        a, b = one.track(rgb, 0.2 * k), two.track(rgb, 0.2 * k)
         assert a.box == b.box
         assert a.face is not None
         assert b.face is not None
@@ -303,8 +307,8 @@ def test_the_same_pictures_give_the_same_views(detector: Detector) -> None:
 
 def test_a_mirrored_picture_has_the_mirrored_face(detector: Detector) -> None:
     rgb = scene((110, 115, 130))
-    view = Tracker(detector, FACES, INPUT).look(rgb, 0.2)
-    mirrored = Tracker(detector, FACES, INPUT).look(np.ascontiguousarray(rgb[:, ::-1]), 0.2)
+    view = Tracker(detector, FACES, INPUT).track(rgb, 0.2)
+    mirrored = Tracker(detector, FACES, INPUT).track(np.ascontiguousarray(rgb[:, ::-1]), 0.2)
     assert view.box is not None
     assert mirrored.box is not None
     x1, y1, x2, y2 = view.box
@@ -313,8 +317,8 @@ def test_a_mirrored_picture_has_the_mirrored_face(detector: Detector) -> None:
 
 def test_a_view_of_a_picture_need_not_be_contiguous(detector: Detector) -> None:
     rgb = scene((110, 115, 130))
-    flipped = Tracker(detector, FACES, INPUT).look(rgb[:, ::-1], 0.2)
-    copied = Tracker(detector, FACES, INPUT).look(rgb[:, ::-1].copy(), 0.2)
+    flipped = Tracker(detector, FACES, INPUT).track(rgb[:, ::-1], 0.2)
+    copied = Tracker(detector, FACES, INPUT).track(rgb[:, ::-1].copy(), 0.2)
     assert flipped.box == copied.box
     assert flipped.face is not None
     assert copied.face is not None
@@ -397,7 +401,7 @@ def test_the_whole_picture_is_searched_only_so_often_while_a_face_is_followed(fo
         detector = Counting(folder, faces)
         tracker = Tracker(detector, faces, INPUT)
         for k in range(15):
-            assert not tracker.look(scene((130 + 2 * k, 120, 120)), 0.2 * (k + 1)).held
+            assert not tracker.track(scene((130 + 2 * k, 120, 120)), 0.2 * (k + 1)).coasted
         assert detector.searches == searches
 
 
@@ -408,7 +412,7 @@ def test_without_an_interval_each_box_is_the_detectors_own(folder: Path) -> None
     for k in range(8):
         rgb = scene((100 + 15 * k, 120 - 4 * k, 120 + 3 * k), seed=k)
         boxes, scores = detector.detect(rgb)
-        view = tracker.look(rgb, 0.2 * k)
+        view = tracker.track(rgb, 0.2 * k)
         assert view.box == tuple(boxes[0].tolist())
         assert view.score == scores[0]
 
@@ -419,8 +423,8 @@ def test_a_walking_face_is_followed_without_any_search_between(folder: Path) -> 
     tracker = Tracker(detector, faces, INPUT)
     for k in range(20):
         rgb = scene((80 + 6 * k, 120 + 20 * np.sin(k / 4), 90 + 2 * k))
-        view = tracker.look(rgb, 0.2 * k)
-        assert not view.held
+        view = tracker.track(rgb, 0.2 * k)
+        assert not view.coasted
         assert overlap(view.box, largest(alone, rgb)) > 0.6
     assert detector.searches == 1
 
@@ -428,7 +432,7 @@ def test_a_walking_face_is_followed_without_any_search_between(folder: Path) -> 
 def test_a_still_face_does_not_twitch_when_it_is_searched(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
     rgb = scene((150, 115, 120))
-    boxes = np.array([tracker.look(rgb, 0.2 * k).box for k in range(16)])
+    boxes = np.array([tracker.track(rgb, 0.2 * k).box for k in range(16)])
     assert (np.ptp(boxes, axis=0) < 0.03 * 120).all()
 
 
@@ -436,28 +440,28 @@ def test_a_face_that_comes_close_does_not_take_over(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
     for k in range(20):  # a larger one walks in from the right, up to the shoulder of the first
         rgb = scene((90, 120, 100), (max(205, 340 - 8 * k), 120, 130))
-        view = tracker.look(rgb, 0.2 * k)
+        view = tracker.track(rgb, 0.2 * k)
         assert abs(centre(view.box)[0] - 90) < 15
-        assert not view.held
+        assert not view.coasted
 
 
 def test_a_face_that_another_hides_is_not_lost_for_good(detector: Detector) -> None:
     tracker = Tracker(detector, FACES, INPUT)
     for k in range(25):  # the other walks past in front of it and leaves
-        view = tracker.look(scene((160, 120, 100), (20 + 16 * k, 120, 120)), 0.2 * k)
+        view = tracker.track(scene((160, 120, 100), (20 + 16 * k, 120, 120)), 0.2 * k)
     assert abs(centre(view.box)[0] - 160) < 15
-    assert not view.held
+    assert not view.coasted
 
 
 @pytest.mark.parametrize("phase", [1, 3, 4])
 def test_after_a_cut_the_other_face_is_found_by_the_next_search(detector: Detector, phase: int) -> None:
     tracker = Tracker(detector, FACES, INPUT)
     for k in range(phase):
-        tracker.look(scene((80, 90, 110)), 0.2 * k)
+        tracker.track(scene((80, 90, 110)), 0.2 * k)
     cut = 0.2 * phase
-    after = [tracker.look(scene((240, 150, 110), seed=9), cut + 0.2 * k) for k in range(6)]
+    after = [tracker.track(scene((240, 150, 110), seed=9), cut + 0.2 * k) for k in range(6)]
     assert abs(centre(after[5].box)[0] - 240) < 15, "no later than detect_every_s after the cut"
-    assert all(view.held or abs(centre(view.box)[0] - 240) < 15 for view in after)
+    assert all(view.coasted or abs(centre(view.box)[0] - 240) < 15 for view in after)
 
 
 def test_real_faces_are_followed_as_they_are_found(folder: Path, mirror: Path) -> None:
@@ -468,8 +472,8 @@ def test_real_faces_are_followed_as_they_are_found(folder: Path, mirror: Path) -
     for clip in clips:
         tracker = Tracker(detector, FACES, INPUT)
         for k, rgb in enumerate(real_frames(clip)):
-            view = tracker.look(rgb, 0.2 * k)  # shown at 2 a second: it moves more than a live one
-            assert not view.held
+            view = tracker.track(rgb, 0.2 * k)  # shown at 2 a second: it moves more than a live one
+            assert not view.coasted
             alike.append(overlap(view.box, largest(detector, rgb)))
     assert np.median(alike) > 0.9
     assert min(alike) > 0.75

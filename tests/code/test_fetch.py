@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from mmer.archives import UnpackLimits
-from mmer.corpora import Corpus, Source, crema_d, ravdess
-from mmer.corpora.fetch import PROBES, FetchError, fetch, require_licence
+from mmer.data.corpora import Corpus, LicenceError, Source, crema_d, ravdess, require_licence
+from mmer.data.fetch.archives import UnpackLimits
+from mmer.data.fetch.corpus import PROBES, FetchError, fetch
 from tests import httpserver as http
 from tests.code.test_archives import zipped
 from tests.code.test_download import FAST
@@ -70,7 +70,7 @@ def test_a_licence_with_conditions_must_be_accepted_before_the_first_byte(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = published(put(server, clip(1)), accept="CC-BY-NC-SA-4.0", conditions="no commercial use")
-    with pytest.raises(FetchError, match=r"no commercial use[\s\S]*\nlicences: \[ODD, CC-BY-NC-SA-4.0\]\n"):
+    with pytest.raises(LicenceError, match=r"no commercial use[\s\S]*\nlicences: \[ODD, CC-BY-NC-SA-4.0\]\n"):
         get(corpus, tmp_path / "raw", licences=["ODD"])
     told = capsys.readouterr().out
     assert all(part in told for part in ("Tiny", "its licence", "no commercial use", "its paper", "https://its.page"))
@@ -82,7 +82,7 @@ def test_a_licence_with_conditions_must_be_accepted_before_the_first_byte(
 
 def test_a_mirror_does_not_go_round_the_licence(tmp_path: Path) -> None:
     (tmp_path / "mirror" / "tiny").mkdir(parents=True)
-    with pytest.raises(FetchError, match="conditions that you must accept"):
+    with pytest.raises(LicenceError, match="conditions that you must accept"):
         get(published(accept="ODD"), tmp_path / "raw", tmp_path / "mirror")
 
 

@@ -8,13 +8,22 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, kl_div
 
-from mmer.clips import Clip
-from mmer.config import load_params
+from mmer.data.clips import Clip
+from mmer.data.samples import load_sample
 from mmer.labels import EMOTIONS
-from mmer.losses import MOVED, _held, _steps, batch_loss, clip_losses, disagreement, emotion_weights, seen_otherwise
 from mmer.model.network import EmotionNet
-from mmer.samples import load_sample
-from mmer.training import collate, target
+from mmer.params import load_params
+from mmer.training.batches import collate, target_of
+from mmer.training.losses import (
+    MOVED,
+    _held,
+    _steps,
+    batch_loss,
+    clip_losses,
+    disagreement,
+    emotion_weights,
+    seen_otherwise,
+)
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
@@ -101,7 +110,7 @@ def test_consistency_costs_what_is_answered_otherwise_when_moved(tmp_path: Path)
             replace(s, faces=np.broadcast_to(rng.integers(0, 256, (1, size, size, 3), np.uint8), s.faces.shape))
             for s in (load_sample(tmp_path / c.sample) for c in clips)
         ]
-        batch = collate(samples, [target(c, "intended") for c in clips], small.input)
+        batch = collate(samples, [target_of(c, "intended") for c in clips], small.input)
         told = {}
         for weight in (0.0, 2.0):
             torch.manual_seed(0)

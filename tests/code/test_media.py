@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from mmer.config import Media
-from mmer.media import Decoded, MediaError, decode, probe
+from mmer.runtime.config import Media
+from mmer.runtime.media import Decoded, MediaError, decode, probe
 
 MEDIA = Media()
 STEP = 0.2

@@ -12,11 +12,11 @@ from pathlib import Path
 import ffmpeg
 import pytest
 
-from mmer.clips import assign_splits, speakers_on_two_sides
 from mmer.config import Split
-from mmer.corpora import folder, image_folder
-from mmer.corpora.folder import TableError
-from mmer.corpora.image_folder import ImageFolderError
+from mmer.data.corpora import folder, image_folder
+from mmer.data.corpora.folder import TableError
+from mmer.data.corpora.image_folder import ImageFolderError
+from mmer.data.splits import assign_splits, speakers_on_two_sides
 from tests.conftest import ROOT
 
 FILES = ("a.mp4", "b.wav", "c.png", "deep/d e.mov")

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from mmer.config import load_params
+from mmer.params import load_params
 from tests.conftest import ROOT
 
-STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "degrade"]
+STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "robustness"]
 RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "publish"]
 LIGHT = ["detector", "train", "evaluate", "package", "publish"]
 PIPELINES = [(ROOT, STAGES), (ROOT / "release", RELEASE), (ROOT / "release/light", LIGHT)]
@@ -125,9 +125,9 @@ def test_a_fresh_clone_runs_to_its_end_and_then_has_nothing_to_do(tmp_path: Path
     edit(home / "params.yaml", r"  lr: [\d.]+", "  lr: 0.003")
     assert changed(home) == {"tune", "train"}
     edit(home / "params.yaml", r"  lr: [\d.]+", "  lr: 0.002")
-    edit(home / "mmer/corpora/demo.py", r"Corpus\(", "Corpus(  ")
+    edit(home / "mmer/data/corpora/demo.py", r"Corpus\(", "Corpus(  ")
     assert changed(home) == {"extract@demo"}
-    edit(home / "mmer/corpora/demo.py", r"Corpus\(  ", "Corpus(")
+    edit(home / "mmer/data/corpora/demo.py", r"Corpus\(  ", "Corpus(")
     edit(home / "params.yaml", r"  margin: [\d.]+", "  margin: 0.2")
     assert changed(home) == {"crop@demo", "package"}
     edit(home / "params.yaml", r"  margin: [\d.]+", "  margin: 0.1")

@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from mmer.clips import MANIFEST, read_manifest
 from mmer.config import Params
-from mmer.prepare import REPORT, PrepareError, crop_corpus, extract_corpus
-from mmer.samples import FramesReader, load_sample
+from mmer.data.clips import MANIFEST, read_manifest
+from mmer.data.crop import crop_corpus
+from mmer.data.extract import extract_corpus
+from mmer.data.prepare import REPORT, PrepareError
+from mmer.data.samples import FramesReader, load_sample
 
 ROOT = Path(__file__).resolve().parents[2]
 VIDEO, MUTE, VOICE = "01-01-03-01-01-01-01.mp4", "02-01-04-01-01-01-01.mp4", "03-01-05-01-01-01-02.flac"
@@ -198,8 +200,9 @@ def test_cropping_before_extraction_or_without_a_detector_says_what_to_run(
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from mmer.config import load_params
-from mmer.prepare import PrepareError, extract_corpus
+from mmer.params import load_params
+from mmer.data.extract import extract_corpus
+from mmer.data.prepare import PrepareError
 params = load_params("params.yaml", {"prepare.workers": int(sys.argv[3])})
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # a disk that ends in the middle of a file
 try:
@@ -279,20 +282,20 @@ def test_the_workers_of_a_dask_cluster_give_the_same_bytes(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mmer import media, prepare
-from mmer.config import load_params
+from mmer.data import extract, prepare
+from mmer.params import load_params
 
 def killed(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 params = load_params("params.yaml", {"prepare.workers": 2, "prepare.backend": sys.argv[4]})
-extract = prepare._extract
+whole = extract._extract
 def some(clip, **given):
-    return killed() if clip.clip_id == sys.argv[3] else extract(clip, **given)
+    return killed() if clip.clip_id == sys.argv[3] else whole(clip, **given)
 if __name__ == "__main__":
-    prepare._extract = some
+    extract._extract = some
     try:
-        prepare.extract_corpus("ravdess", Path(sys.argv[1]), Path(sys.argv[2]), params)
+        extract.extract_corpus("ravdess", Path(sys.argv[1]), Path(sys.argv[2]), params)
     except prepare.PrepareError as error:
         raise SystemExit(f"extract: {error}")
 """
@@ -371,8 +374,9 @@ def test_a_cluster_that_is_not_there_or_not_installed_says_so(
 LONG = """
 import resource, sys
 from pathlib import Path
-from mmer.config import load_params
-from mmer.prepare import crop_corpus, extract_corpus
+from mmer.params import load_params
+from mmer.data.crop import crop_corpus
+from mmer.data.extract import extract_corpus
 
 raw, out, detector = map(Path, sys.argv[1:])
 params = load_params("params.yaml", {"prepare.workers": 1, "media.max_duration_s": 4000, "media.timeout_s": 2000})

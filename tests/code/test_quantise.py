@@ -10,13 +10,17 @@ import onnx
 import pytest
 import yaml
 
-from mmer.clips import Clip
-from mmer.config import Params, load_params
-from mmer.export import compare, export, predict_graph
+from mmer.config import Params
+from mmer.data.clips import Clip
 from mmer.model.network import EmotionNet
-from mmer.quantise import quantise
-from mmer.recognizer import Graph
-from mmer.training import Origin, fit, predict, save_network
+from mmer.packaging.export import export
+from mmer.packaging.parity import compare, predict_graph
+from mmer.packaging.quantise import quantise
+from mmer.params import load_params
+from mmer.runtime.graph import Graph
+from mmer.training.checkpoints import Origin, save_network
+from mmer.training.fit import fit
+from mmer.training.inference import predict
 from stages import package
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
@@ -24,7 +28,7 @@ from tests.tiny import tiny_corpus
 SMALL = {"input.face_size": 32, "input.scene_size": 32, "train.epochs": 3, "train.batch_size": 8, "train.lr": 0.005}
 RIVALS: dict[str, dict[str, Any]] = {
     "as in the demo": {},
-    "as in the release": {"model.fusion": "late", "model.voice.front": "logmel", "model.face.width": 0.5},
+    "as in the release": {"model.fusion": "late", "model.voice.frontend": "logmel", "model.face.width": 0.5},
     "gru": {"model.temporal.kind": "gru"},
     "attention": {"model.temporal.kind": "attention"},
 }

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from mmer import corpora
-from mmer.clips import Clip, assign_splits, speakers_on_two_sides
-from mmer.config import ConfigError, Split, load_params
-from mmer.corpora import clip_ids, completeness, deal_folds, emodb, fer2013, meld, tess
-from mmer.corpora.fetch import fetch
+from mmer.config import ConfigError, Split
+from mmer.data import corpora
+from mmer.data.clips import Clip
+from mmer.data.corpora import clip_ids, completeness, emodb, fer2013, meld, tess
+from mmer.data.fetch.corpus import fetch
+from mmer.data.splits import assign_splits, deal_folds, speakers_on_two_sides
 from mmer.labels import EMOTIONS, LabelError, emotion_of
+from mmer.params import load_params
 from tests.conftest import ROOT
 
 MELD_HEAD = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"

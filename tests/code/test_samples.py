@@ -7,18 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmer.samples import (
-    SPOOL,
-    FramesReader,
-    Memory,
-    Sample,
-    Writer,
-    load_sample,
-    save_sample,
-    step_count,
-    voice_present,
-    voice_windows,
-)
+from mmer.data.samples import SPOOL, FramesReader, Memory, Sample, Writer, load_sample, save_sample
+from mmer.runtime.grid import step_count, voice_windows
+from mmer.runtime.voice import voice_activity
 
 
 def test_samples_and_frames_come_back_and_their_bytes_repeat(tmp_path: Path) -> None:
@@ -81,7 +72,7 @@ def test_level_decides_what_is_voice() -> None:
     windows = rng.standard_normal((3, 9600)).astype(np.float32) * np.array(
         [[0.05], [10 ** (-91 / 20)], [0]], np.float32
     )
-    assert voice_present(windows, -50).tolist() == [True, False, False]
+    assert voice_activity(windows, -50).tolist() == [True, False, False]
 
 
 def test_what_is_written_piece_by_piece_is_what_numpy_writes(tmp_path: Path) -> None:

@@ -16,13 +16,16 @@ import pytest
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
-from mmer import training, workers
-from mmer.clips import read_manifest
-from mmer.config import Params, load_params, varied
-from mmer.findings import write_findings
+from mmer.config import Params
+from mmer.data.clips import read_manifest
 from mmer.model.network import EmotionNet
-from mmer.search import Candidate, Found, SearchError, champion, finalists, front, search, study_name
-from mmer.training import checkpoint_of, fit
+from mmer.params import load_params, varied
+from mmer.search import study as shared
+from mmer.search.report import write_findings
+from mmer.search.search import Candidate, Found, SearchError, champion, finalists, front, search, study_name
+from mmer.training import fit as training
+from mmer.training.checkpoints import checkpoint_of
+from mmer.training.inference import Epoch
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
@@ -55,22 +58,22 @@ class Worker:
     def _work(self, corpus: Path, given: Params, cut_at: str) -> None:
         torch.set_num_threads(1)
         os.chdir(self.home)
-        workers.HEARTBEAT_S, workers.DEAD_AFTER_S = 1, 4
-        title, draw = "", training.draw
+        shared.HEARTBEAT_S, shared.DEAD_AFTER_S = 1, 4
+        title, draw = "", training.sample_epoch
 
         def logged(*args: Any) -> Any:
             with Path("epochs.txt").open("a") as file:
                 file.write(f"{os.getpid()} {title}\n")
             return draw(*args)
 
-        training.draw = logged  # which is called once for each epoch that is trained
+        training.sample_epoch = logged  # which is called once for each epoch that is trained
 
         @contextmanager
-        def watch(candidate: Candidate) -> Iterator[Callable[[training.Epoch], None]]:
+        def watch(candidate: Candidate) -> Iterator[Callable[[Epoch], None]]:
             nonlocal title
             title = candidate.title
 
-            def on_epoch(row: training.Epoch) -> None:
+            def on_epoch(row: Epoch) -> None:
                 if cut_at in (f"{title}/{row['epoch']:.0f}", f"any/{row['epoch']:.0f}"):
                     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -124,7 +127,7 @@ def test_nothing_over_the_budget_is_trained(
     told = capsys.readouterr().out
     assert "params.yaml's own values are outside of tune.space or over tune.budget" in told
     with pytest.raises(SearchError, match="cost more than"):
-        search(small(budget={"madds_per_s": 10}), clips, corpus, "data")
+        search(small(budget={"macs_per_s": 10}), clips, corpus, "data")
 
 
 def parameters(given: Params) -> int:
@@ -141,7 +144,7 @@ def test_the_training_of_the_champion_is_done_already(
     checkpoint = checkpoint_of("data", chosen, given.seed)
     assert list(Path(".mmer/checkpoints").iterdir()) == [checkpoint], "those of all others are removed"
     before = checkpoint.read_bytes()
-    done = fit(chosen, chosen.train, clips, corpus, seed=given.seed, checkpoint=checkpoint)
+    done = training.fit(chosen, chosen.train, clips, corpus, seed=given.seed, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before, "no epoch was left to train"
     assert done.best["val_uar"] == best["val_uar"]
     assert done.network.model.temporal.hidden == best["values"]["model.temporal.hidden"]
@@ -153,12 +156,12 @@ def test_the_training_of_the_champion_is_done_already(
     assert {f.name for f in Path("out/figures").iterdir()} == {"front.png", "history.png", "importance.png"}
 
 
-def trial(index: int, uar: float, madds: float, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
+def trial(index: int, uar: float, macs: float, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
     return optuna.trial.create_trial(
         state=state,
         value=uar,
         intermediate_values={1: uar / 2, 2: uar},
-        user_attrs={"index": index, "madds_per_s": madds},
+        user_attrs={"index": index, "macs_per_s": macs},
     )
 
 
@@ -184,7 +187,7 @@ def test_what_mattered_is_told_of_enough_trials(trials: int, tmp_path: Path) -> 
             "train.lr": optuna.distributions.FloatDistribution(0, 1),
             "model.temporal.hidden": optuna.distributions.CategoricalDistribution([8, 16, 24]),
         }
-        spent = {"index": index, "parameters": 1, "madds_per_s": 1.0, "cpu_ms_per_s": 1.0}
+        spent = {"index": index, "parameters": 1, "macs_per_s": 1.0, "cpu_ms_per_s": 1.0}
         uar = 0.5 + 0.4 * values["train.lr"]
         study.add_trial(
             optuna.trial.create_trial(
@@ -251,12 +254,12 @@ def test_what_a_worker_had_only_just_taken_when_it_died_is_run_by_another(
         ran.append((index, trial.suggest_float("x", 0, 9)))
         return 0.0
 
-    with workers.studies(
+    with shared.studies(
         f"sqlite:///{tmp_path / 'shared.db'}", tmp_path / "alone.db", {"s": optuna.pruners.NopPruner()}
     ) as (study,):
         study.enqueue_trial({"x": 7.0}, user_attrs={"index": 0})
         study.ask()  # and that was the last of it
-        monkeypatch.setattr(workers, "DEAD_AFTER_S", 0)
-        monkeypatch.setattr(workers, "HEARTBEAT_S", 1)
-        workers.work(study, [0, 1], lambda index: {"x": float(index)}, run, lambda _: None)
+        monkeypatch.setattr(shared, "DEAD_AFTER_S", 0)
+        monkeypatch.setattr(shared, "HEARTBEAT_S", 1)
+        shared.work(study, [0, 1], lambda index: {"x": float(index)}, run, lambda _: None)
     assert ran == [(0, 7.0), (1, 1.0)], "with the values that it had"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmer.recognizer import Recognizer
+from mmer.runtime.recognizer import Recognizer
 from mmer.serving import answers, protocol
 from mmer.serving.live import BEHIND_S, LATE_S, MAILBOX, Session
 from mmer.serving.protocol import FRAME, VOICE, Hello, Media, Refusal
@@ -34,7 +34,7 @@ def voice(t: float, seconds: float = 0.1) -> Media:
 
 def step(session: Session, recognizer: Recognizer) -> dict[str, object]:
     begun, _ = session.look(*session.take())
-    return session.tell(begun, recognizer.run(begun.arrays))[1]
+    return session.tell(begun, recognizer.forward(begun.arrays))[1]
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -127,7 +127,7 @@ def test_far_behind_the_steps_are_skipped_and_the_newest_is_kept(recognizer: Rec
         _, frame = live.take()
         kept.append(frame)
         begun, _ = live.look([], None)
-        live.tell(begun, recognizer.run(begun.arrays))
+        live.tell(begun, recognizer.forward(begun.arrays))
     assert kept[-1] is not None
     assert kept[-1].t >= 5.7
     assert live.catch_up() is None

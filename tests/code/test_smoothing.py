@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmer.labels import EMOTIONS
-from mmer.smoothing import FORGET_S, LEAD, Smoother
+from mmer.runtime.smoothing import FORGET_S, LEAD, Smoother
 
 STEP_S = 0.2
 

@@ -14,14 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from mmer import training
-from mmer.augment import pair
-from mmer.clips import Clip, read_manifest
-from mmer.config import Balance, ConfigError, Params, load_params, varied
+from mmer.config import Balance, ConfigError, Params
+from mmer.data.clips import Clip, modalities_of, read_manifest, with_modalities
+from mmer.data.samples import Sample, load_clip, load_sample, save_sample
 from mmer.labels import MODALITIES
 from mmer.model.fusion import LateFusion
-from mmer.samples import Sample, load_sample, save_sample
-from mmer.training import TrainingError, draw, fit, held_modalities, load_network, predict, read_origin, save_network
+from mmer.params import load_params, varied
+from mmer.training import inference
+from mmer.training.augment import pair
+from mmer.training.batches import _update_voice_activity, sample_epoch, target_of
+from mmer.training.checkpoints import checkpoint_of, data_key, load_network, read_origin, save_network
+from mmer.training.fit import TrainingError, _network, fit
+from mmer.training.inference import calibrate, predict, score
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
@@ -75,8 +79,8 @@ def test_a_prediction_does_not_depend_on_its_batch(small: Params, corpus: Path) 
 def test_only_what_the_data_holds_is_trained(corpus: Path) -> None:
     clips = read_manifest(corpus / "clips.parquet")
     voices = [c.model_copy(update={"has_face": False, "has_scene": False}) for c in clips]
-    assert held_modalities(voices) == ("voice",)
-    assert held_modalities(clips) == MODALITIES
+    assert modalities_of(voices) == ("voice",)
+    assert modalities_of(clips) == MODALITIES
 
 
 def plain(corpus: str, label: str, **more: Any) -> Clip:
@@ -85,14 +89,14 @@ def plain(corpus: str, label: str, **more: Any) -> Clip:
 
 def test_without_balance_each_clip_is_drawn_once() -> None:
     clips = [plain("demo", "happy")] * 30 + [plain("ravdess", "sad")] * 3
-    drawn = draw(clips, Balance(corpora=0, emotions=0), np.random.default_rng(0))
+    drawn = sample_epoch(clips, Balance(corpora=0, emotions=0), np.random.default_rng(0))
     assert sorted(drawn) == list(range(33))
     assert list(drawn) != list(range(33)), "in another order"
 
 
 def test_with_balance_corpora_and_the_emotions_in_each_are_drawn_equally_often() -> None:
     clips = [plain("demo", "happy")] * 300 + [plain("demo", "sad")] * 60 + [plain("ravdess", "sad")] * 40
-    drawn = draw(clips, Balance(corpora=1, emotions=1), np.random.default_rng(0))
+    drawn = sample_epoch(clips, Balance(corpora=1, emotions=1), np.random.default_rng(0))
     times = [sum(a <= i < b for i in drawn) for a, b in ((0, 300), (300, 360), (360, 400))]
     np.testing.assert_allclose(times, [100, 100, 200], atol=15)
     assert len(drawn) == len(clips), "the learning rate's schedule counts on it"
@@ -102,10 +106,10 @@ def test_with_balance_corpora_and_the_emotions_in_each_are_drawn_equally_often()
 def test_votes_can_be_learnt() -> None:
     votes = (0.5, 0, 0.5, 0, 0, 0, 0)
     clip = plain("crema_d", "neutral", votes=votes)
-    assert training.target(clip, "intended").tolist() == [1, 0, 0, 0, 0, 0, 0]
-    assert training.target(clip, "votes").tolist() == list(votes)
-    assert training.target(clip, "both").tolist() == [0.75, 0, 0.25, 0, 0, 0, 0]
-    assert training.target(plain("ravdess", "sad"), "votes").tolist() == [0, 0, 1, 0, 0, 0, 0]
+    assert target_of(clip, "intended").tolist() == [1, 0, 0, 0, 0, 0, 0]
+    assert target_of(clip, "votes").tolist() == list(votes)
+    assert target_of(clip, "both").tolist() == [0.75, 0, 0.25, 0, 0, 0, 0]
+    assert target_of(plain("ravdess", "sad"), "votes").tolist() == [0, 0, 1, 0, 0, 0, 0]
 
 
 def mixture(corpus: Path, folder: Path) -> list[Clip]:
@@ -138,8 +142,8 @@ def test_faces_alone_and_voices_alone_train_one_network(
     assert done.best["val_uar"] == pytest.approx((4 * four + 3 * three) / 7, abs=1e-5), (
         "few clips count by their number"
     )
-    monkeypatch.setattr(training, "ENOUGH", 3)
-    found = training.score(done.network, [c for c in clips if c.split == "val"], tmp_path)
+    monkeypatch.setattr(inference, "ENOUGH", 3)
+    found = score(done.network, [c for c in clips if c.split == "val"], tmp_path)
     assert found["val_uar"] == pytest.approx((found["val_uar_demo"] + found["val_uar_fer2013"]) / 2), "and enough alike"
 
 
@@ -150,7 +154,7 @@ def test_branches_trained_apart_are_what_each_would_be_alone(corpus: Path, tmp_p
     train = params.train.model_copy(update={"epochs": 1})
     rows: list[dict[str, float]] = []
     both = fit(params, train, clips, tmp_path, seed=0, on_epoch=rows.append)
-    voice = fit(params, train.of_branch("voice"), training.holding(clips, ["voice"]), tmp_path, seed=0)
+    voice = fit(params, train.of_branch("voice"), with_modalities(clips, ["voice"]), tmp_path, seed=0)
     assert both.network.modalities == ("face", "voice")
     ours = both.network.state_dict()
     for key, value in voice.network.state_dict().items():
@@ -161,7 +165,7 @@ def test_branches_trained_apart_are_what_each_would_be_alone(corpus: Path, tmp_p
         ["voice"],
     ]
     assert [row["epoch"] for row in rows] == [1, 1, 2], "the face's one, then the voice's two"
-    assert both.best["val_uar"] == pytest.approx(training.score(both.network, held_out(clips), tmp_path)["val_uar"])
+    assert both.best["val_uar"] == pytest.approx(score(both.network, held_out(clips), tmp_path)["val_uar"])
 
 
 def held_out(clips: list[Clip]) -> list[Clip]:
@@ -184,7 +188,7 @@ def test_a_training_goes_on_from_an_earlier_one(small: Params, corpus: Path, tmp
     clips, path = read_manifest(corpus / "clips.parquet"), tmp_path / "network.safetensors"
     first = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0)
     save_network(first.network, path, first.origin)
-    still = {"epochs": 1, "lr": 1e-12, "start": str(path), "augment": 0.0}
+    still = {"epochs": 1, "lr": 1e-12, "init_from": str(path), "augment": 0.0}
     second = fit(small, small.train.model_copy(update=still), clips, corpus, seed=5)
     weight = "branch.voice.project.weight"
     torch.testing.assert_close(second.network.state_dict()[weight], first.network.state_dict()[weight])
@@ -206,7 +210,7 @@ def test_the_average_of_the_weights_is_what_is_kept(small: Params, corpus: Path)
         for ema in (0.0, 0.999)
     )
     torch.manual_seed(0)
-    start = training._network(small, small.train, MODALITIES).state_dict()[weight]
+    start = _network(small, small.train, MODALITIES).state_dict()[weight]
     assert (slow[weight] - start).norm() < 0.5 * (last[weight] - start).norm(), "it has hardly left the start"
 
 
@@ -219,20 +223,20 @@ def test_patience_ends_a_training_that_gets_no_better(small: Params, corpus: Pat
 
 def test_a_voice_made_softer_than_silence_allows_is_not_heard(small: Params, corpus: Path) -> None:
     clip = read_manifest(corpus / "clips.parquet")[0]
-    sample = training.held(clip, corpus)
+    sample = load_clip(clip, corpus)
     loud = np.where(np.arange(len(sample.voice)) < 1000, 9000, 3).astype(np.int16)
-    heard = training._reheard(replace(sample, voice=loud), small).present[:, 2]
+    heard = _update_voice_activity(replace(sample, voice=loud), small).present[:, 2]
     assert heard[0]
     assert not heard[-1]
     quiet = replace(sample, voice=loud // 3000)
-    np.testing.assert_array_equal(training._reheard(quiet, small).present, sample.present)
+    np.testing.assert_array_equal(_update_voice_activity(quiet, small).present, sample.present)
 
 
 def test_what_a_clip_is_said_not_to_hold_is_absent(corpus: Path) -> None:
     clip = read_manifest(corpus / "clips.parquet")[0]
-    assert training.held(clip, corpus).present.all(0).tolist() == [True, True, True]
+    assert load_clip(clip, corpus).present.all(0).tolist() == [True, True, True]
     heard = clip.model_copy(update={"has_face": False, "has_scene": False})
-    assert training.held(heard, corpus).present.any(0).tolist() == [False, False, True]
+    assert load_clip(heard, corpus).present.any(0).tolist() == [False, False, True]
 
 
 def test_a_pair_is_a_voice_with_a_face_in_some_of_its_steps(corpus: Path, tmp_path: Path) -> None:
@@ -257,12 +261,12 @@ def test_calibration_takes_back_confidence_that_is_not_earned(corpus: Path, tmp_
         head.weight.data *= 8
         head.bias.data *= 8
     fusion.temperature.fill_(1.0)
-    before = training.score(network, held_out, tmp_path)["val_loss"]
-    training.calibrate(network, held_out, tmp_path)
+    before = score(network, held_out, tmp_path)["val_loss"]
+    calibrate(network, held_out, tmp_path)
     assert fusion.temperature[0] > 2
     assert fusion.temperature[2] > 2
     assert fusion.temperature[1] == 1, "no clip has a scene"
-    assert training.score(network, held_out, tmp_path)["val_loss"] < 0.9 * before
+    assert score(network, held_out, tmp_path)["val_loss"] < 0.9 * before
 
 
 def test_the_answer_of_early_fusion_is_calibrated_too(small: Params, corpus: Path) -> None:
@@ -271,7 +275,7 @@ def test_the_answer_of_early_fusion_is_calibrated_too(small: Params, corpus: Pat
     network.fusion.head.weight.data *= 8
     network.fusion.head.bias.data *= 8
     sure = predict(network, held_out(clips), corpus).max(1).mean()
-    training.calibrate(network, held_out(clips), corpus)
+    calibrate(network, held_out(clips), corpus)
     assert network.fusion.temperature > 2
     assert predict(network, held_out(clips), corpus).max(1).mean() < sure
 
@@ -284,22 +288,22 @@ def test_an_empty_split_is_an_error_that_says_where_to_look(small: Params, corpu
 
 def test_a_key_changes_with_parameters_and_with_data(small: Params, corpus: Path, tmp_path: Path) -> None:
     clips, manifest = read_manifest(corpus / "clips.parquet"), corpus / "clips.parquet"
-    key = training.data_key(small, manifest, clips, corpus)
-    assert key == training.data_key(small, manifest, clips, corpus)
+    key = data_key(small, manifest, clips, corpus)
+    assert key == data_key(small, manifest, clips, corpus)
     wider = load_params(ROOT / "params.yaml", SMALL | {"model.temporal.hidden": 24})
-    assert key != training.data_key(wider, manifest, clips, corpus)
+    assert key != data_key(wider, manifest, clips, corpus)
     tiny_corpus(tmp_path, small, seed=1)
-    assert key != training.data_key(small, tmp_path / "clips.parquet", clips, tmp_path)
+    assert key != data_key(small, tmp_path / "clips.parquet", clips, tmp_path)
     faster = varied(small, {"train.lr": 0.1})
-    assert len({training.checkpoint_of(key, given, 0) for given in (small, wider, faster)}) == 3
+    assert len({checkpoint_of(key, given, 0) for given in (small, wider, faster)}) == 3
 
 
 SCRIPT = """
 import hashlib, json, os, signal, sys
 from pathlib import Path
-from mmer.clips import read_manifest
-from mmer.config import load_params
-from mmer.training import fit
+from mmer.data.clips import read_manifest
+from mmer.params import load_params
+from mmer.training.fit import fit
 
 corpus, params_file, cut_after = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 params = load_params(params_file, json.loads(sys.argv[4]))

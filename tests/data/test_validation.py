@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.clips import Clip, read_manifest, write_manifest
-from mmer.config import Params, load_params
-from mmer.corpora import fer2013
+from mmer.config import Params
+from mmer.data.clips import Clip, read_manifest, write_manifest
+from mmer.data.corpora import fer2013
+from mmer.data.samples import Sample, load_sample, save_sample
+from mmer.data.validation import Report, ValidationError, validate
 from mmer.labels import EMOTIONS
-from mmer.samples import Sample, load_sample, save_sample
-from mmer.validation import Report, ValidationError, validate
+from mmer.params import load_params
 
 STEPS = 4
 ROOT = Path(__file__).parents[2]

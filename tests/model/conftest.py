@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from mmer.clips import Clip, read_manifest
-from mmer.config import Params, load_params
-from mmer.corpora import get
-from mmer.export import export
-from mmer.prepare import crop_corpus, extract_corpus
-from mmer.quantise import quantise
-from mmer.training import fit, save_network
-from mmer.validation import validate
-from stages.detector import export_detector
+from mmer.config import Params
+from mmer.data.clips import Clip, read_manifest
+from mmer.data.corpora import get
+from mmer.data.crop import crop_corpus
+from mmer.data.extract import extract_corpus
+from mmer.data.validation import validate
+from mmer.packaging.detector import export_detector
+from mmer.packaging.export import export
+from mmer.packaging.quantise import quantise
+from mmer.params import load_params
+from mmer.training.checkpoints import save_network
+from mmer.training.fit import fit
 from tests.conftest import ROOT
 
 SPEAKERS = 15

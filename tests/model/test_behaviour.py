@@ -8,11 +8,13 @@ import numpy.typing as npt
 import pytest
 
 from mmer import metrics
-from mmer.clips import Clip
-from mmer.export import compare, predict_graph
+from mmer.data.clips import Clip
 from mmer.labels import EMOTIONS
-from mmer.recognizer import Prediction, Recognizer
-from mmer.training import load_network, predict
+from mmer.packaging.parity import compare, predict_graph
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.results import Prediction
+from mmer.training.checkpoints import load_network
+from mmer.training.inference import predict
 from tests.model.conftest import Trained
 
 
@@ -130,7 +132,8 @@ def test_a_clip_without_sound_or_without_picture_is_still_answered(
 def test_the_past_of_a_stream_hardly_changes_the_answer(trained: Trained) -> None:
     """The same clip after a minute of other clips: the recurrent state does not drift."""
     clips, graph = clear(trained), Recognizer.load(trained.folder)
-    from mmer.samples import load_sample, voice_windows
+    from mmer.data.samples import load_sample
+    from mmer.runtime.grid import voice_windows
 
     given = trained.params.input
 

@@ -27,14 +27,14 @@ def test_every_parameter_is_counted_once(params: Params) -> None:
     told = cost(network)
     assert told.parameters == sum(p.numel() for p in network.parameters())
     assert set(told.by_branch) == {"face", "scene", "voice", "fusion"}
-    assert told.madds_per_s == sum(part.madds_per_s for part in told.by_branch.values())
+    assert told.macs_per_s == sum(part.macs_per_s for part in told.by_branch.values())
 
 
 def test_a_convolution_costs_its_weights_times_its_places(params: Params) -> None:
     """The scene's four convolutions of 3 x 3 on 64 pixels, each halving the side, and its linear layer."""
     channels, step = [3, 8, 16, 32, 64], 64 * 64
     by_hand = sum(channels[i] * channels[i + 1] * 9 * (64 // 2 ** (i + 1)) ** 2 for i in range(4))
-    assert cost(net(params)).by_branch["scene"].madds_per_s == pytest.approx(5 * (by_hand + step))
+    assert cost(net(params)).by_branch["scene"].macs_per_s == pytest.approx(5 * (by_hand + step))
 
 
 HEADS = (128 + 64 + 128) * 7 + 96 * 7
@@ -54,7 +54,7 @@ INPUTS = 128 + 64 + 128 + 3
 def test_each_way_through_time_costs_what_its_matrices_do(params: Params, kind: str, by_hand: int) -> None:
     temporal = params.model.temporal.model_copy(update={"kind": kind})
     fusion = cost(net(params, temporal=temporal)).by_branch["fusion"]
-    assert fusion.madds_per_s == pytest.approx(5 * (by_hand + HEADS))
+    assert fusion.macs_per_s == pytest.approx(5 * (by_hand + HEADS))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_each_way_through_time_costs_what_its_matrices_do(params: Params, kind: 
     ],
 )
 def test_each_way_of_mixing_costs_what_its_matrices_do(params: Params, fusion: str, by_hand: int) -> None:
-    assert cost(net(params, fusion=fusion)).by_branch["fusion"].madds_per_s == pytest.approx(5 * (by_hand + HEADS))
+    assert cost(net(params, fusion=fusion)).by_branch["fusion"].macs_per_s == pytest.approx(5 * (by_hand + HEADS))
 
 
 def test_a_modality_that_is_off_costs_nothing(params: Params) -> None:

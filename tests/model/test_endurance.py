@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer import media
-from mmer.faces import Picture
 from mmer.labels import EMOTIONS
-from mmer.recognizer import Recognizer, Stream
+from mmer.runtime import media
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.stream import Stream
+from mmer.runtime.types import Picture
 from tests.conftest import ROOT
 from tests.graphs import drawn_clips
 

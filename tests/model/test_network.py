@@ -7,15 +7,17 @@ import onnxruntime
 import pytest
 import torch
 
-from mmer.config import Faces, Media, Params, load_params
-from mmer.export import export
+from mmer.config import Params
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.model.fusion import LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.network import EmotionNet, Mixture, clip_logits, pixels
 from mmer.model.pretrained import WeightsError, start_from
 from mmer.model.voice import MEL_BANDS, MelBank
-from mmer.training import Origin
+from mmer.packaging.export import export
+from mmer.params import load_params
+from mmer.runtime.config import Faces, Media
+from mmer.training.checkpoints import Origin
 from tests.conftest import ROOT
 
 SMALL = {
@@ -36,15 +38,15 @@ RIVALS = {
     for kind in ("lstm", "gru", "attention", "mean")
     for fusion in ("concat", "gated", "cross_attention", "late")
 } | {
-    "late, frame by frame": {"model.fusion": "late", "model.voice.summary": "frame"},
+    "late, frame by frame": {"model.fusion": "late", "model.voice.pooling": "frame"},
     "late, log-mel frame by frame": {
         "model.fusion": "late",
-        "model.voice.summary": "frame",
-        "model.voice.front": "logmel",
+        "model.voice.pooling": "frame",
+        "model.voice.frontend": "logmel",
         "model.voice.temporal": {"kind": "gru", "hidden": 12},
     },
-    "concat, frame by frame": {"model.voice.summary": "frame"},
-    "late, logmel, grey": {"model.fusion": "late", "model.voice.front": "logmel", "model.face.grey": True},
+    "concat, frame by frame": {"model.voice.pooling": "frame"},
+    "late, logmel, grey": {"model.fusion": "late", "model.voice.frontend": "logmel", "model.face.grey": True},
     "mobilenet_v3_small": {"model.face.kind": "mobilenet_v3_small", "model.face.width": 0.5},
     "face and voice": {"model.modalities": ["voice", "face"], "model.fusion": "cross_attention"},
     "voice alone": {"model.modalities": ["voice"], "model.fusion": "gated"},
@@ -134,7 +136,7 @@ def test_the_graph_says_what_the_network_says_of_any_number_of_clips_and_steps(
             state = said.state
             torch.testing.assert_close(torch.from_numpy(logits), said.logits, atol=1e-4, rtol=0)
             torch.testing.assert_close(torch.from_numpy(after), state, atol=1e-4, rtol=0)
-            torch.testing.assert_close(torch.from_numpy(alone), network.alone(said), atol=1e-4, rtol=0)
+            torch.testing.assert_close(torch.from_numpy(alone), network.unimodal(said), atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

@@ -10,11 +10,15 @@ import numpy as np
 import onnx
 import pytest
 
-from mmer import media
-from mmer.config import Faces, Input, Media, Model
+from mmer.config import Model
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
-from mmer.media import MediaError
-from mmer.recognizer import AHEAD_S, CHUNK, ModelError, Prediction, Recognizer, Step, Stream
+from mmer.runtime import media
+from mmer.runtime.config import Faces, Input, Media
+from mmer.runtime.graph import ModelError
+from mmer.runtime.media import MediaError
+from mmer.runtime.recognizer import CHUNK, Recognizer
+from mmer.runtime.results import Prediction, Step
+from mmer.runtime.stream import AHEAD_S, Stream
 from tests.graphs import drawn_clips, write_graph, write_model
 
 Pictures = list[tuple[float, np.ndarray]]
@@ -90,9 +94,9 @@ def test_so_does_the_real_network_even_where_its_graph_lacks_the_inputs_it_was_n
 ) -> None:
     import torch
 
-    from mmer.export import export
     from mmer.model.network import EmotionNet
-    from mmer.training import Origin
+    from mmer.packaging.export import export
+    from mmer.training.checkpoints import Origin
 
     torch.manual_seed(0)
     network, origin = EmotionNet(Input(), Model(), modalities).eval(), Origin(corpora=["demo"])

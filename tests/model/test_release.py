@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from mmer import metrics
-from mmer.config import load_params
-from mmer.corpora import get
+from mmer.data.corpora import get
 from mmer.labels import EMOTIONS
 from mmer.model.network import EmotionNet
-from mmer.recognizer import Recognizer
-from mmer.training import load_network
+from mmer.params import load_params
+from mmer.runtime.recognizer import Recognizer
+from mmer.training.checkpoints import load_network
 from tests.conftest import ROOT
 
 RELEASE = ROOT / "release"

@@ -12,15 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mmer import media
-from mmer.corpora import get
-from mmer.drawing.room import ROOMS, draw_room
-from mmer.drawing.speakers import make_speaker
-from mmer.faces import shrink
+from mmer.data.corpora import get
+from mmer.data.demo.room import ROOMS, draw_room
+from mmer.data.demo.speakers import make_speaker
+from mmer.data.samples import Sample, as_pass
 from mmer.labels import EMOTIONS, MODALITIES
-from mmer.recognizer import Recognizer, Step, pool, softmax
-from mmer.samples import SAMPLE_RATE, Sample, as_pass, voice_present, voice_windows
-from mmer.smoothing import Smoother
+from mmer.runtime import media
+from mmer.runtime.grid import SAMPLE_RATE, voice_windows
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.resize import shrink
+from mmer.runtime.results import Step, pool, softmax
+from mmer.runtime.smoothing import Smoother
+from mmer.runtime.voice import voice_activity
 from tests.conftest import ROOT
 
 Faces = npt.NDArray[np.uint8]
@@ -74,7 +77,7 @@ def walk(release: Recognizer, crops: Faces, voice: npt.NDArray[np.int16] | None 
     present = np.zeros((steps, len(MODALITIES)), bool)
     present[:, 0] = True
     windows = voice_windows(heard, steps, given.step_s, given.voice_window_s)
-    present[:, 2] = voice_present(windows, release.info.media.silence_dbfs)
+    present[:, 2] = voice_activity(windows, release.info.media.silence_dbfs)
     scenes = np.zeros((steps, given.scene_size, given.scene_size, 3), np.uint8)
     arrays = as_pass(
         Sample(crops, scenes, heard, present), given.step_s, given.voice_window_s, release.graph.state_size
@@ -159,9 +162,9 @@ def test_a_face_that_turns_away_hands_over_to_the_voice(release: Recognizer) -> 
         steps = release.predict(demo / clip.path).steps
         alone = [s for s in steps if s.present["voice"] and not s.present["face"]]
         for step in alone:
-            assert step.alone["voice"] is not None
-            assert step.label == EMOTIONS[int(step.alone["voice"].argmax())]
-            assert np.abs(step.probabilities - step.alone["voice"]).max() < 0.02
+            assert step.unimodal["voice"] is not None
+            assert step.label == EMOTIONS[int(step.unimodal["voice"].argmax())]
+            assert np.abs(step.probabilities - step.unimodal["voice"]).max() < 0.02
         handed += bool(alone and any(s.present["face"] for s in steps))
     assert handed, "no face was seen and then lost"
 

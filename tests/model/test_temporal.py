@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from mmer.config import ConfigError, Temporal, load_params
+from mmer.config import ConfigError, Temporal
 from mmer.model.fusion import CrossAttention, Gated
 from mmer.model.mobilenet import MobileNetV3Small
 from mmer.model.network import EmotionNet, NetworkError
 from mmer.model.pretrained import WeightsError, start_from
 from mmer.model.temporal import RunningMean, WindowAttention, make_temporal
+from mmer.params import load_params
 from tests.conftest import ROOT
 
 KINDS = ("lstm", "gru", "attention", "mean")

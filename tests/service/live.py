@@ -16,9 +16,9 @@ import numpy as np
 from httpx_ws import WebSocketDisconnect, WebSocketSession, connect_ws
 from wsproto.utilities import LocalProtocolError
 
-from mmer.config import Media
-from mmer.media import decode
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.config import Media
+from mmer.runtime.grid import SAMPLE_RATE
+from mmer.runtime.media import decode
 
 HELLO = {"type": "hello", "protocol": 1, "rate": SAMPLE_RATE, "video": True, "audio": True}
 

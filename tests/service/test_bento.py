@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scripts.imports import path_of, reached
 from tests.graphs import drawn_clips
 from tests.serving import ROOT, serve
 
@@ -17,7 +18,7 @@ PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import service
-from mmer.recognizer import Recognizer
+from mmer import Recognizer
 for path in sys.argv[2:]:
     Recognizer.load().predict(path)
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
@@ -45,10 +46,13 @@ def test_it_holds_what_serves_and_nothing_else(bento: Path) -> None:
     allowed = re.compile(
         r"service\.py|bentofile\.yaml|requirements-serve\.txt|web/[\w.-]+\.(js|html|css)|web/device/\w+\.js|web/samples/.+|"
         r"web/node_modules/onnxruntime-web/dist/ort[\w.-]+\.(mjs|wasm|wasm\.gz)|docs/protocol\.md|mmer/serving/\w+\.py|release/(mmer\.onnx|MODEL_CARD\.md)|"
-        r"release/detector/[pro]net\.onnx|mmer/(__init__|config|errors|faces|labels|media|recognizer|samples|smoothing)\.py"
+        r"release/detector/[pro]net\.onnx|mmer/(__init__|errors|labels)\.py|mmer/runtime/\w+\.py"
     )
     assert [name for name in files if not allowed.fullmatch(name)] == []
-    assert {"service.py", "release/mmer.onnx", "web/index.html", "web/device/worker.js"} <= set(files)
+    assert {"service.py", "release/mmer.onnx", "web/index.html", "web/device/worker.js", "docs/protocol.md"} <= set(
+        files
+    )
+    assert {path_of(module).as_posix() for module in reached("service")} <= set(files)
     assert sum(files.values()) < 40e6
 
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from mmer.cli import main
-from mmer.client import StreamError, connect, stream_url
+from mmer.client.playback import pieces
+from mmer.client.stream import StreamError, connect, stream_url
 from mmer.labels import EMOTIONS
-from mmer.play import pieces
 from tests.graphs import drawn_clips
 from tests.serving import ROOT, Served
 
@@ -80,7 +80,9 @@ def test_the_camera_can_be_turned_off(service: Served) -> None:
 
 
 def test_playing_needs_no_torch() -> None:
-    code = "import sys, mmer.play; print([m for m in ('torch', 'mlflow', 'onnxruntime') if m in sys.modules])"
+    code = (
+        "import sys, mmer.client.playback; print([m for m in ('torch', 'mlflow', 'onnxruntime') if m in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
 
 

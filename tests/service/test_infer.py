@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from mmer.recognizer import Graph
+from mmer.runtime.graph import Graph
 from tests.graphs import write_model
 from tests.serving import Served
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from mmer.labels import EMOTIONS
-from mmer.recognizer import Recognizer
+from mmer.runtime.recognizer import Recognizer
 from tests.graphs import drawn_clips, write_model
 from tests.service.live import live
 from tests.serving import ROOT, UPLOAD_LIMIT_MB, Served, serve

@@ -17,8 +17,8 @@ from starlette.websockets import WebSocket
 from wsproto.utilities import LocalProtocolError
 
 from mmer.labels import EMOTIONS, MODALITIES
-from mmer.recognizer import Recognizer
-from mmer.samples import SAMPLE_RATE
+from mmer.runtime.grid import SAMPLE_RATE
+from mmer.runtime.recognizer import Recognizer
 from mmer.serving import stream
 from mmer.serving.settings import Settings
 from mmer.serving.watch import Watch

@@ -14,15 +14,18 @@ import numpy.typing as npt
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from mmer import media
-from mmer.config import Faces, Input, Media
-from mmer.faces import Detector, Picture, Tracker, crop, shrink
 from mmer.labels import EMOTIONS
-from mmer.recognizer import Recognizer
+from mmer.runtime import media
+from mmer.runtime.config import Faces, Input, Media
+from mmer.runtime.detector import Detector
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.resize import crop, shrink
+from mmer.runtime.smoothing import Smoother
+from mmer.runtime.tracker import Tracker
+from mmer.runtime.types import Picture
 from mmer.serving import protocol
 from mmer.serving.live import Session
 from mmer.serving.protocol import Hello
-from mmer.smoothing import Smoother
 from tests.graphs import drawn_clips, write_model
 from tests.serving import ROOT, Served, serve
 from tests.web.test_page import LABEL, PATIENCE, Watched
@@ -138,7 +141,7 @@ def test_a_face_is_followed_as_the_service_follows_it(
     )
     followed = 0
     for at, rgb in pictures:
-        view = tracker.look(rgb, at)
+        view = tracker.track(rgb, at)
         box = page.evaluate("([given, at]) => ours.tracker.look(ours.picture(given), at)", [given(rgb), at])
         assert (box is None) == (view.box is None)
         if view.box is not None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from mmer.recognizer import GRAPH, Graph
+from mmer.runtime.graph import GRAPH, Graph
 from mmer.serving.site import RUNTIME, site_routes
 from tests.serving import ROOT, Served
 from tests.web.test_page import Watched

@@ -1,0 +1,132 @@
+"""A client of the stream protocol (docs/protocol.md): pictures and voice in, steps out.
+
+async with connect("http://localhost:3000") as session:
+    await session.send_frame(jpeg, t=0.1)
+    async for message in session: ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+from httpx_ws import AsyncWebSocketSession, HTTPXWSException, WebSocketDisconnect, aconnect_ws
+
+from mmer.errors import MmerError
+from mmer.runtime.grid import SAMPLE_RATE
+from mmer.serving.protocol import CAMERA_OFF, FRAME, MICROPHONE_OFF, VERSION, VOICE, write_media
+
+OPENING_S = 30.0
+
+
+class StreamError(MmerError):
+    """The service cannot be reached or ends the session; the message says why and what to do."""
+
+
+class Session:
+    """An open session. Times are seconds since its start, by the caller's clock."""
+
+    def __init__(self, socket: AsyncWebSocketSession, ready: dict[str, Any]) -> None:
+        self._socket = socket
+        self.ready = ready
+        """What the service said of itself: step_s, labels, modalities, model, limits."""
+
+    async def send_frame(self, jpeg: bytes, t: float) -> None:
+        """A JPEG picture, taken at `t`."""
+        await self._send(FRAME, t, jpeg)
+
+    async def send_voice(self, pcm: bytes, t: float) -> None:
+        """Voice, int16 little-endian mono at 16 kHz, at most 2 s, whose first sample is at `t`."""
+        await self._send(VOICE, t, pcm)
+
+    async def camera_off(self, t: float) -> None:
+        """No pictures from `t` on, until the next one."""
+        await self._send(CAMERA_OFF, t)
+
+    async def microphone_off(self, t: float) -> None:
+        """No voice from `t` on, until the next."""
+        await self._send(MICROPHONE_OFF, t)
+
+    async def bye(self) -> None:
+        """Ask for the steps that are owed, and then for the end."""
+        await self._socket.send_text(json.dumps({"type": "bye"}))
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        """Messages, as docs/protocol.md has them (`step`, `dropped`, `error`), until the end that was asked for.
+
+        Raises:
+            StreamError: the service ended the session.
+        """
+        while True:
+            message = await _receive(self._socket)
+            if message["type"] == "closing":
+                if message["code"] == "done":
+                    return
+                raise StreamError(f"the service ended the session: {message['message']}. {message['hint']}")
+            yield message
+
+    async def _send(self, kind: int, t: float, payload: bytes = b"") -> None:
+        try:
+            await self._socket.send_bytes(write_media(kind, round(1000 * t), payload))
+        except HTTPXWSException:
+            raise StreamError("the connection is gone: is the service still running?") from None
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    url: str, *, key: str | None = None, video: bool = True, audio: bool = True
+) -> AsyncIterator[Session]:
+    """Open a session.
+
+    Args:
+        url: of the service, http(s) or ws(s); `/stream` is added where it is missing.
+        key: the service's API key, where it asks for one.
+        video: whether pictures will be sent.
+        audio: whether voice will be sent.
+
+    Raises:
+        StreamError: nobody answers there, or the service refuses.
+    """
+    hello = {"type": "hello", "protocol": VERSION, "rate": SAMPLE_RATE, "video": video, "audio": audio}
+    address = stream_url(url)
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                client = await stack.enter_async_context(httpx.AsyncClient(timeout=OPENING_S))
+                socket: AsyncWebSocketSession = await stack.enter_async_context(aconnect_ws(address, client))
+                await socket.send_text(json.dumps(hello | ({"key": key} if key else {})))
+                ready = await _receive(socket)
+            except (HTTPXWSException, httpx.HTTPError, OSError) as error:
+                raise StreamError(f"no service answers at {address} ({error}): start one with `make serve`") from None
+            if ready["type"] != "ready":
+                raise StreamError(f"the service refuses: {ready['message']}. {ready['hint']}")
+            yield Session(socket, ready)
+    except ExceptionGroup as several:  # httpx-ws has a task group of its own
+        raise only(several) from None
+
+
+def only(several: ExceptionGroup) -> Exception:
+    """What went wrong in a task group: the error for the user in it, else the first."""
+    found = several.subgroup(MmerError) or several
+    first: Exception = found.exceptions[0]
+    return only(first) if isinstance(first, ExceptionGroup) else first
+
+
+def stream_url(url: str) -> str:
+    """The address of the stream of a service."""
+    if "://" not in url:
+        url = f"http://{url}"
+    scheme, rest = url.split("://", 1)
+    scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
+    return f"{scheme}://{rest.rstrip('/').removesuffix('/stream')}/stream"
+
+
+async def _receive(socket: AsyncWebSocketSession) -> dict[str, Any]:
+    try:
+        message: dict[str, Any] = json.loads(await socket.receive_text())
+    except (WebSocketDisconnect, HTTPXWSException):
+        raise StreamError("the connection is gone: the service was stopped or started anew; try again") from None
+    return message

@@ -1,0 +1,1 @@
+"""From what owners publish to samples: fetch, extract, crop, validate, split."""

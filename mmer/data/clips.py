@@ -1,0 +1,152 @@
+"""A clip, the unit of every corpus; manifests of clips; splits that keep speakers apart.
+
+A clip is one trial of one speaker with one label. Files that hold the same trial (RAVDESS publishes an
+audio-visual, a video-only and an audio-only file of each) are one clip, never three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+
+SplitName = Literal["train", "val", "test", "unused"]
+"""`unused`: listed and prepared, but on no side (a copy of a test image among the training images)."""
+
+MANIFEST = "clips.parquet"
+
+Sex = Literal["female", "male", "unknown"]
+
+
+class Clip(BaseModel):
+    """One row of a manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clip_id: str
+    """Unique in its corpus; the name of its sample's file. Letters, digits, dot, dash and underscore only."""
+    corpus: str
+    speaker: str
+    """Unique in its corpus. For a corpus that knows no speakers (face images), the image's own id."""
+    sex: Literal["female", "male", "unknown"] = "unknown"
+    label: str
+    """The intended emotion, one of `EMOTIONS`."""
+    votes: tuple[float, ...] | None = None
+    """Where people who saw and heard the clip voted: their distribution over `EMOTIONS`, summing to 1."""
+    votes_face: tuple[float, ...] | None = None
+    """The same of those who only saw it."""
+    votes_voice: tuple[float, ...] | None = None
+    """The same of those who only heard it."""
+    intensity: Literal["low", "normal", "high", "unknown"] = "unknown"
+    split: SplitName | None = None
+    """An official split, or the one `assign_splits` gave; None until then."""
+    fold: int | None = None
+    """The cross-validation fold, from 1, in which this speaker is tested."""
+    path: str
+    """The clip's file, relative to the corpus's raw folder."""
+    start_s: float = 0.0
+    """Where the clip begins in its file."""
+    end_s: float | None = None
+    """Where it ends; None: with the file."""
+    voice_path: str | None = None
+    """Where the voice lies in a file of its own beside a silent video."""
+    sha256: str = ""
+    """Of the file at `path` (of the part from `start_s` to `end_s`, both are hashed along)."""
+    copies: int = 0
+    """How many other clips of the corpus's training part, as its owner published it, are this file byte for byte, those
+    that are `unused` now included: a test clip with some would have been seen in training on the published split."""
+    unused_because: str = ""
+    """Why a reader gave a clip as `unused`, the same words for the same cause, so that reports can count them."""
+    duration_s: float = 0.0
+    has_face: bool = False
+    """Whether a face was found in at least one step (before cropping: whether there is a picture)."""
+    has_scene: bool = False
+    """Whether there is a picture at all whose surroundings count (a tight face crop has none)."""
+    has_voice: bool = False
+    """Whether a voice was loud enough in at least one step (before extraction: whether sound is expected)."""
+    steps: int = 0
+    face_rate: float = 0.0
+    """Share of the steps with a picture in which a face was found."""
+    voice_rate: float = 0.0
+    """Share of the steps in which the voice is present."""
+    hidden: Literal["none", "covered", "away", "unknown"] = "unknown"
+    """Whether the face is known to be hidden for a part of the clip (the demo corpus knows)."""
+
+    @field_validator("clip_id")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not value or not all(c.isalnum() or c in "._-" for c in value) or value.startswith("."):
+            raise ValueError(f"clip_id {value!r} cannot be a file name: use letters, digits, '.', '_' and '-'")
+        return value
+
+    @field_validator("label")
+    @classmethod
+    def _known_label(cls, value: str) -> str:
+        if value not in EMOTIONS:
+            raise ValueError(f"label {value!r} is none of {', '.join(EMOTIONS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _votes_are_a_distribution(self) -> Clip:
+        for votes in (self.votes, self.votes_face, self.votes_voice):
+            if votes is not None and (len(votes) != len(EMOTIONS) or abs(sum(votes) - 1) > 1e-6):
+                raise ValueError(f"votes of {self.clip_id} must be {len(EMOTIONS)} shares that sum to 1")
+        return self
+
+    @property
+    def target(self) -> int:
+        """Index of the intended label in `EMOTIONS`."""
+        return EMOTIONS.index(self.label)
+
+    @property
+    def person(self) -> str:
+        """The speaker, unique over all corpora."""
+        return f"{self.corpus}/{self.speaker}"
+
+    @property
+    def knows_speaker(self) -> bool:
+        """Whether the corpus says whose this is: where it does not, the clip's own id stands for its speaker."""
+        return self.speaker != self.clip_id
+
+    @property
+    def sample(self) -> str:
+        """Path of the prepared sample below `data/processed` (or `data/interim`)."""
+        return f"{self.corpus}/{self.clip_id}.npz"
+
+
+def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
+    """Write clips as parquet, ordered by corpus and id so that the same clips give the same bytes."""
+    import pandas as pd
+
+    rows = sorted((c.model_dump() for c in clips), key=lambda r: (r["corpus"], r["clip_id"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(rows, columns=list(Clip.model_fields))
+    frame["fold"] = frame["fold"].astype("Int64")
+    frame.to_parquet(path, index=False)
+
+
+def read_manifest(path: Path) -> list[Clip]:
+    """Read what `write_manifest` wrote."""
+    import pyarrow.parquet as pq
+
+    return [Clip(**row) for row in pq.read_table(path).to_pylist()]
+
+
+def modalities_of(clips: Sequence[Clip]) -> tuple[ModalityName, ...]:
+    """The modalities of which these clips hold anything: the others are off in a network trained on them."""
+    there = {
+        "face": any(c.has_face for c in clips),
+        "scene": any(c.has_scene for c in clips),
+        "voice": any(c.has_voice for c in clips),
+    }
+    return tuple(m for m in MODALITIES if there[m])
+
+
+def with_modalities(clips: Sequence[Clip], modalities: Sequence[ModalityName]) -> list[Clip]:
+    """The clips that hold one of these modalities or more, with all others taken away."""
+    gone: dict[str, object] = {f"has_{name}": False for name in MODALITIES if name not in modalities}
+    return [clip.model_copy(update=gone) for clip in clips if any(getattr(clip, f"has_{name}") for name in modalities)]

@@ -1,0 +1,1 @@
+"""Getting files: over HTTP, out of archives, a corpus whole."""

@@ -1,0 +1,1 @@
+"""How well a model does on people it has not met."""

@@ -1,0 +1,350 @@
+"""K-fold cross-validation by speaker: every speaker is tested once, by a network that never met him or her.
+
+The folds are the corpora's own (`Clip.fold`). They are trained side by side, each by a process with one thread, so that
+the results do not depend on how many run at once. What is done is kept under `.mmer/folds`: a run that was killed goes
+on where it stood, and a fold that is finished is not trained again.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmer import metrics
+from mmer.config import Params
+from mmer.data.clips import MANIFEST, Clip, SplitName, read_manifest, with_modalities
+from mmer.errors import MmerError
+from mmer.evaluation.protocol import about, n_speakers, resampled
+from mmer.evaluation.report import write_predictions
+from mmer.evaluation.scores import Bootstrap, by, score
+from mmer.metrics import one_hot
+from mmer.plots.evaluation import plot_speakers
+from mmer.reporting import counted, plain, write_csv, write_json
+from mmer.training import mlflow_runs
+from mmer.training.checkpoints import WORK, data_key, fingerprint
+from mmer.training.fit import fit
+from mmer.training.inference import predict
+from mmer.training.mlflow_runs import Run
+
+Report = dict[str, Any]
+
+LEAST = 3
+"""Folds: one to test, one to validate and one to train on."""
+
+
+class FoldsError(MmerError):
+    """There is nothing to cross-validate; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold, done: the answers about its speakers, of a network that never met them."""
+
+    number: int
+    clips: list[Clip]
+    """[n], all of split `test`."""
+    probabilities: npt.NDArray[np.float32]
+    """[n, 7]."""
+    best: dict[str, float]
+    """The epoch that the validation speakers chose: epoch, val_uar, ..."""
+
+
+def prepared(processed: Path, corpora: Sequence[str]) -> list[Clip]:
+    """The clips of prepared corpora, with their official splits and folds.
+
+    Raises:
+        FoldsError: a corpus is not prepared.
+    """
+    clips = []
+    for name in corpora:
+        path = processed / name / MANIFEST
+        if not path.is_file():
+            raise FoldsError(f"{path} is missing: prepare it with `dvc repro crop@{name}`")
+        clips += read_manifest(path)
+    return clips
+
+
+def cross_validated(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips without the corpora whose speakers stand in one or two folds (an incomplete mirror): nothing of such a
+    corpus would be trained, and its few clips would choose the epochs.
+    """
+    folds: dict[str, set[int]] = {}
+    for clip in clips:
+        if clip.fold is not None:
+            folds.setdefault(clip.corpus, set()).add(clip.fold)
+    few = {corpus for corpus, found in folds.items() if len(found) < LEAST}
+    if few == set(folds):
+        return list(clips)
+    for corpus in sorted(few):
+        print(f"{corpus}: speakers in fewer than {LEAST} folds, so it is left out of the cross-validation")
+    return [clip for clip in clips if clip.corpus not in few]
+
+
+def fold_numbers(clips: Sequence[Clip]) -> list[int]:
+    """The folds that there are, in order.
+
+    Raises:
+        FoldsError: there are fewer than three: one to test, one to validate and one to train on.
+    """
+    numbers = sorted({c.fold for c in clips if c.fold is not None and c.split != "unused"})
+    if len(numbers) < LEAST:
+        names = ", ".join(sorted({c.corpus for c in clips})) or "these corpora"
+        raise FoldsError(
+            f"{names}: cross-validation needs three folds of speakers or more, and there are {len(numbers)}. A corpus "
+            "with an official split and no folds (face images) can only be added to one that has them"
+        )
+    return numbers
+
+
+def assign_fold(clips: Sequence[Clip], number: int) -> list[Clip]:
+    """Put each clip on its side when fold `number` is tested.
+
+    In each corpus the speakers of that fold are tested, those of the next one (after the last, the first) validate, and
+    all others train. Clips without a fold train if they have no official split or are of the official training split;
+    else they are not used, since no speaker of theirs is ever tested here.
+    """
+    of_corpus: dict[str, set[int]] = {}
+    for clip in clips:
+        if clip.fold is not None:
+            of_corpus.setdefault(clip.corpus, set()).add(clip.fold)
+    following = {}
+    for corpus, found in of_corpus.items():
+        numbers = sorted(found)
+        following[corpus] = numbers[bisect_right(numbers, number) % len(numbers)]
+
+    def of(clip: Clip) -> SplitName:
+        if clip.split == "unused":
+            return "unused"
+        if clip.fold is None:
+            return "train" if clip.split in (None, "train") else "unused"
+        if clip.fold == number:
+            return "test"
+        return "val" if clip.fold == following[clip.corpus] else "train"
+
+    return [c.model_copy(update={"split": of(c)}) for c in clips]
+
+
+def cross_validate(params: Params, processed: Path, out: Path) -> Report:
+    """Train and test once for each fold, and write what came of it.
+
+    The hyperparameters are `params.train` as it is written, never what the search found: it searched on the validation
+    speakers of one split, who are test speakers here.
+
+    Args:
+        params: `folds` says which modalities are given and how many folds are trained at once.
+        processed: the folder of prepared samples and of each corpus's manifest.
+        out: gets `metrics.json` (the report but for its rows), `folds.csv` and `speakers.csv` (the rows),
+            `predictions.csv` (a row per clip) and `figures/speakers.png`.
+
+    Returns:
+        See `report`.
+
+    Raises:
+        FoldsError: a corpus is not prepared, there are too few folds, or no clip holds these modalities.
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    epochs = {} if params.folds.epochs is None else {"epochs": params.folds.epochs}
+    own = [name for name in params.train.branches if name in params.folds.modalities]  # no other branch is trained
+    branches = {name: params.train.branches[name] | epochs for name in own}
+    params = params.model_copy(update={"train": params.train.model_copy(update=epochs | {"branches": branches})})
+    listed = cross_validated(prepared(processed, params.corpora))
+    clips = with_modalities(listed, params.folds.modalities)
+    numbers = fold_numbers(clips)
+    key = _key(params, clips, processed)
+    folder = WORK / "folds" / key
+    with mlflow_runs.reopen("folds", params, key=f"folds-{key}") as run:
+        pool = Parallel(n_jobs=params.folds.jobs, return_as="generator_unordered")
+        tasks = (delayed(_fold)(params, clips, processed, number, folder, run) for number in numbers)
+        done = list(tqdm(pool(tasks), total=len(numbers), desc="folds", unit="fold"))
+        done.sort(key=lambda fold: fold.number)
+        told = report(done, params, sum(c.fold is not None for c in listed) - sum(c.fold is not None for c in clips))
+        _write(told, done, out)
+        run.metrics(summary(told))
+        run.figure(out, "folds")
+    return told
+
+
+def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
+    """What cross-validation says.
+
+    Args:
+        done: all folds.
+        params: those of the run.
+        left_out: clips of these speakers that hold none of the modalities (recordings too quiet to count as voice), and
+            so were not asked.
+
+    Returns:
+        Fit for JSON. `uar` is the mean over the folds, its interval Student's t over them; `pooled` has the scores of
+        all clips together, with intervals over the speakers, and `by_corpus` those of each corpus; `per_speaker` least,
+        median and most of the speakers' own scores; `folds` and `speakers` a row for each.
+    """
+    from scipy.stats import t
+
+    clips = [clip for fold in done for clip in fold.clips]
+    truth = np.array([c.target for c in clips])
+    answers = one_hot(np.concatenate([fold.probabilities for fold in done]))
+    bootstrap = Bootstrap(params.evaluate.bootstrap, params.seed)
+    of_speaker: dict[str, list[int]] = {}
+    for place, clip in enumerate(clips):
+        of_speaker.setdefault(clip.person, []).append(place)
+
+    folds = [
+        {
+            "fold": fold.number,
+            "n": len(fold.clips),
+            "n_speakers": n_speakers(fold.clips),
+            **_scores(np.array([c.target for c in fold.clips]), one_hot(fold.probabilities)),
+            "epoch": int(fold.best["epoch"]),
+            "val_uar": fold.best["val_uar"],
+        }
+        for fold in done
+    ]
+    speakers = [
+        {
+            **{name: getattr(clips[places[0]], name) for name in ("corpus", "speaker", "sex", "fold")},
+            "n": len(places),
+            "n_classes": len(set(truth[places].tolist())),
+            **_scores(truth[places], answers[places]),
+        }
+        for _, places in sorted(of_speaker.items())
+    ]
+    uars = np.array([fold["uar"] for fold in folds])
+    half = t.ppf(0.975, len(uars) - 1) * uars.std(ddof=1) / np.sqrt(len(uars))
+    told: Report = {
+        "protocol": _protocol(clips, params, len(folds), left_out),
+        **about(clips, params.train.pairing),
+        "modalities": list(params.folds.modalities),
+        "n_folds": len(folds),
+        "n_left_out": left_out,
+        "uar": float(uars.mean()),
+        "uar_low": float(uars.mean() - half),
+        "uar_high": float(uars.mean() + half),
+        "uar_sd": float(uars.std(ddof=1)),
+        "pooled": score(truth, answers, clips, bootstrap, metrics.uar, metrics.war, metrics.macro_f1),
+        "by_corpus": by(lambda c: c.corpus, truth, answers, clips, bootstrap),
+        "per_speaker": {key: _spread([row[key] for row in speakers]) for key in ("uar", "war")},
+        "folds": folds,
+        "speakers": speakers,
+    }
+    return {key: plain(value) for key, value in told.items()}
+
+
+def summary(told: Report) -> Report:
+    """A report without its rows: what is compared between versions."""
+    return {key: value for key, value in told.items() if key not in ("folds", "speakers")}
+
+
+def in_words(told: Report) -> str:
+    """A report as a few lines of text."""
+    pooled, speakers = told["pooled"], told["per_speaker"]["uar"]
+    folds = " ".join(f"{fold['uar']:.3f}" for fold in told["folds"])
+    lines = [
+        told["protocol"],
+        *([f"Note: {told['note']}."] if "note" in told else []),
+        f"UAR of each fold    {folds}",
+        f"mean over folds     {told['uar']:.3f} (95% {told['uar_low']:.3f} to {told['uar_high']:.3f})",
+        f"all clips pooled    {pooled['uar']:.3f} (95% {pooled['uar_low']:.3f} to {pooled['uar_high']:.3f})",
+        f"accuracy, pooled    {pooled['war']:.3f} (95% {pooled['war_low']:.3f} to {pooled['war_high']:.3f})",
+        f"of a single speaker {speakers['min']:.3f} to {speakers['max']:.3f}, median {speakers['median']:.3f}",
+    ]
+    return "\n".join(lines)
+
+
+def _key(params: Params, clips: Sequence[Clip], processed: Path) -> str:
+    """The key of everything that decides the result: of all clips, since each is trained on in some fold."""
+    learnt = [c.model_copy(update={"split": "train"}) for c in clips]
+    keys = [
+        data_key(params, processed / name / MANIFEST, [c for c in learnt if c.corpus == name], processed)
+        for name in sorted({c.corpus for c in clips})
+    ]
+    return fingerprint([*keys, params.train, "+".join(params.folds.modalities)], [Path(__file__)])
+
+
+def _fold(params: Params, clips: Sequence[Clip], processed: Path, number: int, folder: Path, parent: Run) -> Fold:
+    """Train and test one fold, in a process of its own, unless that is done: `FOLDER/NUMBER.npz` holds the answers."""
+    import torch
+    from filelock import FileLock
+
+    torch.set_num_threads(1)
+    sides = assign_fold(clips, number)
+    test = [c for c in sides if c.split == "test"]
+    file, checkpoint = folder / f"{number}.npz", folder / f"{number}.ckpt"
+    folder.mkdir(parents=True, exist_ok=True)
+    # A worker may outlive a run that was killed: the next run waits until it is done, and has its answers.
+    with FileLock(folder / f"{number}.lock"):
+        if not file.exists():
+            with mlflow_runs.reopen(
+                f"fold {number}", params, key=f"folds-{folder.name}-{number}", parent=parent
+            ) as run:
+
+                def on_epoch(row: dict[str, float]) -> None:
+                    run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+
+                fitted = fit(
+                    params,
+                    params.train,
+                    sides,
+                    processed,
+                    seed=params.seed,
+                    checkpoint=checkpoint,
+                    on_epoch=on_epoch,
+                    title=f"fold {number}",
+                )
+                probabilities = predict(fitted.network, test, processed, modalities=params.folds.modalities)
+                run.metrics({"test": _scores(np.array([c.target for c in test]), one_hot(probabilities))})
+            part = file.with_suffix(".part")
+            with part.open("wb") as stream:
+                np.savez(stream, probabilities=probabilities, best=json.dumps(fitted.best))
+            part.replace(file)
+            checkpoint.unlink(missing_ok=True)
+    with np.load(file) as answers:
+        return Fold(number, test, answers["probabilities"], json.loads(answers["best"].item()))
+
+
+def _scores(truth: metrics.Ints, answers: npt.NDArray[np.float64]) -> Report:
+    counts = metrics.soft_confusion(truth, answers)
+    return {"uar": float(metrics.uar(counts)), "war": float(metrics.war(counts))}
+
+
+def _spread(values: Sequence[float]) -> Report:
+    return {"min": min(values), "median": float(np.median(values)), "max": max(values)}
+
+
+def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int) -> str:
+    """How the scores came about, in words."""
+    corpora = []
+    for name in sorted({c.corpus for c in clips}):
+        own = [c for c in clips if c.corpus == name]
+        corpora.append(f"{name}, {counted(len(own), 'clip')} of {counted(n_speakers(own), 'speaker')}")
+    trained = [params.train.of_branch(name) for name in params.train.branches] or [params.train]
+    epochs = " or ".join(str(number) for number in sorted({train.epochs for train in trained}))
+    without = f" Left out, since they hold none of that: {counted(left_out, 'clip')} of theirs." if left_out else ""
+    return (
+        f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(corpora)}): each clip is "
+        "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "
+        f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{without} Hyperparameters as "
+        f"params.yaml has them, the best of {epochs} epochs, seed {params.seed}. Against intended labels. "
+        "The mean over folds has a 95% interval of Student's t; folds share training data, so that it is rather too "
+        f"narrow. Other intervals: 95%, {params.evaluate.bootstrap} resamples of {resampled(clips)}."
+    )
+
+
+def _write(told: Report, done: Sequence[Fold], out: Path) -> None:
+    """The same report gives the same bytes."""
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    write_json(out / "metrics.json", summary(told))
+    for name in ("folds", "speakers"):
+        rows = told[name]
+        write_csv(out / f"{name}.csv", list(rows[0]), (row.values() for row in rows))
+    clips = [clip for fold in done for clip in fold.clips]
+    write_predictions(out / "predictions.csv", clips, np.concatenate([f.probabilities for f in done]))
+    plot_speakers(told, out / "figures" / "speakers.png")

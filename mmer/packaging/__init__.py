@@ -1,0 +1,1 @@
+"""From a network to what ships: the graph, a smaller one, the detector, the model card."""

@@ -1,0 +1,101 @@
+"""The one graph: EmotionNet as ONNX, with all that a recogniser must know inside, checked against the network."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmer import __version__
+from mmer.data import corpora
+from mmer.errors import MmerError
+from mmer.labels import EMOTIONS
+from mmer.packaging.prelu import vectorise
+from mmer.runtime.config import Faces, Media
+from mmer.runtime.spec import INPUTS, OUTPUTS, GraphSpec
+
+if TYPE_CHECKING:
+    from mmer.model.network import EmotionNet
+    from mmer.training.checkpoints import Origin
+
+
+OPSET = 17
+
+
+class ExportError(MmerError):
+    """The graph does not say what the network says."""
+
+
+def export(
+    network: EmotionNet,
+    path: Path,
+    *,
+    media: Media,
+    faces: Faces,
+    origin: Origin,
+    revision: str,
+    status: str = "experiment",
+) -> None:
+    """Write `mmer.onnx`: uint8 pictures and float32 voice in, logits, state and each modality's own answer out.
+
+    Args:
+        media: how clips are decoded and silence is told; a recogniser must do as preparation did.
+        faces: likewise, how faces are found and cropped.
+        origin: of the weights.
+        revision: git's, of the code that trained.
+        status: experiment, candidate or release.
+    """
+    import onnx
+    import torch
+
+    class Exported(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = copy.deepcopy(network)
+            vectorise(self.network, exact=False)
+
+        def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            output = self.network(*inputs)
+            return output.logits, output.state, self.network.unimodal(output)
+
+    spec = GraphSpec.of(network.input)
+    start = network.start(2)
+    example = [torch.from_numpy(array) for array in spec.zeros(B=2, T=3, K=start.shape[1]).values()]
+    free = {
+        tensor.name: {axis: size for axis, size in enumerate(tensor.shape) if size in ("B", "T")}
+        for tensor in (*spec.inputs, *spec.outputs)
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings(action="ignore"):  # of its age, and of free sizes, in which each graph is compared
+        torch.onnx.export(
+            Exported().eval(),
+            tuple(example),
+            str(path),
+            input_names=INPUTS,
+            output_names=OUTPUTS,
+            dynamic_axes=free,
+            opset_version=OPSET,
+            dynamo=False,  # the other exporter fixes the example's T in the output's shape
+        )
+    readers = [corpora.get(name) for name in origin.corpora]
+    about = {
+        "labels": EMOTIONS,
+        "input": network.input.model_dump(),
+        "media": media.model_dump(),
+        "faces": faces.model_dump(),
+        "modalities": network.modalities,
+        "version": __version__,
+        "git": revision,
+        "status": status,
+        "weights": "float32",
+        **origin.model_dump(),
+        "drawings": all(reader.drawing for reader in readers),
+        "partly_drawn": any(reader.drawing for reader in readers),
+        "licence": "; ".join(f"{reader.title}: {reader.licence}" for reader in readers),
+    }
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {"mmer": json.dumps(about)})
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)

@@ -1,0 +1,106 @@
+"""How a graph's answers and speed compare with those of the network it was exported from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mmer import metrics
+from mmer.data.clips import Clip
+from mmer.metrics import one_hot
+from mmer.runtime.graph import Graph
+from mmer.runtime.spec import GraphSpec
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How the answers of a graph compare with those of the network over some clips."""
+
+    clips: int
+    max_difference: float
+    """Largest difference of a clip's probability."""
+    agreement: float
+    """Share of the clips with the same label."""
+    uar_loss: float
+    """UAR of the network less that of the graph."""
+    uar_loss_low: float | None
+    """Its 95% interval over paired resamples of the speakers; None where there is only one speaker."""
+    uar_loss_high: float | None
+
+
+def predict_graph(path: Path, clips: Sequence[Clip], processed: Path) -> npt.NDArray[np.float32]:
+    """Clip probabilities float32 [n, 7] of a graph: what `mmer.training.inference.predict` gives of a network."""
+    import torch
+
+    from mmer.model.network import Batch
+    from mmer.training.inference import clip_probabilities
+
+    graph = Graph(path)
+
+    def forward(batch: Batch) -> torch.Tensor:
+        given = {n: getattr(batch, n).numpy() for n in ("faces", "scenes", "voice", "present")}
+        begin = np.zeros((len(batch.target), graph.state_size), np.float32)
+        return torch.from_numpy(graph({**given, "state": begin})["logits"])
+
+    return clip_probabilities(forward, clips, processed, graph.info.input)
+
+
+def compare(
+    ours: npt.NDArray[np.float32],
+    theirs: npt.NDArray[np.float32],
+    clips: Sequence[Clip],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Parity:
+    """Compare two ways of answering about the same clips.
+
+    Args:
+        ours: the network's probabilities [n, 7].
+        theirs: the graph's.
+        resamples: of the speakers, behind the interval.
+        seed: of the draw.
+    """
+    truth, speakers = np.array([c.target for c in clips]), [c.person for c in clips]
+    answers = np.stack([one_hot(ours), one_hot(theirs)])
+
+    def loss(counts: metrics.Counts) -> npt.NDArray[np.float64]:
+        scores = metrics.uar(counts)
+        return np.asarray(scores[..., 0] - scores[..., 1])
+
+    low = high = None
+    if len(set(speakers)) > 1:
+        low, high = metrics.percentile_interval(loss(metrics.bootstrap(truth, answers, speakers, resamples, seed)))
+    return Parity(
+        clips=len(clips),
+        max_difference=float(np.abs(ours - theirs).max()),
+        agreement=float((ours.argmax(1) == theirs.argmax(1)).mean()),
+        uar_loss=float(loss(np.stack([metrics.soft_confusion(truth, a) for a in answers]))),
+        uar_loss_low=low,
+        uar_loss_high=high,
+    )
+
+
+def speed(paths: Sequence[Path], passes: int = 50) -> list[float]:
+    """Processor milliseconds that each graph takes for one step of a stream, with one thread: the median over so many
+    passes, in which they take turns.
+    """
+    graphs, taken = [Graph(path) for path in paths], np.zeros((passes, len(paths)))
+    arrays = GraphSpec.of(graphs[0].info.input).zeros(B=1, T=1, K=graphs[0].state_size)
+    rng = np.random.default_rng(0)
+    for name in ("faces", "scenes"):
+        arrays[name] = rng.integers(0, 256, arrays[name].shape, np.uint8)
+    arrays["voice"] = rng.normal(0, 0.1, arrays["voice"].shape).astype(np.float32)
+    arrays["present"] = np.ones_like(arrays["present"])
+    for turn in range(-3, passes):  # the first ones allocate
+        for k, graph in enumerate(graphs):
+            start = time.process_time()
+            graph(arrays)
+            if turn >= 0:
+                taken[turn, k] = 1000 * (time.process_time() - start)
+    return [float(ms) for ms in np.median(taken, axis=0)]

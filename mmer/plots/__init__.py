@@ -1,0 +1,1 @@
+"""The figures of reports, of a timeline and of an explanation: one style, one palette."""

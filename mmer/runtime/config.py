@@ -1,0 +1,62 @@
+"""The parameters that a model carries in its own metadata, so that recognition needs no params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Block(BaseModel):
+    """A part of params.yaml: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Input(Block):
+    """What a model sees; stored in its graph, so that recognition needs no params.yaml."""
+
+    step_s: float = Field(0.2, gt=0, le=1)
+    """Seconds between two steps. Step k (from 0) stands at (k + 1) * step_s."""
+    voice_window_s: float = Field(0.6, gt=0, le=5)
+    """Length of the voice window that ends at each step."""
+    face_size: int = Field(64, ge=32, le=112, multiple_of=16)
+    """Side of the face crop, pixels."""
+    scene_size: int = Field(64, ge=32, le=224, multiple_of=16)
+    """Side of the whole image made small, pixels."""
+
+
+class Media(Block):
+    """Limits and rules of decoding."""
+
+    frame_side: int = Field(640, ge=64)
+    """Frames are shrunk to at most this long side, pixels."""
+    silence_dbfs: float = Field(-50, lt=0)
+    """A voice window below this level (RMS, dB of full scale) is silence."""
+    max_duration_s: float = Field(600, gt=0)
+    max_pixels: int = Field(9_000_000, gt=0)
+    """Largest picture that is decoded (a little over 4K UHD)."""
+    max_fps: float = Field(240, gt=0)
+    """Pictures in a second of a video (slow motion of telephones has 240)."""
+    timeout_s: float = Field(120, gt=0)
+    """Seconds that decoding one file may take."""
+    max_memory_mb: int = Field(2048, gt=0)
+    """Address space of one ffmpeg (Linux only): 4K UHD takes up to 930."""
+
+
+class Faces(Block):
+    """Detection (MTCNN), tracking and cropping."""
+
+    min_face: int = Field(40, ge=12)
+    """Smallest face looked for, pixels of the shrunk frame."""
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    """Of the P-, R- and O-Net."""
+    margin: float = Field(0.1, ge=-0.4, le=1)
+    """Added on each side of the detected box, as a share of its size, before it is made square."""
+    max_gap_s: float = Field(0.6, ge=0)
+    """A face that is lost for no longer keeps its last box."""
+    detect_every_s: float = Field(3.0, ge=0)
+    """Seconds between two searches of the whole picture while a face is followed from its last box
+    (docs/preparing.md); 0 searches every picture."""

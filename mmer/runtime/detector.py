@@ -1,0 +1,194 @@
+"""Faces found in a picture: MTCNN without torch.
+
+The same code runs when data are prepared and when the model serves. The cascade is that of Zhang et al. 2016, "Joint
+Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", and gives the boxes of facenet-pytorch's
+`MTCNN(keep_all=True).detect` to the pixel; where a detail looks odd (pixels counted from 1, some widths with + 1 and
+some without), it is kept from there on purpose, because the networks were trained with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmer.runtime.boxes import as_box, shift, square, suppress, suppress_nested
+from mmer.runtime.config import Faces
+from mmer.runtime.means import cut, integral, mean_pool
+from mmer.runtime.types import Box, Floats, Picture, check_picture
+
+WINDOW = 12
+"""Side of the window that the P-Net judges, pixels of a level of the pyramid; the smallest face it can see."""
+
+STRIDE = 2
+"""Between two windows of the P-Net, pixels of a level."""
+
+FACTOR = 0.709
+"""From one level of the pyramid to the next: half the area."""
+
+BATCH = 64
+"""Crops judged at once: bounds the memory that a frame full of texture takes."""
+
+FOLLOWED_SCALES = np.array([0.9, 1.0, 1.1], np.float32)
+"""Of the last box, the sizes that the O-Net is shown where a face is followed. The mean of its answers is as near the
+mean of detections in slightly moved pictures as one detection is; of one size alone it is not (docs/preparing.md)."""
+
+FOLLOWED_REACH = 0.5
+"""How far around the last box the picture is read where a face is followed, in sides of the box: further than the two
+networks can move it."""
+
+
+class Detector:
+    """The cascade of MTCNN's three networks in onnxruntime, one thread each. It keeps nothing between calls and can be
+    pickled, so that threads may share it and worker processes may be sent it."""
+
+    def __init__(self, folder: Path, faces: Faces) -> None:
+        self.folder, self.faces = folder, faces
+        self._pnet, self._rnet, self._onet = (_session(folder / f"{name}.onnx") for name in ("pnet", "rnet", "onet"))
+
+    @classmethod
+    def load(cls, folder: Path, faces: Faces) -> Detector:
+        """Load `pnet.onnx`, `rnet.onnx` and `onet.onnx`, as `python -m stages.detector` writes them.
+
+        Raises:
+            FileNotFoundError: one of them is missing.
+            ValueError: one of them is no ONNX graph.
+        """
+        return cls(folder, faces)
+
+    def __reduce__(self) -> tuple[type[Detector], tuple[Path, Faces]]:
+        return Detector, (self.folder, self.faces)
+
+    def detect(self, rgb: Picture) -> tuple[Floats, Floats]:
+        """Find all faces of at least `min_face` pixels.
+
+        Args:
+            rgb: uint8 [H, W, 3], any H and W; one smaller than `min_face` on a side has no faces.
+
+        Returns:
+            boxes float32 [n, 4], the largest first, and the O-Net's scores float32 [n].
+
+        Raises:
+            ValueError: `rgb` is no such array.
+        """
+        check_picture(rgb)
+        sums = integral(rgb)
+        boxes = self._propose(sums)
+        boxes = self._refine(sums, boxes)
+        boxes, scores = self._decide(sums, boxes)
+        area = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1)
+        order = area.argsort()[::-1]
+        return boxes[order], scores[order]
+
+    def follow(self, rgb: Picture, last: Box) -> tuple[Box, float] | None:
+        """Find a face again near where it was a moment ago, by the R- and the O-Net alone, in a quarter of the time.
+
+        Args:
+            rgb: uint8 [H, W, 3].
+            last: its box in the picture before.
+
+        Returns:
+            Its box and the O-Net's score; None where one of the networks sees no face there, or what it
+            sees is smaller than `min_face`.
+
+        Raises:
+            ValueError: `rgb` is no such array.
+        """
+        check_picture(rgb)
+        box = square(np.array([last], np.float32))
+        left, top, right, bottom = box[0].tolist()
+        (height, width), reach = rgb.shape[:2], FOLLOWED_REACH * (right - left)
+        x1, x2 = (int(min(max(x, 0), width)) for x in (left - reach, right + reach))
+        y1, y2 = (int(min(max(y, 0), height)) for y in (top - reach, bottom + reach))
+        if x1 >= x2 or y1 >= y2:
+            return None
+        sums, corner = integral(rgb[y1:y2, x1:x2]), np.array([[x1, y1, x1, y1]], np.float32)
+        box = self._refine(sums, box - corner)
+        if not len(box):
+            return None
+        middle, half = (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2 * FOLLOWED_SCALES[:, None]
+        boxes, offsets, scores = _judge(self._onet, 48, sums, np.concatenate([middle - half, middle + half], 1), -1)
+        if not len(boxes) or scores.mean() <= self.faces.thresholds[2]:
+            return None
+        found = shift(boxes, offsets, 1).mean(0)
+        if (found[2:] - found[:2]).max() < self.faces.min_face:
+            return None
+        return as_box(found + corner[0]), float(scores.mean())
+
+    def _propose(self, sums: npt.NDArray[np.int32]) -> Floats:
+        """First stage: the P-Net slides over the pyramid of shrunk pictures. Gives square boxes [n, 4]."""
+        height, width = sums.shape[1] - 1, sums.shape[2] - 1
+        scale = WINDOW / self.faces.min_face
+        shortest = min(height, width) * scale
+        found = [(np.empty((0, 4), np.float32), np.empty((0, 4), np.float32), np.empty(0, np.float32))]
+        while shortest >= WINDOW:
+            level = mean_pool(sums, int(height * scale + 1), int(width * scale + 1))
+            offsets, scores = self._pnet.run(["offsets", "scores"], {"images": level})
+            y, x = np.nonzero(scores[0, 1] >= self.faces.thresholds[0])
+            corner = STRIDE * np.stack([x, y], 1).astype(np.float32)
+            boxes = np.concatenate([np.floor((corner + 1) / scale), np.floor((corner + WINDOW) / scale)], 1)
+            kept = suppress(boxes, scores[0, 1, y, x], 0.5)
+            y, x = y[kept], x[kept]
+            found.append((boxes[kept], offsets[0, :, y, x], scores[0, 1, y, x]))
+            scale *= FACTOR
+            shortest *= FACTOR
+        boxes, offsets, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        kept = suppress(boxes, scores, 0.7)
+        return square(shift(boxes[kept], offsets[kept], 0))
+
+    def _refine(self, sums: npt.NDArray[np.int32], boxes: Floats) -> Floats:
+        """Second stage: the R-Net rejects most of the proposals and moves the others. Square boxes [n, 4]."""
+        boxes, offsets, scores = _judge(self._rnet, 24, sums, boxes, self.faces.thresholds[1])
+        kept = suppress(boxes, scores, 0.7)
+        return square(shift(boxes[kept], offsets[kept], 1))
+
+    def _decide(self, sums: npt.NDArray[np.int32], boxes: Floats) -> tuple[Floats, Floats]:
+        """Third stage: the O-Net. Gives the faces' boxes [n, 4] and scores [n]."""
+        boxes, offsets, scores = _judge(self._onet, 48, sums, boxes, self.faces.thresholds[2])
+        boxes = shift(boxes, offsets, 1)
+        kept = suppress_nested(boxes, scores, 0.7)
+        return boxes[kept], scores[kept]
+
+
+def _session(path: Path) -> Any:
+    """An onnxruntime session with one thread: clips and streams are what runs side by side."""
+    import onnxruntime as ort
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: write the detector's networks with `python -m stages.detector`")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    # Pictures of every size come: what is kept for each size would make a long-lived process grow and grow.
+    options.enable_mem_pattern = options.enable_cpu_mem_arena = False
+    try:
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base class of its own
+        raise ValueError(
+            f"{path} is no usable ONNX graph ({error}): write it with `python -m stages.detector`"
+        ) from None
+
+
+def _judge(
+    network: Any, side: int, sums: npt.NDArray[np.int32], boxes: Floats, threshold: float
+) -> tuple[Floats, Floats, Floats]:
+    """Cut the boxes out, shrink them to `side` and ask the network.
+
+    Returns:
+        The boxes that score above the threshold [n, 4], the offsets of their sides [n, 4] and their scores [n].
+    """
+    height, width = sums.shape[1] - 1, sums.shape[2] - 1
+    pixels = boxes.astype(np.intp)  # towards zero
+    left, top = np.maximum(pixels[:, :2], 1).T - 1
+    right, bottom = np.minimum(pixels[:, 2:], (width, height)).T
+    inside = (right > left) & (bottom > top)
+    boxes, edges = boxes[inside], np.stack([left, top, right, bottom], 1)[inside]
+    offsets, scores = np.empty((len(boxes), 4), np.float32), np.empty(len(boxes), np.float32)
+    for start in range(0, len(boxes), BATCH):
+        part = slice(start, start + BATCH)
+        moved, probabilities = network.run(["offsets", "scores"], {"images": cut(sums, edges[part], side)})
+        offsets[part], scores[part] = moved, probabilities[:, 1]
+    passed = scores > threshold
+    return boxes[passed], offsets[passed], scores[passed]

@@ -1,0 +1,154 @@
+"""The model's graph, `mmer.onnx`: where it is found, what its metadata says, and one forward pass through it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mmer.errors import MmerError
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.runtime.config import Faces, Input, Media
+from mmer.runtime.spec import INPUT_OF, OUTPUTS, GraphSpec
+from mmer.runtime.types import Arrays
+
+GRAPH = "mmer.onnx"
+
+SMALL_GRAPH = "mmer.int8.onnx"
+
+ONNX_TYPES = {np.uint8: "tensor(uint8)", np.float32: "tensor(float)"}
+HOW_TO_GET = "Make one with `make repro`, then name it: `--model models`, or MMER_MODEL=models."
+
+
+class ModelError(MmerError):
+    """There is no model, or what is there cannot be used; the message says which file, what is wrong, what to do."""
+
+
+class ModelInfo(BaseModel):
+    """What a model says of itself, from the metadata in its graph."""
+
+    model_config = ConfigDict(frozen=True)
+
+    labels: tuple[str, ...]
+    input: Input
+    media: Media
+    faces: Faces
+    modalities: tuple[ModalityName, ...]
+    """Those it was trained on; the others are never shown to it."""
+    version: str
+    git: str
+    status: Literal["experiment", "candidate", "release"]
+    corpora: tuple[str, ...]
+    drawings: bool
+    """Trained on drawn people only: no evidence about real ones."""
+    partly_drawn: bool
+    """Trained on drawn people among others."""
+    pairing: str
+    """`label`: also trained on artificial clips, the voice of one person with the face of another."""
+    face_weights: str | None
+    """Face-recognition weights that the face network started from."""
+    start: str | None = None
+    """The weights of an earlier training that this one went on from."""
+    licence: str
+    weights: Literal["float32", "int8"] = "float32"
+    """How the graph stores what was learnt; it computes in float32."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What a reader of results needs to know."""
+        info = self.model_dump(mode="json", exclude={"input", "media", "faces"})
+        return {**info, "step_s": self.input.step_s}
+
+
+class Graph:
+    """`mmer.onnx`, open: call it to make a pass. Safe to share between threads."""
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        """Open the file and make sure that it is what its metadata says.
+
+        Raises:
+            ModelError: it is no graph of this project.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # int8 weights are multiplied out once, here, and not in each pass.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        try:
+            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions share no base class
+            raise ModelError(f"{path} is no graph that onnxruntime opens: {error}") from None
+        self.info = _read_info(self.session, path)
+        ports = {port.name: port for port in self.session.get_inputs()}
+        self.inputs = frozenset(ports)
+        """A graph of a model that was not trained on a modality may lack that input."""
+        self.state_size = int(ports["state"].shape[1])
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        """One forward pass (`mmer.runtime.spec.GraphSpec`)."""
+        found = self.session.run(OUTPUTS, {name: array for name, array in arrays.items() if name in self.inputs})
+        return dict(zip(OUTPUTS, found, strict=True))
+
+
+def find_model(path: Path | str | None = None) -> Path:
+    """The model's graph: the one named or that of the folder named, else of `$MMER_MODEL`, else of `release/` here or
+    in the repository. The folder it lies in is the model's.
+
+    Raises:
+        ModelError: there is none.
+    """
+    named = path or os.environ.get("MMER_MODEL")
+    if named:
+        if Path(named).is_dir():
+            return Path(named) / GRAPH
+        if Path(named).is_file():
+            return Path(named)
+        raise ModelError(f"{named} is no folder and no graph, so no model. {HOW_TO_GET}")
+    for home in (Path(), Path(__file__).resolve().parents[2]):
+        if (home / "release" / GRAPH).is_file():
+            return home / "release" / GRAPH
+    raise ModelError(f"no model is named and there is no release/{GRAPH}. {HOW_TO_GET}")
+
+
+def _read_info(graph: onnxruntime.InferenceSession, path: Path) -> ModelInfo:
+    """The metadata of a graph, once it is sure that the graph is what the metadata says."""
+    text = graph.get_modelmeta().custom_metadata_map.get("mmer")
+    if text is None:
+        raise ModelError(f"{path} has no metadata under the key 'mmer': it is no graph of this project. {HOW_TO_GET}")
+    try:
+        info = ModelInfo.model_validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
+        raise ModelError(
+            f"the metadata in {path} is of another version of mmer: {wrong}. Package the model anew"
+        ) from None
+    if info.labels != EMOTIONS:
+        raise ModelError(f"{path} tells apart {', '.join(info.labels)}; this version knows {', '.join(EMOTIONS)}")
+    spec, ports = GraphSpec.of(info.input), {port.name: port for port in graph.get_inputs()}
+    unused = {INPUT_OF[name] for name in MODALITIES if name not in info.modalities}
+    for wanted in spec.inputs:
+        port = ports.get(wanted.name)
+        if port is None and wanted.name in unused:
+            continue
+        if port is None or port.type != ONNX_TYPES[wanted.dtype] or not _fits(port.shape, wanted.shape):
+            found = "is missing" if port is None else f"is {port.type} {port.shape}"
+            raise ModelError(f"{path} is no graph of this project: its input {wanted.name!r} {found}. {HOW_TO_GET}")
+    missing = set(OUTPUTS) - {port.name for port in graph.get_outputs()}
+    if missing:
+        raise ModelError(
+            f"{path} is no graph of this project: it gives no {' and no '.join(sorted(missing))}. {HOW_TO_GET}"
+        )
+    return info
+
+
+def _fits(found: Sequence[int | str | None], wanted: Sequence[int | str]) -> bool:
+    """Whether a shape is as wanted: a number is that number; K is some number; B and T are free."""
+    return len(found) == len(wanted) and all(
+        isinstance(f, int) if w == "K" else not isinstance(f, int) if isinstance(w, str) else f == w
+        for f, w in zip(found, wanted, strict=True)
+    )

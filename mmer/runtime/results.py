@@ -1,0 +1,97 @@
+"""What is recognised: of one step, of a whole clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmer.labels import EMOTIONS, ModalityName
+from mmer.runtime.types import Floats, Picture
+
+if TYPE_CHECKING:
+    from mmer.runtime.graph import ModelInfo
+
+
+@dataclass(frozen=True)
+class Step:
+    """One moment of the timeline."""
+
+    t: float
+    """Seconds since the start."""
+    probabilities: Floats
+    """[7], in the order of `EMOTIONS`."""
+    label: str | None
+    """The likeliest emotion; None where nothing was seen or heard at this step."""
+    unimodal: dict[ModalityName, Floats | None]
+    """[7], what each modality that the model was trained on says by itself; None where it is absent."""
+    box: tuple[float, float, float, float] | None
+    """The face: x1, y1, x2, y2 as shares of the picture's width and height."""
+    present: dict[ModalityName, bool]
+    """Which of face, scene and voice this step rests on."""
+    voice_dbfs: float
+    """Level of the sound since the step before, dB of full scale; -100 or more."""
+    ms: float
+    """Milliseconds of work spent on it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and names."""
+        return {
+            "t": round(self.t, 3),
+            "label": self.label,
+            "probabilities": by_emotion(self.probabilities),
+            "alone": {name: None if said is None else by_emotion(said) for name, said in self.unimodal.items()},
+            "box": None if self.box is None else [round(v, 4) for v in self.box],
+            "present": self.present,
+            "voice_dbfs": round(self.voice_dbfs, 1),
+            "ms": round(self.ms, 2),
+        }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was recognised in a clip."""
+
+    path: str
+    label: str | None
+    """The likeliest emotion of the whole clip; None where no step held any evidence."""
+    probabilities: Floats
+    """[7], in the order of `EMOTIONS`: of the mean of the logits over the steps with evidence."""
+    steps: list[Step]
+    missing: list[ModalityName]
+    """Modalities that the clip never showed, or that the model was not trained on."""
+    model: ModelInfo
+    crops: list[Picture | None] = field(default_factory=list, repr=False)
+    """The face [S, S, 3] RGB at each step, where it was asked for."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and names, for `json.dumps`."""
+        return {
+            "path": self.path,
+            "label": self.label,
+            "probabilities": by_emotion(self.probabilities),
+            "missing": self.missing,
+            "steps": [step.to_json() for step in self.steps],
+            "model": self.model.to_json(),
+        }
+
+
+def pool(logits: Floats, evidence: npt.NDArray[np.bool_]) -> Floats:
+    """A clip's probabilities [7] from the logits [T, 7] of its steps: of their mean over those with evidence [T], over
+    all where there is none.
+    """
+    return softmax(logits[evidence if evidence.any() else slice(None)].mean(axis=0))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Logits [..., 7] to probabilities."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: Floats = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return result
+
+
+def by_emotion(probabilities: Floats) -> dict[str, float]:
+    """Probabilities [7] by their emotion."""
+    return {name: round(float(p), 5) for name, p in zip(EMOTIONS, probabilities, strict=True)}

@@ -1,0 +1,1 @@
+"""Network and hyperparameters searched under a budget, with Optuna."""

@@ -1,0 +1,1 @@
+"""One training, from samples to a network."""

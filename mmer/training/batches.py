@@ -1,0 +1,156 @@
+"""From clips to the batches of one epoch: which clips, augmented how, padded and stacked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmer.config import Balance, Params, Train
+from mmer.data.clips import Clip
+from mmer.data.samples import Read, Sample, load_clip, load_sample
+from mmer.labels import EMOTIONS, MODALITIES
+from mmer.runtime.config import Input
+from mmer.runtime.grid import voice_windows
+from mmer.runtime.voice import voice_activity
+from mmer.training.augment import augment, hide, outlier, pair
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mmer.model.network import Batch
+
+
+PAIRED = 0.5
+"""Chance that a voice gets a face where `train.pairing` is on."""
+
+
+def sample_epoch(clips: Sequence[Clip], balance: Balance, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Which clips one epoch sees, shuffled: as many as there are.
+
+    A clip is drawn as often as its rate says, rounded up or down by chance (systematic sampling). Rates follow
+    `balance`; where all are 1 each clip comes exactly once.
+    """
+    rates = _balance_factors([c.corpus for c in clips], [""] * len(clips), balance.corpora)
+    rates *= _balance_factors([c.label for c in clips], [c.corpus for c in clips], balance.emotions)
+    order = rng.permutation(len(clips))
+    ends = np.cumsum(rates[order])
+    places = (rng.random() + np.arange(len(clips))) * (ends[-1] / len(clips))
+    return rng.permutation(order[np.minimum(np.searchsorted(ends, places, side="right"), len(clips) - 1)])
+
+
+def _balance_factors(kinds: Sequence[str], groups: Sequence[str], strength: float) -> npt.NDArray[np.float64]:
+    """For each clip the factor that makes kinds equally frequent inside their group (1), or leaves them be (0)."""
+    pairs = list(zip(groups, kinds, strict=True))
+    size, whole = Counter(pairs), Counter(groups)
+    kinds_of = Counter(group for group, _ in size)
+    even = [whole[group] / kinds_of[group] / size[group, kind] for group, kind in pairs]
+    factors: npt.NDArray[np.float64] = np.power(even, strength)
+    return factors
+
+
+def batches(
+    clips: Sequence[Clip],
+    sampled: npt.NDArray[np.intp],
+    processed: Path,
+    params: Params,
+    train: Train,
+    *,
+    seed: tuple[int, int],
+    read: Read = load_sample,
+) -> Iterator[Batch]:
+    """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
+    faces = _faces_alone(clips) if train.pairing == "label" else {}
+    even = np.full(len(EMOTIONS), 1 / len(EMOTIONS), np.float32)
+    for start in range(0, len(sampled), train.batch_size):
+        samples, targets = [], []
+        for place, index in enumerate(sampled[start : start + train.batch_size], start):
+            rng = np.random.default_rng((*seed, place))
+            clip = clips[index]
+            sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets)
+            if rng.random() < train.outlier_exposure:
+                sample, wanted = outlier(sample, rng), even
+            sample = _update_voice_activity(augment(sample, train.augment, rng), params)
+            if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
+                face = faces[clip.label][rng.integers(len(faces[clip.label]))]
+                sample = pair(sample, augment(load_clip(face, processed, read), train.augment, rng), rng)
+            samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
+            targets.append(wanted)
+        yield collate(samples, targets, params.input)
+
+
+def _update_voice_activity(sample: Sample, params: Params) -> Sample:
+    """A voice that was made louder, softer or noisier is present where a recogniser would now hear it; one that is no
+    longer heard anywhere is left as it was.
+    """
+    there = sample.present[:, MODALITIES.index("voice")]
+    if not there.any():
+        return sample
+    steps, input = len(there), params.input
+    windows = voice_windows(sample.voice, steps, input.step_s, input.voice_window_s)
+    heard = voice_activity(windows, params.media.silence_dbfs)
+    if not heard.any():
+        return sample
+    present = sample.present.copy()
+    present[:, MODALITIES.index("voice")] = heard
+    return replace(sample, present=present)
+
+
+def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    """For each emotion the clips that show a face and hold no voice."""
+    found: dict[str, list[Clip]] = {}
+    for clip in clips:
+        if clip.has_face and not clip.has_voice:
+            found.setdefault(clip.label, []).append(clip)
+    return found
+
+
+def target_of(clip: Clip, kind: str) -> npt.NDArray[np.float32]:
+    """What is learnt of a clip, float32 [7]: the intended emotion; or (`votes`, `both`) where people voted, their
+    distribution or its mean with the intended emotion.
+    """
+    intended: npt.NDArray[np.float32] = np.eye(len(EMOTIONS), dtype=np.float32)[clip.target]
+    if kind == "intended" or clip.votes is None:
+        return intended
+    votes = np.array(clip.votes, np.float32)
+    return votes if kind == "votes" else np.float32(0.5) * (intended + votes)
+
+
+def collate(samples: Sequence[Sample], targets: Sequence[npt.NDArray[np.float32]], input: Input) -> Batch:
+    """Pad samples to one length and stack them."""
+    import torch
+
+    from mmer.model.network import Batch
+
+    steps = [len(s.present) for s in samples]
+
+    def stack(arrays: Sequence[npt.NDArray[Any]], modality: int | None = None) -> Tensor:
+        shape = (len(arrays), max(steps), *arrays[0].shape[1:])
+        if modality is not None and not any(s.present[:, modality].any() for s in samples):
+            return torch.from_numpy(np.zeros((), arrays[0].dtype)).expand(shape)  # takes no memory
+        out = np.zeros(shape, arrays[0].dtype)
+        for row, array in zip(out, arrays, strict=True):
+            row[: len(array)] = array
+        return torch.from_numpy(out)
+
+    windows = [
+        voice_windows(s.voice, n, input.step_s, input.voice_window_s) for s, n in zip(samples, steps, strict=True)
+    ]
+    return Batch(
+        faces=stack([s.faces for s in samples], 0),
+        scenes=stack([s.scenes for s in samples], 1),
+        voice=stack(windows, 2),
+        present=stack([s.present.astype(np.float32) for s in samples]),
+        valid=stack([np.ones(n, np.float32) for n in steps]),
+        target=torch.from_numpy(np.stack(targets)),
+    )
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    return replace(batch, **{name: tensor.to(device) for name, tensor in vars(batch).items()})

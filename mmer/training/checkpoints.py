@@ -1,0 +1,163 @@
+"""Weights on disk: networks with all that builds them again, checkpoints keyed by everything they depend on, and the
+weights that a training may start from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from mmer.config import Model, Params, renamed
+from mmer.data.clips import Clip
+from mmer.labels import ModalityName
+from mmer.runtime.config import Input
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmer.model.network import EmotionNet
+
+
+#: Where checkpoints and studies lie: outside the stages' outputs, which DVC deletes before a run.
+WORK = Path(".mmer")
+#: What decides the weights, and what there only counts and tells.
+CODE = ("model/*.py", "training/*.py", "data/samples.py", "runtime/grid.py", "runtime/voice.py")
+COUNTERS = ("cost.py", "mlflow_runs.py")
+
+
+def fingerprint(blocks: Iterable[BaseModel | int | str], files: Iterable[Path]) -> str:
+    """16 hexadecimal digits of SHA-256 over the parameters and the files' contents, in the order given."""
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update((block.model_dump_json() if isinstance(block, BaseModel) else repr(block)).encode() + b"\0")
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+class Origin(BaseModel):
+    """Where a network's weights come from; lies in their file and in the graph."""
+
+    corpora: tuple[str, ...]
+    """Trained on."""
+    pairing: str = "none"
+    """Whether voices and faces of different people were joined into artificial clips."""
+    face_weights: str | None = None
+    """The face-recognition weights that the face network started from: name and sha256."""
+    start: str | None = None
+    """The weights of an earlier training that this one went on from: name, sha256 and where those came from."""
+
+
+def keys_of_branch(name: ModalityName, weights: Mapping[str, Tensor]) -> list[str]:
+    """The names of the weights that belong to a modality's branch."""
+    return [key for key in weights if name in key.split(".")]
+
+
+def init_face(network: EmotionNet, name: str) -> str | None:
+    """Start the face network from the weights `name` below MMER_MIRROR, if they are there; returns their name and
+    sha256, None where the network has no face or starts from nothing.
+    """
+    from mmer.model.pretrained import start_from
+
+    if "face" not in network.modalities:
+        return None
+    path = face_weights(name)
+    if path is None:
+        print(f"train.face_weights: there is no {name} below MMER_MIRROR; the face network starts from nothing")
+        return None
+    start_from(network.branch["face"], path)
+    return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def init_from(network: EmotionNet, path: Path) -> str | None:
+    """Start the branches that an earlier training has in the same shape from its weights; returns what they are, None
+    where there is nothing at `path`.
+    """
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        print(f"train.init_from: there is no {path}; the network starts without it")
+        return None
+    earlier, own = load_file(path), network.state_dict()  # whatever else that network had is not asked
+    taken = []
+    for name in network.modalities:
+        mine = keys_of_branch(name, own)
+        if all(key in earlier and earlier[key].shape == own[key].shape for key in mine):
+            own |= {key: earlier[key] for key in mine}
+            taken.append(name)
+    network.load_state_dict(own)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{', '.join(taken) or 'nothing'} of {path} sha256:{digest}, {read_origin(path).model_dump_json()}"
+
+
+def face_weights(name: str) -> Path | None:
+    """Where the weights lie that a face network may start from; None where they are not."""
+    path = Path(os.environ.get("MMER_MIRROR", "")) / name
+    return path if path.is_file() else None
+
+
+def save_network(network: EmotionNet, path: Path, origin: Origin) -> None:
+    """Write weights and, in the file's metadata, all that is needed to build the network again."""
+    from safetensors.torch import save_file
+
+    about = {
+        "input": network.input.model_dump_json(),
+        "model": network.model.model_dump_json(),
+        "modalities": json.dumps(network.modalities),
+        "origin": origin.model_dump_json(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path, about)
+
+
+def load_network(path: Path) -> EmotionNet:
+    """The network of a file that `save_network` wrote, in evaluation mode."""
+    from safetensors import safe_open
+
+    from mmer.model.network import EmotionNet
+
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+    input = Input.model_validate_json(about["input"])
+    model = Model.model_validate(renamed(json.loads(about["model"])))
+    network = EmotionNet(input, model, json.loads(about["modalities"]))
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def read_origin(path: Path) -> Origin:
+    """Where the weights in a file that `save_network` wrote come from."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return Origin.model_validate_json(file.metadata()["origin"])
+
+
+def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: Path) -> str:
+    """Key of everything that decides a training but its hyperparameters: data, sizes of the network, code."""
+    package = Path(__file__).parents[1]
+    code = sorted(path for name in CODE for path in package.glob(name) if path.name not in COUNTERS)
+    samples = [processed / c.sample for c in clips if c.split in ("train", "val")]
+    trainings = [params.train, *(params.train.of_branch(name) for name in params.train.branches)]
+    given = [face_weights(t.face_weights) for t in trainings if t.face_weights]
+    given += [Path(t.init_from) for t in trainings if t.init_from and Path(t.init_from).is_file()]
+    files = [manifest, *code, *samples, *(path for path in given if path)]
+    return fingerprint([params.seed, params.input, params.model, params.media], files)
+
+
+def checkpoint_of(key: str, params: Params, seed: int) -> Path:
+    """Where the training with this `model` and `train` keeps its checkpoint."""
+    return WORK / "checkpoints" / f"{fingerprint([key, params.model, params.train, seed], [])}.ckpt"
+
+
+def forget(checkpoint: Path) -> None:
+    """Remove the checkpoint of a training that is done, also those of branches trained apart."""
+    for path in checkpoint.parent.glob(f"{checkpoint.stem}*.ckpt"):
+        path.unlink()

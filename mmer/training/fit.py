@@ -1,0 +1,238 @@
+"""fit(): one training, from samples to a network; load_network() and predict() for what comes after.
+
+Everything random in epoch e depends on (seed, e) alone and the state is saved after each epoch, so that a training
+that was killed goes on and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from mmer.config import Params, Train
+from mmer.data.clips import Clip, modalities_of, with_modalities
+from mmer.data.samples import Memory
+from mmer.errors import MmerError
+from mmer.labels import ModalityName
+from mmer.training.batches import batches, sample_epoch, to_device
+from mmer.training.checkpoints import Origin, init_face, init_from, keys_of_branch
+from mmer.training.inference import Epoch, calibrate, score
+from mmer.training.losses import batch_loss, emotion_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmer.model.network import EmotionNet
+
+
+class TrainingError(MmerError):
+    """The data cannot be trained on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A finished training."""
+
+    network: EmotionNet
+    """With the weights of its best epoch (of each branch, where they are trained apart)."""
+    origin: Origin
+    history: list[Epoch]
+    """One row per epoch; of several corpora also each one's val_uar."""
+    best: Epoch
+    """The row of the best epoch: highest UAR on the validation speakers, then lowest loss. Of branches trained apart
+    each one's row with its name before, `epoch` being the latest, and the whole network's val_loss and val_uar."""
+    seconds: float
+    """Of all epochs, with their validation, also of those done before a cut."""
+
+
+def fit(
+    params: Params,
+    train: Train,
+    clips: Sequence[Clip],
+    processed: Path,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    title: str = "train",
+) -> Fit:
+    """Train a network on the clips of split `train`, and keep the epoch that does best on those of split `val`.
+
+    Args:
+        train: the hyperparameters, which the search varies. With `branches`, the network is put together from branches
+            that are each trained apart: with late fusion they share nothing.
+        processed: the folder of prepared samples.
+        checkpoint: a file to go on from, and to write after each epoch (one for each branch that is trained apart).
+        on_epoch: told each epoch's figures, also those of epochs done before a cut; may raise to stop.
+
+    Raises:
+        TrainingError: a split is empty.
+    """
+    training, validation = ([c for c in clips if c.split == split] for split in ("train", "val"))
+    if not training or not validation:
+        raise TrainingError(
+            f"{len(training)} clips to train and {len(validation)} to validate: look at split in params.yaml"
+        )
+    job = _Job(params, train, training, validation, processed, seed, checkpoint, on_epoch, title)
+    return _fit_apart(job) if train.branches else _fit(job)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What `fit` was asked for."""
+
+    params: Params
+    train: Train
+    training: list[Clip]
+    validation: list[Clip]
+    processed: Path
+    seed: int
+    checkpoint: Path | None
+    on_epoch: Callable[[Epoch], None]
+    title: str
+
+
+def _fit_apart(job: _Job) -> Fit:
+    """Train the branch of each modality on the clips that hold it, and put the network together from them."""
+    import torch
+
+    modalities = modalities_of(job.training)
+    torch.manual_seed(job.seed)
+    whole = _network(job.params, job.train, modalities)
+    weights, history, best, origins, seconds = whole.state_dict(), dict[float, Epoch](), Epoch(epoch=0), [], 0.0
+    for name in modalities:
+        told = partial(_of_branch, name)
+        done = _fit(
+            replace(
+                job,
+                train=job.train.of_branch(name),
+                training=with_modalities(job.training, [name]),
+                validation=with_modalities(job.validation, [name]),
+                checkpoint=job.checkpoint and job.checkpoint.with_stem(f"{job.checkpoint.stem}-{name}"),
+                on_epoch=partial(lambda told, row: job.on_epoch(told(row)), told),
+                title=f"{job.title} {name}",
+            )
+        )
+        learnt = done.network.state_dict()
+        weights |= {key: learnt[key] for key in keys_of_branch(name, learnt)}
+        for row in done.history:
+            history.setdefault(row["epoch"], {}).update(told(row))
+        latest = max(best["epoch"], done.best["epoch"])
+        best |= {**told(done.best), f"{name}_epoch": done.best["epoch"], "epoch": latest}
+        origins.append(done.origin)
+        seconds += done.seconds
+    whole.load_state_dict(weights)
+    calibrate(whole, job.validation, job.processed)
+    origin = Origin(
+        corpora=tuple(sorted({c for origin in origins for c in origin.corpora})),
+        face_weights=next((o.face_weights for o in origins if o.face_weights), None),
+        start=next((o.start for o in origins if o.start), None),
+    )
+    best |= score(whole, job.validation, job.processed)
+    return Fit(whole.cpu().eval(), origin, [history[epoch] for epoch in sorted(history)], best, seconds)
+
+
+def _of_branch(name: ModalityName, row: Epoch) -> Epoch:
+    return {key if key == "epoch" else f"{name}_{key}": value for key, value in row.items()}
+
+
+def _network(params: Params, train: Train, modalities: Sequence[ModalityName]) -> EmotionNet:
+    from mmer.model.network import EmotionNet
+
+    return EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask)
+
+
+def _fit(job: _Job) -> Fit:
+    """One training of one network."""
+    import torch
+    from lightning_fabric import Fabric
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+    from tqdm import tqdm
+
+    train, training = job.train, job.training
+    if train.mixup and modalities_of(training) != ("voice",):
+        raise TrainingError("train.mixup mixes voices alone: set it in train.branches.voice, with model.fusion: late")
+    fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
+    torch.manual_seed(job.seed)
+    network = _network(job.params, train, modalities_of(training))
+    origin = Origin(
+        corpora=tuple(sorted({c.corpus for c in training})),
+        pairing=train.pairing,
+        face_weights=init_face(network, train.face_weights) if train.face_weights else None,
+        start=init_from(network, Path(train.init_from)) if train.init_from else None,
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
+    updates = -(-len(training) // train.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, train.epochs * updates, pct_start=0.2)
+    module, optimizer = fabric.setup(network, optimizer)
+    for method in ("embed", "decide"):
+        module.mark_forward_method(method)
+    # Validated and kept is the moving average of the weights (all of the last update where `ema` is 0).
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+    weights = emotion_weights(training).to(fabric.device)
+    read = Memory(train.memory_mb << 20)
+
+    history: list[Epoch] = []
+    best: dict[str, Any] = {"row": None, "weights": {}}
+    seconds = 0.0
+    if job.checkpoint is not None and job.checkpoint.exists():
+        saved = fabric.load(job.checkpoint, weights_only=True)
+        network.load_state_dict(saved["network"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        schedule.load_state_dict(saved["schedule"])
+        history, best, seconds = saved["history"], saved["best"], saved["seconds"]
+        for row in history:
+            job.on_epoch(row)
+
+    for epoch in range(len(history), train.epochs):
+        if train.patience is not None and epoch - (best["row"] or {"epoch": epoch})["epoch"] >= train.patience:
+            break
+        began = time.perf_counter()
+        torch.manual_seed(job.seed * 1000 + epoch)
+        module.train()
+        losses = []
+        before: Tensor | None = None
+        sampled = sample_epoch(training, train.balance, np.random.default_rng((job.seed, epoch)))
+        with tqdm(total=len(sampled), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
+            for batch in batches(
+                training, sampled, job.processed, job.params, train, seed=(job.seed, epoch), read=read
+            ):
+                batch = to_device(batch, fabric.device)
+                loss, before = batch_loss(module, batch, before, train, weights)
+                optimizer.zero_grad()
+                fabric.backward(loss)
+                fabric.clip_gradients(module, optimizer, max_norm=5.0)
+                optimizer.step()
+                schedule.step()
+                average.update_parameters(network)
+                losses.append(loss.item())
+                bar.update(len(batch.target))
+        found = score(cast("EmotionNet", average.module), job.validation, job.processed, read)
+        row = {"epoch": epoch + 1, "train_loss": float(np.mean(losses)), **found}
+        row = {k: round(v, 6) for k, v in row.items()}
+        history.append(row)
+        if best["row"] is None or (row["val_uar"], -row["val_loss"]) > (
+            best["row"]["val_uar"],
+            -best["row"]["val_loss"],
+        ):
+            best = {"row": row, "weights": {k: v.detach().clone() for k, v in average.module.state_dict().items()}}
+        seconds += time.perf_counter() - began
+        if job.checkpoint is not None:
+            state = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "history": history}
+            part = job.checkpoint.with_suffix(".part")
+            job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            nets = {"network": network.state_dict(), "average": average.state_dict()}
+            fabric.save(part, {**nets, "best": best, "seconds": seconds, **state})
+            part.replace(job.checkpoint)
+        job.on_epoch(row)
+    network.load_state_dict(best["weights"])
+    calibrate(network, job.validation, job.processed)
+    return Fit(network.cpu().eval(), origin, history, best["row"], seconds)

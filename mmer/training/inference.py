@@ -1,0 +1,146 @@
+"""What a network says of prepared clips: probabilities, validation scores, temperatures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmer import metrics
+from mmer.data.clips import Clip
+from mmer.data.samples import Read, load_clip, load_sample
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.runtime.config import Input
+from mmer.runtime.spec import INPUTS, OUTPUTS
+from mmer.runtime.types import Arrays
+from mmer.training.batches import collate, target_of, to_device
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmer.model.network import Batch, EmotionNet, Output
+
+
+Epoch = dict[str, float]
+"""One epoch's figures: epoch, train_loss, val_loss, val_uar; of a branch trained apart with its name before each."""
+
+ENOUGH = 100
+"""Clips of a corpus from which on it weighs as much as any other in choosing an epoch."""
+
+
+def as_forward(network: EmotionNet) -> Any:
+    """What makes a pass through a network that is not packaged (`mmer.runtime.types.Forward`)."""
+    import torch
+
+    def forward(arrays: Arrays) -> Arrays:
+        with torch.inference_mode():
+            given = (torch.tensor(arrays[name]) for name in INPUTS)
+            output = network(*given)
+            said = (output.logits, output.state, network.unimodal(output))
+        return {name: tensor.numpy() for name, tensor in zip(OUTPUTS, said, strict=True)}
+
+    return forward
+
+
+def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> None:
+    """Fit the temperatures of a network on validation clips (Guo et al. 2017): with late fusion that of each modality,
+    on the clips that hold it and with nothing else given; with early fusion the one of the answer.
+    """
+    from mmer.model.fusion import LateFusion
+
+    network.fusion.temperature.fill_(1.0)
+    if not isinstance(network.fusion, LateFusion):
+        network.fusion.temperature.fill_(fit_temperature(predict(network, clips, processed), clips))
+        return
+    for name in network.modalities:
+        if having := [c for c in clips if getattr(c, f"has_{name}")]:
+            said = predict(network, having, processed, modalities=[name])
+            network.fusion.temperature[MODALITIES.index(name)] = fit_temperature(said, having)
+
+
+def fit_temperature(probabilities: npt.NDArray[np.float32], clips: Sequence[Clip]) -> float:
+    """That under which these answers [n, 7] make the truth likeliest."""
+    from scipy.optimize import minimize_scalar
+
+    log_probabilities, truth = np.log(np.clip(probabilities, 1e-7, 1)), np.array([c.target for c in clips])
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_probabilities / np.exp(log_temperature)
+        return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x))
+
+
+def clip_probabilities(
+    forward: Callable[[Batch], Tensor],
+    clips: Sequence[Clip],
+    processed: Path,
+    input: Input,
+    modalities: Sequence[ModalityName] = MODALITIES,
+    batch_size: int = 16,
+    read: Read = load_sample,
+) -> npt.NDArray[np.float32]:
+    """Clip probabilities float32 [n, 7] of whatever turns a batch into logits [B, T, 7].
+
+    Args:
+        modalities: all others are taken away.
+    """
+    import torch
+
+    from mmer.model.network import clip_logits
+
+    keep = torch.tensor([float(m in modalities) for m in MODALITIES])
+    order = np.argsort([c.steps for c in clips], kind="stable")  # clips of one length waste no padding
+    out = np.empty((len(clips), len(EMOTIONS)), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            samples = [load_clip(clips[i], processed, read) for i in chosen]
+            batch = collate(samples, [target_of(clips[i], "intended") for i in chosen], input)
+            batch = replace(batch, present=batch.present * keep)
+            logits = clip_logits(forward(batch), batch.present, batch.valid)
+            out[chosen] = logits.softmax(-1).numpy()
+    return out
+
+
+def predict(
+    network: EmotionNet,
+    clips: Sequence[Clip],
+    processed: Path,
+    *,
+    modalities: Sequence[ModalityName] = MODALITIES,
+    read: Read = load_sample,
+) -> npt.NDArray[np.float32]:
+    """Clip probabilities float32 [n, 7] of a network in evaluation mode, with all other modalities taken away."""
+    network.eval()
+    device = next(network.parameters()).device
+
+    def forward(batch: Batch) -> Tensor:
+        given = to_device(batch, device)
+        begin = network.start(len(given.target)).to(device)
+        output: Output = network(given.faces, given.scenes, given.voice, given.present, begin)
+        return output.logits.cpu()
+
+    return clip_probabilities(forward, clips, processed, network.input, modalities, read=read)
+
+
+def score(network: EmotionNet, clips: Sequence[Clip], processed: Path, read: Read = load_sample) -> Epoch:
+    """val_loss (mean negative log-likelihood) and val_uar of these clips, each the mean over the corpora: one of 200
+    voices weighs as much as one of 3,000 faces, and one of less than `ENOUGH` clips by how many it has. Where there are
+    several, each one's val_uar too.
+    """
+    probabilities = predict(network, clips, processed, read=read)
+    truth, corpus = np.array([c.target for c in clips]), np.array([c.corpus for c in clips])
+    losses, uars, weights = {}, {}, []
+    for name in sorted(set(corpus.tolist())):
+        own = corpus == name
+        weights.append(min(int(own.sum()), ENOUGH))
+        losses[name] = metrics.negative_log_likelihood(probabilities[own], truth[own])
+        uars[name] = float(metrics.uar(metrics.confusion(truth[own], probabilities[own].argmax(1))))
+    each = {f"val_uar_{name}": value for name, value in uars.items()} if len(uars) > 1 else {}
+    loss, uar = (float(np.average(list(of.values()), weights=weights)) for of in (losses, uars))
+    return {"val_loss": loss, "val_uar": uar, **each}

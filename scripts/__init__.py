@@ -1,0 +1,1 @@
+"""What keeps the repository's own lists: written by these commands, held by tests."""
