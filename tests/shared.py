@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
 VARIABLE = "PYTEST_SHARED_FOLDER"
 
 
@@ -22,6 +20,8 @@ def folder() -> Path:
 
 def made_once(name: str, make: Callable[[Path], object]) -> Path:
     """A folder that `make` fills, in the first process to ask for it; who asks meanwhile waits."""
+    from filelock import FileLock  # where the package is tried without its extras, nothing is made and this is missing
+
     whole, part = folder() / name, folder() / f"{name}.part"
     with FileLock(f"{whole}.lock"):
         if not whole.is_dir():

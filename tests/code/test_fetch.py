@@ -19,7 +19,7 @@ from mmer.data.fetch.archives import UnpackLimits
 from mmer.data.fetch.corpus import PROBES, FetchError, fetch
 from tests import httpserver as http
 from tests.code.test_archives import zipped
-from tests.code.test_download import FAST
+from tests.code.test_http import FAST
 from tests.conftest import ROOT
 from tests.httpserver import Server, only_half
 
