@@ -17,7 +17,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="package")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """With a key, one allowed origin, and limits that tests can reach: room for one file and nine bodies, no patience."""
+    """With a key, one allowed origin, and limits that a test can reach: room for a file and nine bodies."""
     limits = {
         "MMER_KEY": "open-sesame",
         "MMER_ORIGINS": "https://app.example.org",
