@@ -77,6 +77,8 @@ DEED = "https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode"
 #: Of the evaluation's slices, those that do not merely tell the corpora apart.
 SLICES = ("sex", "intensity", "published training part")
 
+FIGURES = "The figures are in `figures/` beside this card in the repository; an installed package leaves them out."
+
 FRAGILE = 10
 """An interval over fewer speakers says little."""
 
@@ -108,7 +110,7 @@ def model_card(info: ModelInfo, evidence: Evidence) -> str:
     """
     details = evidence.details
     parts = {
-        "## Model details": [STATUS[info.status], "", *_facts(info, evidence.package)],
+        "## Model details": [STATUS[info.status], "", *_facts(info, evidence.package), "", FIGURES],
         "## Intended use": [PURPOSE],
         "## Ethical considerations": [LAW],
         "## Training data": _data(info),

@@ -69,6 +69,9 @@ class Corpus:
     accepted (the licence forbids nothing that a reader of params.yaml would not expect)."""
     conditions: str = ""
     """In words, what that licence forbids or asks for: non-commercial use, a signed form."""
+    published_label: Callable[[Clip], str] | None = None
+    """From a clip to its label as the owner published it, where that tells apart more than the seven emotions do; most
+    published figures are about these (`folds.classes`). None where it does not."""
     drawing: bool = False
     """Made by a program: good for trying and testing, no evidence about people."""
 
