@@ -34,6 +34,8 @@ class Clip(BaseModel):
     corpus: str
     speaker: str
     """Unique in its corpus. For a corpus that knows no speakers (face images), the image's own id."""
+    derived_from: str = ""
+    """The corpus whose trial this is, in another form; its speakers and clip ids are that corpus's."""
     sex: Literal["female", "male", "unknown"] = "unknown"
     label: str
     """The intended emotion, one of `EMOTIONS`; a cross-validation over published classes puts the corpus's own here."""
@@ -106,8 +108,13 @@ class Clip(BaseModel):
 
     @property
     def person(self) -> str:
-        """The speaker, unique over all corpora."""
-        return f"{self.corpus}/{self.speaker}"
+        """The speaker, unique over all corpora, and the same where one was made from another."""
+        return f"{self.derived_from or self.corpus}/{self.speaker}"
+
+    @property
+    def trial(self) -> str:
+        """The performance, unique over all corpora, and the same where one was made from another."""
+        return f"{self.derived_from or self.corpus}/{self.clip_id}"
 
     @property
     def knows_speaker(self) -> bool:

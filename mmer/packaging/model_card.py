@@ -65,7 +65,28 @@ LABELS = {
         "intended: what the actor was asked to show; beside it, what a crowd perceived",
         "actors, recorded for the corpus, which is published for such use; not asked about this model",
     ),
+    "javanese": (
+        "intended: what the speaker was asked to act",
+        "ten speakers of Javanese, recorded for the corpus, which is published for any use; not asked about this model",
+    ),
+    "banglaser": (
+        "intended: what the speaker was asked to act",
+        "non-professional actors, recorded for the corpus, which is published for any use; not asked about this model",
+    ),
+    "nemo": (
+        "intended: what the actor was asked to show",
+        "actors, recorded for the corpus, which is published for such use; not asked about this model",
+    ),
+    "ased": (
+        "intended, and kept only where five of eight judges heard the same",
+        "volunteers, recorded for the corpus, which is published without a licence; not asked about this model",
+    ),
+    "emovo": (
+        "intended: what the actor was asked to show",
+        "actors, recorded for the corpus, which is published for research; not asked about this model",
+    ),
 }
+LABELS["ravdess_crops"] = LABELS["ravdess"]
 
 WATTS = 15
 """What a busy core is taken to draw, with its share of the machine: an assumption, nothing was metered."""

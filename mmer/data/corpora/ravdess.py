@@ -10,11 +10,13 @@ import re
 from pathlib import Path
 
 from mmer.data.clips import Clip
-from mmer.data.corpora import Corpus, Source
+from mmer.data.corpora import RECORDING, Corpus, Source
 from mmer.data.splits import speaker_folds
 
-NAME = re.compile(r"(0[123])-((01)-(0[1-8])-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4]))\.(mp4|wav|flac)", re.IGNORECASE)
-"""Speech only (vocal channel 01): the songs are left out. A mirror may hold FLAC where the owner publishes wav."""
+NAME = re.compile(
+    rf"(0[123])-((01)-(0[1-8])-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4]))\.(mp4|{RECORDING})", re.IGNORECASE
+)
+"""Speech only (vocal channel 01): the songs are left out."""
 
 RECORD = "https://zenodo.org/records/1188976"
 
@@ -93,6 +95,7 @@ CORPUS = Corpus(
     citation="Livingstone SR, Russo FA (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song "
     "(RAVDESS). PLoS ONE 13(5): e0196391. doi 10.1371/journal.pone.0196391",
     homepage=RECORD,
+    language="English",
     list_clips=list_clips,
     sources=sources,
     expected={"clips": 1440, "speakers": 24, "pictures": 1440},
