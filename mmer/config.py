@@ -203,7 +203,8 @@ class Balance(Block):
 class Train(Block):
     """One training."""
 
-    epochs: int = Field(16, ge=1)
+    epochs: int = Field(16, ge=0)
+    """0: what `init_from` starts from is kept as it is."""
     """Passes over the training clips."""
     batch_size: int = Field(16, ge=2)
     """Clips in a batch."""
@@ -262,6 +263,12 @@ class Train(Block):
     branches: dict[ModalityName, dict[str, Any]] = Field(default_factory=dict)
     """With `fusion: late`: the branches are trained apart, each on the clips that hold its modality and with these keys
     of `train` changed: {voice: {epochs: 60}}."""
+
+    @model_validator(mode="after")
+    def _something_is_learnt_or_kept(self) -> Train:
+        if not self.epochs and not self.init_from:
+            raise ValueError("epochs: 0 keeps what init_from names: name it, or train for an epoch or more")
+        return self
 
     @model_validator(mode="after")
     def _branches_are_trainings(self) -> Train:

@@ -188,6 +188,10 @@ def _fit(job: _Job) -> Fit:
         face_weights=init_face(network, train.face_weights) if train.face_weights else None,
         start=init_from(network, Path(train.init_from)) if train.init_from else None,
     )
+    if not train.epochs:
+        row = {"epoch": 0.0, **score(network, job.validation, job.processed)}
+        calibrate(network, job.validation, job.processed)
+        return Fit(network.eval(), origin, [], row, 0.0)
     optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
     updates = -(-len(training) // train.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, train.epochs * updates, pct_start=0.2)
