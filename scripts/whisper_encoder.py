@@ -2,7 +2,7 @@
 
     python -m scripts.whisper_encoder base.pt MIRROR/whisper/base_encoder.safetensors
 
-`base.pt` is what the package openai-whisper downloads on `whisper.load_model("base")` (MIT). Only numbers are read from it.
+`base.pt` is what the package openai-whisper downloads for `whisper.load_model("base")` (MIT). Only numbers are read.
 """
 
 from __future__ import annotations
