@@ -21,11 +21,8 @@ from mmer.runtime.media import decode
 
 FRAME_S = 0.1
 """Seconds between two pictures, and of a piece of voice."""
-
 QUALITY = 80
-
 SIDE = 640
-
 Show = Callable[[dict[str, Any], float], None]
 
 

@@ -36,7 +36,6 @@ from mmer.training.inference import predict
 from mmer.training.mlflow_runs import Run
 
 Report = dict[str, Any]
-
 LEAST = 3
 """Folds: one to test, one to validate and one to train on."""
 

@@ -106,7 +106,6 @@ def dropped(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
 
 STEPS = 512
 """In a pass, at most: bounds the memory."""
-
 SNR = "signal to noise, dB"
 
 CORRUPTIONS: dict[str, Corruption] = {

@@ -23,10 +23,8 @@ Values = Mapping[str, Value]
 
 #: A worker tells this often that it lives, and is taken for dead after that long a silence, seconds.
 HEARTBEAT_S, DEAD_AFTER_S = 20, 120
-
 BEGUN = "begun"
 """A trial says so once its worker is at it, with a heart that beats."""
-
 PATIENCE_S = 60
 """How long a worker waits for a SQLite file that another one writes to."""
 
