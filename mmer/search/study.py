@@ -41,7 +41,7 @@ def studies(
 
     Args:
         url: of the database that workers share; None for a file that one worker has at a time.
-        alone: that file.
+        own: that file.
         pruners: of each study, by its name.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
