@@ -51,8 +51,11 @@ function sourceOf(track) {
     } catch (error) {
       if (/** @type {Error} */ (error).name !== "NotSupportedError") throw error;
       refused = error;
-      if (rate) context.close();
-      if (rate) contexts.delete(rate);
+      if (rate === undefined) context.suspend();
+      else {
+        context.close();
+        contexts.delete(rate);
+      }
     }
   }
   throw refused;

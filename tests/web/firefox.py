@@ -1,4 +1,4 @@
-"""Debian's Firefox, driven by WebDriver BiDi, which it speaks by itself: Playwright drives a Firefox of its own only."""
+"""Debian's Firefox by WebDriver BiDi, which it speaks by itself: Playwright drives only a Firefox of its own."""
 
 import contextlib
 import json
@@ -85,7 +85,8 @@ class Firefox:
 
     def text(self, selector: str) -> str:
         """What is to be read of an element: nothing of one that is hidden."""
-        return str(self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+        found = f"[document.querySelector({json.dumps(selector)})]"
+        return str(self.evaluate(f"{found}.map((one) => (one?.checkVisibility() ? one.innerText : ''))[0]"))
 
     def wait_for(self, selector: str, pattern: str) -> str:
         """The text of an element, once it matches.
@@ -116,6 +117,7 @@ def open_firefox(program: str, profile: Path, preferences: dict[str, object] | N
             assert process.poll() is None, f"Firefox ended: {log.read_text()}"
             assert time.monotonic() < until, f"Firefox takes no commands: {log.read_text()}"
             time.sleep(0.1)
+        socket: WebSocketSession
         with connect_ws(f"{found[1]}/session", max_message_size_bytes=2**24) as socket:
             yield Firefox(socket)
     finally:

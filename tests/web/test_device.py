@@ -28,7 +28,7 @@ from mmer.serving.live import Session
 from mmer.serving.protocol import Hello
 from tests.graphs import drawn_clips, write_model
 from tests.serving import ROOT, Served, serve
-from tests.web.test_page import LABEL, PATIENCE, Watched
+from tests.web.test_page import LABEL, PATIENCE, Watched, steps_shown
 
 RUNTIME = ROOT / "web" / "node_modules" / "onnxruntime-web" / "dist"
 pytestmark = pytest.mark.skipif(not RUNTIME.is_dir(), reason="the page's runtime is not installed (make page)")
@@ -320,14 +320,6 @@ def test_what_is_fetched_is_counted_up_to_all_of_it(watched: Watched) -> None:
     shown = [int(found[1]) for text in watched.page.evaluate("shown") if (found := re.search(r"(\d+)%", text))]
     assert shown == sorted(shown)
     assert (shown[0], shown[-1]) == (0, 100)
-
-
-def steps_shown(page: Page) -> list[dict[str, Any]]:
-    """What the page's table holds: the labels of its steps."""
-    with page.expect_download() as table:
-        page.click("#csv")
-    lines = table.value.path().read_text().splitlines()
-    return [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
 
 
 def test_without_the_service_clips_and_camera_are_recognised_as_with_it(
