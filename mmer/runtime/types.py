@@ -1,4 +1,4 @@
-"""The arrays of the runtime, by name."""
+"""Names for the types of the runtime's arrays."""
 
 from __future__ import annotations
 

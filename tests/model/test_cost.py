@@ -1,7 +1,11 @@
 """Claims about what a network is said to cost, against figures computed by hand from the definition of its layers."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from benchmarks import model_cost
 from mmer.config import Params
 from mmer.model.cost import cost
 from mmer.model.network import EmotionNet
@@ -35,6 +39,16 @@ def test_a_convolution_costs_its_weights_times_its_places(params: Params) -> Non
     channels, step = [3, 8, 16, 32, 64], 64 * 64
     by_hand = sum(channels[i] * channels[i + 1] * 9 * (64 // 2 ** (i + 1)) ** 2 for i in range(4))
     assert cost(net(params)).by_branch["scene"].macs_per_s == pytest.approx(5 * (by_hand + step))
+
+
+def test_the_fourier_transform_of_log_mel_is_counted_as_the_graph_computes_it(params: Params) -> None:
+    """201 cosines and 201 sines of 400 samples each 10 ms of a window of 0.6 s, whose last frame ends with it."""
+    voice = params.model.voice.model_copy(update={"frontend": "logmel"})
+    network = net(params.model_copy(update={"model": params.model.model_copy(update={"voice": voice})}))
+    frames = (network.window - 400) // 160 + 1
+    counted = cost(network).by_branch["voice"].macs_per_s
+    assert counted > 5 * frames * 402 * 400
+    assert not network.branch["voice"].front.as_exported, "it trains as before"
 
 
 HEADS = (128 + 64 + 128) * 7 + 96 * 7
@@ -74,3 +88,16 @@ def test_a_modality_that_is_off_costs_nothing(params: Params) -> None:
     assert "scene" not in less.by_branch
     assert less.by_branch["face"] == told.by_branch["face"]
     assert less.parameters < told.parameters
+
+
+def test_the_documented_tables_are_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(__file__).resolve().parents[2]
+    monkeypatch.setattr(sys, "argv", ["model_cost"])
+    monkeypatch.chdir(root)
+    model_cost.main()
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    page = (root / "docs/measurements/model-cost.md").read_text().splitlines()
+    assert printed
+    assert [line for line in printed if line not in page] == [], "run python -m benchmarks.model_cost"

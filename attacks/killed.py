@@ -12,7 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-from common import PLENTY, ROOT, Service, serve, some_clips
+
+from benchmarks.serving.common import PLENTY, ROOT, Service, serve, some_clips
 
 
 def load(service: Service, path: Path, stop: threading.Event, outcomes: list[tuple[float, str]]) -> None:

@@ -1,4 +1,4 @@
-"""The half of benchmarks/peers.py that runs inside the peers' own environment: numpy and the peers, nothing of mmer.
+"""The half of studies/peers.py that runs inside the peers' own environment: numpy and the peers, nothing of mmer.
 
 Reads faces uint8 [n, 48, 48] from one file; writes to another what a peer answers, float32 [n, 7] in the order of
 `ORDER`, and the milliseconds of CPU of some of them, one face at a time as in a live picture. All with the peer's own

@@ -38,7 +38,8 @@ def consensus(rgb: Picture, detector: Detector) -> Boxes:
             boxes, _ = detector.detect(changed)
             if len(boxes):
                 found.append(boxes[0] / scale - (across, down, across, down))
-    return np.mean(found, axis=0)
+    mean: Boxes = np.mean(found, axis=0)
+    return mean
 
 
 def overlap(a: Boxes, b: Boxes) -> Boxes:
@@ -89,7 +90,8 @@ def accepted_elsewhere(clips: Sequence[Frames], detector: Detector, count: int) 
 
 def row(name: str, clips: list[list[View]], truth: list[Boxes]) -> str:
     """One line of the table; only frames with a box count in all but the last column."""
-    good, off, side, missed = [], [], [], 0
+    good, missed = list[Boxes](), 0
+    off, side = list[Boxes](), list[Boxes]()
     for seen, right in zip(clips, truth, strict=True):
         there = np.array([view.box is not None for view in seen])
         boxes = np.array([view.box for view in seen if view.box is not None])
@@ -116,7 +118,11 @@ def main() -> None:
     clips: list[Frames] = []
     for clip in args.clips:
         frames: Frames = []
-        media.decode(clip, params.media, params.input.step_s, lambda _, t, rgb, to=frames: to.append((t, rgb)))
+
+        def keep(_: int, t: float, rgb: Picture, to: Frames = frames) -> None:
+            to.append((t, rgb))
+
+        media.decode(clip, params.media, params.input.step_s, keep)
         clips.append(frames)
 
     truth = [np.array([consensus(rgb, detector) for _, rgb in frames]) for frames in clips]

@@ -66,7 +66,7 @@ def attacks(count: int, seed: int, wholes: Sequence[dict[str, bytes]], folder: P
 
 def noise(rng: random.Random) -> Attack:
     """Random bytes, some behind the first ones of a format."""
-    heads = (
+    heads: tuple[bytes, ...] = (
         b"",
         b"RIFF\0\0\1\0AVI ",
         b"\x1aE\xdf\xa3",

@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from peers_inside import ORDER, PEERS, timed
 
 from mmer import metrics
 from mmer.config import Evaluate
@@ -30,6 +29,7 @@ from mmer.data.corpora import fer2013
 from mmer.labels import EMOTIONS
 from mmer.runtime.graph import Graph
 from mmer.runtime.resize import shrink
+from studies.peers_inside import ORDER, PEERS, timed
 
 HERE = Path(__file__).resolve().parent
 # In this order: fer asks for any TensorFlow and for more than its network needs, so it comes without what it asks for.
@@ -68,7 +68,7 @@ def ask_ours(model: Path, faces: npt.NDArray[np.uint8]) -> tuple[Scores, Times, 
     """The same of our model, given the face alone, one step, as of a still picture."""
     graph = Graph(model)
     side, scene = graph.info.input.face_size, graph.info.input.scene_size
-    rest = {
+    rest: dict[str, Any] = {
         "scenes": np.zeros((1, 1, scene, scene, 3), np.uint8),
         "voice": np.zeros((1, 1, round(graph.info.input.voice_window_s * 16_000)), np.float32),
         "present": np.array([[[1, 0, 0]]], np.float32),
@@ -97,7 +97,7 @@ def rated(scores: Scores, clips: list[Clip]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write benchmarks/peers.json and say it in words."""
+    """Write studies/peers.json and say it in words."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("raw", type=Path, help="FER2013's folder, with train/ and test/ unpacked")
     parser.add_argument("--model", type=Path, default=Path("release/mmer.onnx"), help="(default: %(default)s)")
@@ -109,7 +109,7 @@ def main() -> None:
     assert ORDER == EMOTIONS
     python = make_venv(args.venv)
     clips = [clip for clip in fer2013.list_clips(args.raw) if clip.split == "test"]
-    images = np.stack([cv2.imread(str(args.raw / clip.path), cv2.IMREAD_GRAYSCALE) for clip in clips])
+    images = np.stack([np.asarray(cv2.imread(str(args.raw / clip.path), cv2.IMREAD_GRAYSCALE)) for clip in clips])
     answers: dict[str, list[tuple[Scores, Times]]] = {name: [] for name in (OURS, *args.peers)}
     about: dict[str, dict[str, Any]] = {}
     for part in np.array_split(images, args.parts):
@@ -131,7 +131,7 @@ def main() -> None:
             "times_ours": round(float(np.median(medians[name] / medians[OURS])), 2),
         }
     report = {
-        "command": f"python benchmarks/peers.py FER2013 --parts {args.parts} --peers {shlex.join(args.peers)}",
+        "command": f"python -m studies.peers FER2013 --parts {args.parts} --peers {shlex.join(args.peers)}",
         "machine": "2 cores of x86-64 with AVX2, no GPU, shared with other work; CPU milliseconds, one face at a time",
         "protocol": "FER2013 PrivateTest, images as published; without_copies: those that are no training image too, "
         "byte for byte; intervals: 95%, over images",

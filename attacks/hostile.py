@@ -1,6 +1,6 @@
 """Thousands of hostile inputs: none may be answered by a failure, kill a worker, leave a file or make memory grow.
 
-Files (attacks.py: clips of every format damaged in every way, bombs of duration, pixels and rate, playlists, archives,
+Files (files.py: clips of every format damaged in every way, bombs of duration, pixels and rate, playlists, archives,
 noise), requests on bare sockets (lying lengths, bodies that trickle or break off, wrong types) and broken messages of
 streams, all from one seed. With MMER_MIRROR real clips are damaged too. What fails is written to --keep, named by its
 number, and the run ends with status 1.
@@ -30,11 +30,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from attacks import Attack, attacks, every_format, real_clips
-from common import PLENTY, ROOT, Service, serve
-from httpx_ws import HTTPXWSException, aconnect_ws
+from httpx_ws import AsyncWebSocketSession, HTTPXWSException, aconnect_ws
 from tqdm import tqdm
 
+from attacks.files import Attack, attacks, every_format, real_clips
+from benchmarks.serving.common import PLENTY, ROOT, Service, serve
 from mmer.data.demo.corpus import draw_corpus
 from mmer.runtime.config import Media
 from mmer.runtime.media import MediaError, decode
@@ -243,7 +243,8 @@ async def streamed(url: str, count: int, rng: random.Random, jpegs: Sequence[byt
 def broken_session(rng: random.Random, jpegs: Sequence[bytes]) -> tuple[str | bytes, list[str | bytes]]:
     """An opening (mostly a right one), and 25 messages of which few are."""
     hello = json.dumps(HELLO)
-    odd = [{**HELLO, key: value} for key in HELLO for value in (None, -1, 2**70, "x", [], {}, 0.5)]
+    values: tuple[object, ...] = (None, -1, 2**70, "x", [], {}, 0.5)
+    odd = [{**HELLO, key: value} for key in HELLO for value in values]
     openings: tuple[str | bytes, ...] = ("", "{}", "null", hello[:-3], "[" * 9999, b"\0", hello.encode(), "\0" * 99)
     opening = hello if rng.random() < 0.7 else rng.choice((*openings, *map(json.dumps, odd)))
     messages: list[str | bytes] = []
@@ -276,6 +277,7 @@ def broken_session(rng: random.Random, jpegs: Sequence[bytes]) -> tuple[str | by
 async def session(url: str, opening: str | bytes, messages: Sequence[str | bytes]) -> list[str]:
     """Send messages; the kinds of all answers until the end, or until nothing comes for a while."""
     told: list[str] = []
+    ws: AsyncWebSocketSession
     with contextlib.suppress(HTTPXWSException, ExceptionGroup, TimeoutError):
         async with httpx.AsyncClient() as client, aconnect_ws(f"{url.replace('http', 'ws', 1)}/stream", client) as ws:
             for message in (opening, *messages):

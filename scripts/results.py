@@ -1,8 +1,8 @@
-"""Write the tables of docs/results.md from committed files, so that nobody types a figure.
+"""Write the tables of docs/measurements/results.md from committed files, so that nobody types a figure.
 
 Ours come from `release/metrics.json`, `release/reports/folds/metrics.json`, that of `eight_classes` beside it and
-`benchmarks/peers.json`, published ones from `docs/published.csv`. What is between the marks in docs/results.md is
-replaced; a figure whose file is not there is said to be missing.
+`studies/peers.json`, published ones from `published.csv` beside the page. What is between the page's marks is replaced;
+a figure whose file is not there is said to be missing.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import onnx
 from mmer.runtime.graph import Graph, ModelInfo
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, PUBLISHED, PEERS = ROOT / "docs/results.md", ROOT / "docs/published.csv", ROOT / "benchmarks/peers.json"
+PAGE, PEERS = ROOT / "docs/measurements/results.md", ROOT / "studies/peers.json"
+PUBLISHED = PAGE.with_name("published.csv")
 GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
 REPORTS = ROOT / "release/reports"
 #: Cross-validations of RAVDESS's voices, by the number of classes.
 FILES = {"7": REPORTS / "folds/metrics.json", "8": REPORTS / "eight_classes/metrics.json"}
-BEGIN, END = "<!-- begin: python benchmarks/results.py -->", "<!-- end -->"
+BEGIN, END = "<!-- begin: python -m scripts.results -->", "<!-- end -->"
 COLUMNS = ("what", "score", "%", "people", "labels", "parameters", "pretraining", "from")
 Row = Sequence[str]
 Json = dict[str, Any]
@@ -57,7 +58,7 @@ def ours(info: ModelInfo, metrics: Json, folds: Mapping[str, Json | None], peers
     rows: dict[str, list[Row]] = {"face": [], "voice": [], "both": []}
     if peers:
         told = peers["results"]["mmer"]
-        shipped_then = f"`benchmarks/peers.json`, git {told['git'][:7]}"
+        shipped_then = f"`studies/peers.json`, git {told['git'][:7]}"
         for key, which in (("all", "PrivateTest"), ("without_copies", "those that are no training image too")):
             people = f"unknown; {which}, n {told[key]['n']:,}"
             for score, name in (("war", "accuracy"), ("uar", "UAR")):
@@ -124,7 +125,7 @@ def tables() -> str:
     for name, title in titles.items():
         parts += [f"## {title}", table(COLUMNS, [*own[name], *published(name)])]
     parts.insert(
-        -1, "No figure of ours: the full audio-visual corpora were not at hand (see [below](#what-is-not-here))."
+        -1, "No figure of ours: the full audio-visual corpora were not at hand ([why](../results.md#what-is-not-here))."
     )
     for classes in [classes for classes, told in folds.items() if told is None]:
         path = FILES[classes].relative_to(ROOT)
