@@ -117,7 +117,7 @@ export class Microphone {
   /** Start the sound, where it does not run: the promise of `resume` may stay open for ever, so nothing waits for it. */
   #wake() {
     const { context } = this;
-    if (context && context.state !== "running" && context.state !== "closed" && !document.hidden) context.resume().catch(() => {});
+    if (context && context.state !== "running" && context.state !== "closed") context.resume().catch(() => {});
   }
 
   #look() {

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import subprocess
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -481,7 +482,7 @@ AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed (make page)")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_wrong_in_any_state(watched: Watched, scheme: str) -> None:
+def test_axe_finds_nothing_wrong_in_any_state(watched: Watched, scheme: str, tmp_path: Path) -> None:
     page = watched.page
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     page.evaluate(AXE.read_text() + "; undefined")
@@ -495,7 +496,16 @@ def test_axe_finds_nothing_wrong_in_any_state(watched: Watched, scheme: str) -> 
     page.click("#stop")
     page.click("#go")
     expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
+    page.evaluate("() => document.querySelector('#capture').open = true")
     assert _violations(page) == {}, "live"
+    page.click("#stop")
+    page.click("#device")
+    flv = tmp_path / "clip.flv"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", drawn_clips()["happy"], "-ar", "22050", flv], check=True)
+    page.set_input_files("#file", flv)
+    expect(page.locator("#unplayed")).to_be_visible(timeout=PATIENCE)
+    page.evaluate("() => document.querySelector('#old').hidden = false")
+    assert _violations(page) == {}, "a clip that cannot be played, and what is old"
 
 
 def _violations(page: Page) -> dict[str, list[str]]:
