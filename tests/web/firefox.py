@@ -11,7 +11,8 @@ from typing import Any
 
 from httpx_ws import WebSocketSession, connect_ws
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
+"""A bound, not a claim."""
 PREFERENCES: dict[str, object] = {
     "media.navigator.streams.fake": True,  # a picture of changing colour, and a tone
     "media.navigator.permission.disabled": True,  # camera and microphone for whoever asks
@@ -92,7 +93,7 @@ class Firefox:
         """The text of an element, once it matches.
 
         Raises:
-            AssertionError: it does not in a minute.
+            AssertionError: it does not in `PATIENCE_S`.
         """
         until = time.monotonic() + PATIENCE_S
         while not re.search(pattern, text := self.text(selector)):
