@@ -13,7 +13,7 @@ from mmer.runtime.detector import Detector
 from mmer.runtime.explain import Explanation, explain
 from mmer.runtime.graph import HOW_TO_GET, Graph, ModelError, find_model
 from mmer.runtime.results import Prediction, pool
-from mmer.runtime.second_look import View, look_again
+from mmer.runtime.second_look import DOUBT, View, look_again
 from mmer.runtime.stream import Stream
 from mmer.runtime.types import Arrays, Forward
 from mmer.runtime.walk import Walk
@@ -70,8 +70,9 @@ class Recognizer:
     ) -> Prediction:
         """Recognise one file: a video, a sound or an image.
 
-        What is kept of a clip is its timeline alone. Where no face is found, it is searched again, turned and at its own
-        size (`mmer.runtime.second_look`).
+        What is kept of a clip is its timeline alone. Where no face is found, or a doubtful one, there is a
+        second look, turned and at
+        its own size (`mmer.runtime.second_look`).
 
         Args:
             path: the file.
@@ -86,8 +87,8 @@ class Recognizer:
         probed = media.probe(path, self.info.media, start_s=start_s, end_s=end_s)
         clip = self._walk(path, probed, view, start_s, end_s, keep_crops)
         notes = list(clip.notes)
-        if probed.has_picture and "face" in self.info.modalities and not clip.faces:
-            view, note = look_again(self, path, probed, start_s, clip.duration_s)
+        if probed.has_picture and "face" in self.info.modalities and clip.sureness < DOUBT:
+            view, note = look_again(self, path, probed, start_s, clip.duration_s, clip.sureness)
             notes += [note] if note else []
             if view != View():
                 clip = self._walk(path, probed, view, start_s, end_s, keep_crops)

@@ -25,9 +25,16 @@ Share = tuple[float, float, float, float]
 OWN_SIDE = 1920
 """A picture's own size, within reason: the longest side that is searched, pixels."""
 
+DOUBT = 0.997
+"""Best score of a clip below which there is a second look. The detector sees faces in most pictures that lie on their
+side, too, but never so surely: in upright clips of people the best score was 0.9998 or more, in the same clips turned
+by 90, 180 and 270 degrees 0.9968 or less."""
+
+CERTAIN = 0.999
+"""What a face must have in a turned picture to be believed more than a doubtful one that was found upright."""
+
 SURE = 0.95
-"""Score that a face must have to be believed in a second look: the first one, upright, believed much less sure ones and
-found none."""
+"""What it must have where none was found."""
 
 MOMENTS = (0.5, 0.1, 0.9)
 """Where in a film is looked, as shares of its length."""
@@ -61,38 +68,44 @@ class View:
 
 
 def look_again(
-    recognizer: Recognizer, path: Path, probed: media.Probe, start_s: float, duration_s: float
+    recognizer: Recognizer, path: Path, probed: media.Probe, start_s: float, duration_s: float, score: float
 ) -> tuple[View, Note | None]:
-    """How to look at a clip in which no face was found, and what to tell: `View()` where there is none to be found."""
-    usual = recognizer.info.media.frame_side
-    own = max(usual, min(OWN_SIDE, max(probed.width, probed.height)))
+    """How to look at a clip in which no face was found, or a doubtful one (of that score), and what to tell of it."""
+    detector, usual = recognizer.detector, recognizer.info.media.frame_side
+    own = usual if score else max(usual, min(OWN_SIDE, max(probed.width, probed.height)))
     pictures = list(_moments(recognizer, path, probed, start_s, duration_s, own))
     small = [bound(rgb, usual) for rgb in pictures]
-    near = View(side=own) if own > usual else View()
-    turned = [View(turn) for turn in TURNS]
-    for views in ([near, *turned], [View(turn, own) for turn in TURNS] if own > usual else []):
-        found = [(_face(recognizer.detector, small if view.side is None else pictures, view), view) for view in views]
-        best, view = max(found, key=lambda pair: pair[0])
-        if best:
-            if not view.turn:
-                return view, None
-            return view, Note("turned", f"lies on its side: turned by {view.turn} degrees clockwise, it shows a face")
-    least = recognizer.detector.faces.min_face
-    eager = Detector(recognizer.detector.folder, recognizer.detector.faces.model_copy(update={"min_face": SMALLEST}))
-    scale = max(probed.width, probed.height) / own
+    rounds = [[(View(turn), small) for turn in TURNS]]
+    if own > usual:
+        rounds[0].append((View(side=own), pictures))
+        rounds.append([(View(turn, own), pictures) for turn in TURNS])
+    for views in rounds:
+        found = [(_believed(detector, shown, view, CERTAIN if score else SURE), view) for view, shown in views]
+        (_, side), view = max(found, key=lambda pair: pair[0])
+        if side and view.turn:
+            return view, Note("turned", f"is not upright: turned by {view.turn} degrees clockwise, it shows a face")
+        if side:
+            return view, None
+    return View(), None if score else _why_none(detector, probed, pictures, own)
+
+
+def _why_none(detector: Detector, probed: media.Probe, pictures: list[Picture], own: int) -> Note:
+    """Why no face was found in pictures whose longest side is `own`."""
+    eager = Detector(detector.folder, detector.faces.model_copy(update={"min_face": SMALLEST}))
+    scale = max(probed.width, probed.height) / own if own < max(probed.width, probed.height) else 1.0
+    least = round(detector.faces.min_face * scale)
     sides = [side for rgb in pictures for side, score in _sides(eager, rgb) if score >= SURE]
     if sides:
-        needed = round(least * scale)
         text = (
             f"shows a face that is too small: about {round(max(sides) * scale)} pixels of {probed.width}x"
-            f"{probed.height}, and at least {needed} are needed: come nearer, or cut out the part around it"
+            f"{probed.height}, and at least {least} are needed: come nearer, or cut out the part around it"
         )
-        return View(), Note("small_face", text)
+        return Note("small_face", text)
     text = (
         "shows a picture, but no face was found in it: it may be turned away, covered, dark, blurred, cut off at the "
-        f"edge or smaller than {round(least * scale)} pixels"
+        f"edge or smaller than {least} pixels"
     )
-    return View(), Note("no_face", text)
+    return Note("no_face", text)
 
 
 def _moments(
@@ -114,15 +127,17 @@ def _moments(
         yield from found[:1]
 
 
-def _face(detector: Detector, pictures: list[Picture], view: View) -> float:
-    """How much speaks for a view: the largest face's share of the picture's area, times its score; 0 without a face."""
+def _believed(detector: Detector, pictures: list[Picture], view: View, least: float) -> tuple[bool, float]:
+    """How much speaks for a view: whether it shows a certain face, and the side of the largest, as a share of the
+    picture's; no side where there is no face of the least score.
+    """
     found = [
-        score * side / min(rgb.shape[:2])
+        (score >= CERTAIN, side / min(rgb.shape[:2]))
         for rgb in pictures
         for side, score in _sides(detector, view.turned(rgb))
-        if score >= SURE
+        if score >= least
     ]
-    return max(found, default=0.0)
+    return max(found, default=(False, 0.0))
 
 
 def _sides(detector: Detector, rgb: Picture) -> Iterator[tuple[float, float]]:
