@@ -1,4 +1,4 @@
-"""What recognising a live stream costs on one core, against the budgets (docs/budgets.md).
+"""What recognising a live stream costs on one core, against the budgets (docs/measurements/budgets.md).
 
 Everything goes through `Recognizer` and `Stream`, as in the service: five pictures a second, the voice in pieces of a
 step. The rivals take turns, clip by clip, in one process with one thread, and times are of the processor, so that

@@ -1,6 +1,6 @@
 """Where the time of a training's epoch goes, and what the floor is: one thread, processor time per clip.
 
-    python benchmarks/epoch.py [--params params.yaml] [--data data] [--clips 96] [--compile]
+    python -m benchmarks.epoch [--params params.yaml] [--data data] [--clips 96] [--compile]
 
 For each branch of a late fusion that is trained apart, or for the whole network: reading, augmenting and padding of the
 clips, one way and back through the network, and the update. The floor is the network's multiply-adds, three times over

@@ -1,6 +1,6 @@
 """What each rival costs: parameters and multiply-adds, at the sizes of params.yaml with one choice changed at a time.
 
-`python -m benchmarks.model_cost` prints the tables of docs/model.md.
+`python -m benchmarks.model_cost` prints the tables of docs/measurements/model-cost.md.
 """
 
 from __future__ import annotations

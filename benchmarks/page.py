@@ -9,16 +9,13 @@ from __future__ import annotations
 import argparse
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks" / "serving")]
-from common import serve, some_clips  # noqa: E402 (needs the path)
+from benchmarks.serving.common import ROOT, serve, some_clips
 
 WATCH = """() => {
     window.late = [];

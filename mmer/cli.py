@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 1 where something could not be done; argparse itself exits with 2 on a wrong command line.
     """
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     try:
         code: int = args.run(args)
     except MmerError as error:
@@ -46,10 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mmer", description="Emotion from a person's face, surroundings and voice.")
-    parser.add_argument("--version", action="version", version=f"mmer {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    whole = argparse.ArgumentParser(prog="mmer", description="Emotion from a person's face, surroundings and voice.")
+    whole.add_argument("--version", action="version", version=f"mmer {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument(
@@ -117,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--jobs", type=int, metavar="N", help="folds trained at once, each in one thread; -1: all cores")
     folds.add_argument("--out", type=Path, default=Path("reports/folds"), metavar="DIR", help="default: reports/folds")
     folds.set_defaults(run=_folds)
-    return parser
+    return whole
 
 
 def _predict(args: argparse.Namespace) -> int:

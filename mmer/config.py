@@ -57,7 +57,9 @@ class Split(Block):
     """Which folds of speakers are held out."""
 
     test_fold: int = Field(1, ge=1)
+    """The fold of speakers that is tested."""
     val_fold: int = Field(2, ge=1)
+    """The fold of speakers that chooses the epoch and the hyperparameters."""
     test_corpora: tuple[str, ...] = ()
     """Cross-corpus: these are tested whole, and nothing of them is trained; of the others nothing is tested, and their
     own test speakers are not trained on either."""
@@ -73,6 +75,7 @@ class Download(Block):
     """Which corpora are fetched."""
 
     corpora: tuple[str, ...] = ()
+    """Their names; a corpus that is in place already need not stand here."""
     parallel: int = Field(4, ge=1, le=16)
     """Files fetched at once."""
 
@@ -110,6 +113,7 @@ class FaceNet(Block):
     width: float = Field(0.25, gt=0, le=1)
     """Factor on its channels."""
     embedding: int = Field(128, ge=8)
+    """Numbers that it gives for a face."""
     grey: bool = False
     """Look at lightness alone: for a model whose training faces are grey (FER2013), but which meets colour."""
 
@@ -118,13 +122,16 @@ class SceneNet(Block):
     """The shallow CNN on the whole image."""
 
     channels: int = Field(8, ge=4)
+    """Of its first block; each of the three after it has twice as many as the one before."""
     embedding: int = Field(64, ge=8)
+    """Numbers that it gives for an image."""
 
 
 class Temporal(Block):
     """What gathers evidence over the steps (one for each modality where `fusion` is late); docs/model.md."""
 
     kind: Literal["lstm", "gru", "attention", "mean"] = "lstm"
+    """Recurrence, attention over a window, or the mean."""
     hidden: int = Field(96, ge=8, multiple_of=4)
     """Size of what is known at a step; also of what gated and cross_attention mix. Attention's four heads share it."""
     context: int = Field(25, ge=2, le=500)
@@ -137,7 +144,9 @@ class VoiceNet(Block):
     frontend: Literal["waveform", "logmel"] = "waveform"
     """What its blocks see: a filter bank learnt on the waveform, or the fixed one of log-mel energies."""
     channels: int = Field(24, ge=4)
+    """Its blocks have two, three and four times as many."""
     embedding: int = Field(128, ge=8)
+    """Numbers that it gives for a window, or for a frame of it."""
     pooling: Literal["window", "frame"] = "window"
     """What is gathered over time: one embedding a step, the window summed up; or one of every 32 or 40 ms
     (mmer/model/voice.py)."""
@@ -171,27 +180,34 @@ class Balance(Block):
     all corpora (in each corpus, all emotions) equally often."""
 
     corpora: Share = 0.5
+    """Between the corpora."""
     emotions: Share = 1.0
+    """Between the emotions of a corpus."""
 
 
 class Train(Block):
     """One training."""
 
     epochs: int = Field(16, ge=1)
+    """Passes over the training clips."""
     batch_size: int = Field(16, ge=2)
+    """Clips in a batch."""
     lr: float = Field(0.002, gt=0)
     """Peak learning rate of AdamW under one cosine cycle."""
     weight_decay: float = Field(0.01, ge=0)
+    """AdamW's."""
     loss: Literal["cross_entropy", "balanced", "focal"] = "cross_entropy"
     """`balanced` weighs each emotion by its rarity, `focal` each clip by how unsure the network is
     (mmer/training/losses.py)."""
     label_smoothing: float = Field(0.05, ge=0, lt=1)
+    """Share of the target that is spread evenly over all emotions."""
     ema: float = Field(0.0, ge=0, lt=1)
     """The weights that are validated and kept are an exponential moving average of those of the updates, with this
     decay; 0 keeps the last."""
     patience: Annotated[int, Field(ge=1)] | None = None
     """Ends the training after so many epochs that were no better on the validation speakers."""
     dropout: float = Field(0.2, ge=0, lt=1)
+    """Chance that a number is zeroed in training: of the joined embeddings, and of what goes into a head."""
     modality_dropout: float = Field(0.15, ge=0, lt=1)
     """Chance, per clip and modality, that a modality is hidden (never all that a clip has)."""
     voice_mask: float = Field(0.2, ge=0, lt=1)
@@ -256,9 +272,13 @@ class Dimension(Block):
     """
 
     low: float | None = None
+    """Least value of the interval."""
     high: float | None = None
+    """Largest value of the interval."""
     log: bool = False
+    """Whether the interval is searched on a logarithmic scale."""
     choices: tuple[Value, ...] = ()
+    """The values, where it is no interval."""
 
     @model_validator(mode="before")
     @classmethod
@@ -296,6 +316,7 @@ class Budget(Block):
     """What a network may cost; a configuration over it is never trained."""
 
     parameters: Annotated[int, Field(gt=0)] | None = None
+    """Learnt numbers."""
     macs_per_s: Annotated[float, Field(gt=0)] | None = None
     """Multiply-adds for a second of live input (mmer/model/cost.py)."""
 
@@ -304,6 +325,7 @@ class Tune(Block):
     """The search: many short trainings, then the best of them in full (mmer/search/search.py)."""
 
     trials: int = Field(8, ge=1)
+    """Configurations that are tried."""
     epochs: int = Field(3, ge=1)
     """Epochs of one trial."""
     finalists: int = Field(2, ge=1)
@@ -383,9 +405,11 @@ class Params(Block):
     """All of params.yaml."""
 
     seed: int = Field(0, ge=0)
+    """Everything random follows from it."""
     licences: tuple[str, ...] = ()
     """Licences with conditions that you accept, by the name that a corpus's reader gives (docs/corpora.md)."""
     corpora: tuple[str, ...] = Field(("demo",), min_length=1)
+    """The corpora that are prepared, trained on and tested, by the names of their readers (docs/corpora.md)."""
     split: Split = Split()
     input: Input = Input()
     media: Media = Media()

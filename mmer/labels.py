@@ -1,5 +1,5 @@
-"""The seven emotions and the three modalities, in the one order that every array, file and chart of this project uses,
-and each corpus's own codes, and people's words, mapped onto them.
+"""The seven emotions and the three modalities, in the one order that every array, file and chart uses; common words for
+emotions, mapped onto them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ export class Refused extends Error {
  * @param {File} file
  * @param {AbortSignal} signal
  * @param {string} [key] the API key, where the service asks for one
- * @returns {Promise<import("./emotions.js").Prediction>}
+ * @returns {Promise<import("./runtime/results.js").Prediction>}
  * @throws {Refused} the service cannot be reached, or it cannot use the clip
  */
 export async function predict(file, signal, key) {
@@ -30,12 +30,12 @@ export async function predict(file, signal, key) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok && answer) return answer;
-  const told = answer?.error ?? {};
-  const what = told.message ?? `The service failed (HTTP ${response.status}).`;
-  throw new Refused(what, told.hint ?? "Its log says why.", told.code);
+  const error = answer?.error ?? {};
+  const what = error.message ?? `The service failed (HTTP ${response.status}).`;
+  throw new Refused(what, error.hint ?? "Its log says why.", error.code);
 }
 
-/** What the model says of itself. @returns {Promise<import("./device/walk.js").ModelInfo>} */
+/** What the model says of itself. @returns {Promise<import("./runtime/pipeline.js").ModelInfo>} */
 export async function modelInfo() {
   const response = await fetch("model/info.json");
   return response.json();

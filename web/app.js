@@ -1,12 +1,12 @@
 // The page: live or a clip, in one view.
 import { Refused, modelInfo, predict } from "./api.js";
 import { Clip } from "./clip.js";
+import { Connection } from "./connection.js";
+import { DeviceSession } from "./device/client.js";
 import { listDevices, missingSupport } from "./devices.js";
-import { DeviceStream } from "./device/client.js";
 import { Live } from "./live.js";
 import { prepare } from "./microphone.js";
 import { OnDevice } from "./ondevice.js";
-import { Stream } from "./stream.js";
 import { Timeline } from "./timeline.js";
 import { View } from "./view.js";
 
@@ -28,7 +28,7 @@ const samples = new Map();
 /** @type {HTMLButtonElement[]} */
 const sampleButtons = [...document.querySelectorAll("button")].filter((button) => button.dataset.sample);
 
-/** @typedef {import("./emotions.js").Step} Step */
+/** @typedef {import("./runtime/results.js").Step} Step */
 
 const unsupported = missingSupport();
 const onDevice = new OnDevice(at, info, {
@@ -94,9 +94,9 @@ async function fetchSample(name) {
 }
 
 /** To the service, or to this device. @type {import("./live.js").Connect} */
-function connect(what, on) {
+function connect(media, on) {
   const key = at("key").value;
-  return onDevice.device ? new DeviceStream(onDevice.device, what, on) : new Stream({ ...what, ...(key && { key }) }, on);
+  return onDevice.device ? new DeviceSession(onDevice.device, media, on) : new Connection({ ...media, ...(key && { key }) }, on);
 }
 
 /** By the service, or by this device. @param {File} file @param {AbortSignal} signal */
@@ -127,9 +127,9 @@ async function goLive(chosen) {
       stop(true);
       complain(why?.message ?? "The service does not take this session.", why?.hint, why?.code);
     },
-    figures: ({ late, last, rate }) => {
+    figures: ({ latency, last, rate }) => {
       at("figures").dataset.last = String(last); // for benchmarks/page.py
-      at("figures").textContent = `${late === null ? "–" : Math.round(late)} ms from capture to paint · ${rate.toFixed(1)} steps a second`;
+      at("figures").textContent = `${latency === null ? "–" : Math.round(latency)} ms from capture to paint · ${rate.toFixed(1)} steps a second`;
     },
   }));
   const started = await mine.start(chosen);
@@ -157,7 +157,7 @@ async function openClip(file) {
     timeline.begin(prediction.model.step_s);
     timeline.show(steps);
     open("clip");
-    at("whole").textContent = `${file.name}, as a whole: ${prediction.label ?? "nothing to go by"}`;
+    at("cliplabel").textContent = `${file.name}, as a whole: ${prediction.label ?? "nothing to go by"}`;
     at("missing").textContent = prediction.missing.map((name) => missing(name, prediction.model)).join(" ");
     say(`${file.name}: ${prediction.label ?? "nothing to go by"}`);
     showAt(mine, steps, 0);
@@ -185,7 +185,7 @@ function showAt(of, steps, seconds) {
 function open(state) {
   document.body.dataset.state = state;
   at("view").hidden = false;
-  at("whole").textContent = at("missing").textContent = at("figures").textContent = "";
+  at("cliplabel").textContent = at("missing").textContent = at("figures").textContent = "";
   at("pause").setAttribute("aria-pressed", "false");
   at("timeline").setAttribute("aria-label", "Probabilities over time; the button CSV gives them as a table");
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) at("view").scrollIntoView({ block: "nearest", behavior: "smooth" });
@@ -213,7 +213,7 @@ function announce(label) {
   at("timeline").setAttribute("aria-label", timeline.describe());
 }
 
-/** @param {import("./emotions.js").Modality} name @param {import("./emotions.js").ModelInfo} model */
+/** @param {import("./runtime/results.js").Modality} name @param {import("./runtime/results.js").ModelInfo} model */
 function missing(name, model) {
   if (!model.modalities.includes(name)) return "";
   return { face: "No face was found.", voice: "No voice was heard.", scene: "There was no picture." }[name];

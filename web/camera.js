@@ -30,7 +30,7 @@ export class Camera {
   #next() {
     if (this.stopped) return;
     const again = (/** @type {number} */ _, /** @type {{captureTime?: number}} */ frame = {}) => {
-      this.#look(frame.captureTime);
+      this.#capture(frame.captureTime);
       this.#next();
     };
     // A frame callback tells of new pictures only; a hidden page gets none, and so sends none.
@@ -39,7 +39,7 @@ export class Camera {
   }
 
   /** @param {number} [captured] when the camera took it, where the browser knows */
-  async #look(captured) {
+  async #capture(captured) {
     const now = performance.now();
     if (this.paused || this.busy || now - this.last < EVERY_MS || !this.video.videoWidth) return;
     this.busy = true;

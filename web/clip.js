@@ -1,6 +1,6 @@
 // A clip of the reader's own or a sample: played here, recognised by the service or this device, shown as it plays.
 
-/** @typedef {import("./emotions.js").Prediction} Prediction */
+/** @typedef {import("./runtime/results.js").Prediction} Prediction */
 
 export class Clip {
   /**

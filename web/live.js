@@ -8,20 +8,20 @@ const AGAIN_MS = 10_000; // well within what the service waits for one who says 
 const RESUMED_MS = 3000; // so soon after a pause the service tells of the moments left out in it
 const CALM_MS = 3000;
 
-/** @typedef {import("./stream.js").Stream | import("./device/client.js").DeviceStream} Session */
-/** @typedef {(what: {video: boolean, audio: boolean}, on: import("./stream.js").StreamEvents) => Session} Connect */
+/** @typedef {import("./connection.js").Connection | import("./device/client.js").DeviceSession} Session */
+/** @typedef {(media: {video: boolean, audio: boolean}, on: import("./connection.js").SessionEvents) => Session} Connect */
 
 export class Live {
   /**
    * @param {HTMLVideoElement} video
    * @param {Connect} connect to whom it is sent
    * @param {object} on
-   * @param {(step: import("./emotions.js").Step) => void} on.step
+   * @param {(step: import("./runtime/results.js").Step) => void} on.step
    * @param {(ready: {step_s: number}) => void} on.ready a session has begun
    * @param {(text: string) => void} on.say how it goes
    * @param {(text: string) => void} on.wrong what is wrong at present; "" where nothing is any more
-   * @param {(why: import("./stream.js").Trouble|null) => void} on.refused the service does not take this session
-   * @param {(figures: {late: number|null, last: number|null, rate: number}) => void} on.figures milliseconds from capture to
+   * @param {(why: import("./connection.js").Trouble|null) => void} on.refused the service does not take this session
+   * @param {(figures: {latency: number|null, last: number|null, rate: number}) => void} on.figures milliseconds from capture to
    *   paint, the median of the last steps and the last; steps a second
    */
   constructor(video, connect, on) {
@@ -34,15 +34,15 @@ export class Live {
     this.wrong = new Map();
     this.over = new AbortController();
     /** @type {number[]} */
-    this.late = [];
+    this.latencies = [];
     /** @type {number[]} */
     this.times = [];
     /** @type {{video: MediaStreamTrack|null, audio: MediaStreamTrack|null}} */
     this.tracks = { video: null, audio: null };
     /** @type {Session|null} */
-    this.stream = null;
-    /** Why the service ended the session. @type {import("./stream.js").Trouble|null} */
-    this.told = null;
+    this.session = null;
+    /** Why the service ended the session. @type {import("./connection.js").Trouble|null} */
+    this.closing = null;
   }
 
   /** @param {{camera?: string, microphone?: string}} [chosen] @returns {Promise<boolean>} */
@@ -53,11 +53,11 @@ export class Live {
     this.tracks = { video, audio };
     video?.addEventListener("ended", () => this.#lost("camera"));
     audio?.addEventListener("ended", () => this.#lost("microphone"));
-    const stream = (this.stream = this.connect(
+    const session = (this.session = this.connect(
       { video: Boolean(video), audio: Boolean(audio) },
       {
         ready: (ready) => {
-          this.told = null;
+          this.closing = null;
           this.#wrong("line", "");
           this.on.ready(ready);
           this.#tell();
@@ -67,13 +67,13 @@ export class Live {
         lost: (seconds) => this.#lostLine(seconds),
       },
     ));
-    if (video) this.camera = new Camera(video, this.video, stream.takes, (taken, at) => stream.sendPicture(taken, at));
+    if (video) this.camera = new Camera(video, this.video, session.takes, (picture, taken) => session.sendPicture(picture, taken));
     if (audio) {
       try {
-        this.microphone = await Microphone.open(audio, (pcm, begun) => stream.sendVoice(pcm, begun));
+        this.microphone = await Microphone.open(audio, (pcm, begun) => session.sendVoice(pcm, begun));
       } catch (error) {
         this.#wrong("microphone", `The microphone cannot be heard here: ${/** @type {Error} */ (error).message}`);
-        stream.microphoneOff();
+        session.microphoneOff();
       }
     }
     document.addEventListener("visibilitychange", () => {
@@ -84,30 +84,30 @@ export class Live {
     return true;
   }
 
-  /** @param {import("./emotions.js").Step} step */
+  /** @param {import("./runtime/results.js").Step} step */
   #step(step) {
-    if (this.paused || !this.stream) return;
+    if (this.paused || !this.session) return;
     this.on.step(step);
-    const session = this.stream.origin;
-    requestAnimationFrame(() => setTimeout(() => this.#measure(step, session))); // the frame callback comes before the paint
+    const { origin } = this.session;
+    requestAnimationFrame(() => setTimeout(() => this.#measure(step, origin))); // the frame callback comes before the paint
   }
 
-  /** Once a step was painted. @param {import("./emotions.js").Step} step @param {number} session when it began */
-  #measure(step, session) {
+  /** Once a step was painted. @param {import("./runtime/results.js").Step} step @param {number} origin when its session began */
+  #measure(step, origin) {
     const now = performance.now();
     this.times.push(now);
-    if (typeof step.frame_ms === "number" && session === this.stream?.origin) this.late.push(now - session - step.frame_ms);
-    for (const list of [this.times, this.late]) if (list.length > MEASURED) list.shift();
+    if (typeof step.frame_ms === "number" && origin === this.session?.origin) this.latencies.push(now - origin - step.frame_ms);
+    for (const list of [this.times, this.latencies]) if (list.length > MEASURED) list.shift();
     const [first, last] = [this.times[0], this.times.at(-1) ?? 0];
-    const sorted = [...this.late].sort((a, b) => a - b);
+    const sorted = [...this.latencies].sort((a, b) => a - b);
     this.on.figures({
-      late: sorted.length ? sorted[Math.floor(sorted.length / 2)] : null,
-      last: this.late.at(-1) ?? null,
+      latency: sorted.length ? sorted[Math.floor(sorted.length / 2)] : null,
+      last: this.latencies.at(-1) ?? null,
       rate: last > first ? (1000 * (this.times.length - 1)) / (last - first) : 0,
     });
   }
 
-  /** @param {import("./stream.js").Trouble} message */
+  /** @param {import("./connection.js").Trouble} message */
   #trouble(message) {
     if (message.type === "dropped") {
       if (performance.now() - this.resumed < RESUMED_MS) return;
@@ -119,16 +119,16 @@ export class Live {
       }, CALM_MS);
       this.#tell();
     } else if (message.code !== "done") {
-      if (message.type === "closing") this.told = message;
+      if (message.type === "closing") this.closing = message;
       this.#wrong("line", `${message.message}. ${message.hint}`);
     }
   }
 
   /** @param {number|null} seconds until it is tried again */
   #lostLine(seconds) {
-    const { told } = this;
-    if (seconds === null) return this.on.refused(told);
-    const why = told ? `${told.message};` : "The service cannot be reached;";
+    const { closing } = this;
+    if (seconds === null) return this.on.refused(closing);
+    const why = closing ? `${closing.message};` : "The service cannot be reached;";
     this.#wrong("line", `${why} trying again in ${seconds} s.`);
   }
 
@@ -153,8 +153,8 @@ export class Live {
   /** Tell the service what gives nothing at present: now and then again, since it ends a session that says nothing. */
   #tellOff() {
     const { video, audio } = this.tracks;
-    if (this.camera && (this.paused || document.hidden || video?.readyState === "ended")) this.stream?.cameraOff();
-    if (this.microphone && (this.paused || audio?.readyState === "ended")) this.stream?.microphoneOff();
+    if (this.camera && (this.paused || document.hidden || video?.readyState === "ended")) this.session?.cameraOff();
+    if (this.microphone && (this.paused || audio?.readyState === "ended")) this.session?.microphoneOff();
   }
 
   /** @param {boolean} paused */
@@ -175,7 +175,7 @@ export class Live {
     this.over.abort();
     clearInterval(this.timer);
     clearTimeout(this.calm);
-    this.stream?.close();
+    this.session?.close();
     this.camera?.stop();
     this.microphone?.stop();
     for (const track of Object.values(this.tracks)) track?.stop();

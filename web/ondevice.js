@@ -7,7 +7,7 @@ const ADD = "This server does not offer it: whoever runs it adds it with “make
 export class OnDevice {
   /**
    * @param {(id: string) => any} at
-   * @param {import("./device/walk.js").ModelInfo} info
+   * @param {import("./runtime/pipeline.js").ModelInfo} info
    * @param {object} on
    * @param {() => void} on.change what runs must stop
    * @param {() => Promise<unknown>} on.fetch what else must be at hand
@@ -45,14 +45,14 @@ export class OnDevice {
   async #turnOn() {
     this.on.change();
     this.button.disabled = true;
-    let got = 0;
-    const told = () => this.on.say(`Fetching model and runtime: ${Math.floor((100 * got) / this.#sum("bytes"))}% …`, true);
-    told();
+    let fetched = 0;
+    const tell = () => this.on.say(`Fetching model and runtime: ${Math.floor((100 * fetched) / this.#sum("bytes"))}% …`, true);
+    tell();
     try {
       await this.on.fetch();
       const device = await Device.open(this.info, this.parts, (bytes) => {
-        got += bytes;
-        told();
+        fetched += bytes;
+        tell();
       });
       this.on.change(); // what was begun meanwhile still goes to the server
       this.device = device;

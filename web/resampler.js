@@ -1,7 +1,7 @@
 // An AudioWorklet: whatever rate the browser hears at, 16 kHz mono int16 comes out, 100 ms at a time.
+import { SAMPLE_RATE } from "./runtime/constants.js";
 
-const RATE = 16000;
-const PIECE = 1600;
+const PIECE = SAMPLE_RATE / 10;
 const TAPS = 32;
 const PHASES = 64;
 
@@ -22,7 +22,7 @@ function filters(ratio) {
 class Resampler extends AudioWorkletProcessor {
   constructor() {
     super();
-    this.ratio = sampleRate / RATE;
+    this.ratio = sampleRate / SAMPLE_RATE;
     this.filters = filters(this.ratio);
     this.heard = new Float32Array(0);
     this.at = 0; // of the next sample out, in samples heard

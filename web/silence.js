@@ -1,5 +1,5 @@
 // Whether the network is silent: requests as the browser counts them, of the page and of its worker, and open connections.
-import { openSockets } from "./stream.js";
+import { openSockets } from "./connection.js";
 
 export class Silence {
   /** @param {HTMLElement} place where it is told */

@@ -1,5 +1,6 @@
 // Steps over time, on a canvas: the probabilities, and below them where a face was seen and a voice heard.
-import { EMOTIONS, SIGNS } from "./emotions.js";
+import { SIGNS } from "./emotions.js";
+import { EMOTIONS } from "./runtime/constants.js";
 
 const LEFT = 46;
 const RIGHT = 16;
@@ -7,9 +8,9 @@ const STRIP = 9;
 const GAP = 5;
 const FOOT = 20;
 const LINE = 11;
-const TOLD = 0.1; // a line that ends above it bears its emotion's sign: lines are not told apart by colour alone
+const SIGNED = 0.1; // a line that ends above it bears its emotion's sign: lines are not told apart by colour alone
 
-/** @typedef {import("./emotions.js").Step} Step */
+/** @typedef {import("./runtime/results.js").Step} Step */
 
 export class Timeline {
   /** @param {HTMLCanvasElement} canvas */
@@ -70,7 +71,7 @@ export class Timeline {
     const ink = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`);
     const plot = height - FOOT - 2 * (STRIP + GAP) - GAP;
     const x = (/** @type {number} */ t) => LEFT + ((t - this.span.from) / (this.span.to - this.span.from)) * (width - LEFT - RIGHT);
-    const y = (/** @type {number} */ share) => 4 + (plot - 4) * (1 - share);
+    const y = (/** @type {number} */ probability) => 4 + (plot - 4) * (1 - probability);
     context.fillStyle = ink("card");
     context.fillRect(0, 0, width, height);
     context.font = "11px system-ui, sans-serif";
@@ -127,13 +128,13 @@ export class Timeline {
   /**
    * Beside the ends of the lines their emotions' signs, none above another.
    * @param {CanvasRenderingContext2D} context @param {Step} last @param {number} left
-   * @param {(share: number) => number} y @param {(name: string) => string} ink
+   * @param {(probability: number) => number} y @param {(name: string) => string} ink
    */
   #sign(context, { probabilities }, left, y, ink) {
     context.textAlign = "left";
-    const told = EMOTIONS.filter((emotion) => probabilities[emotion] >= TOLD);
+    const signed = EMOTIONS.filter((emotion) => probabilities[emotion] >= SIGNED);
     let free = -Infinity;
-    for (const emotion of told.sort((a, b) => probabilities[b] - probabilities[a])) {
+    for (const emotion of signed.sort((a, b) => probabilities[b] - probabilities[a])) {
       const at = Math.max(y(probabilities[emotion]) + 4, free);
       context.fillStyle = ink(emotion);
       context.fillText(SIGNS[emotion], left, at);
@@ -159,7 +160,7 @@ export class Timeline {
   /** In words, for those who do not see it: the emotions that follow each other. */
   describe() {
     const runs = this.steps.filter((step, k) => step.label !== this.steps[k - 1]?.label);
-    const told = runs.slice(-8).map((step) => `${step.label ?? "nothing"} from ${step.t.toFixed(1)} s`);
-    return told.length ? `Label over time: ${told.join(", ")}.` : "Nothing yet.";
+    const labels = runs.slice(-8).map((step) => `${step.label ?? "nothing"} from ${step.t.toFixed(1)} s`);
+    return labels.length ? `Label over time: ${labels.join(", ")}.` : "Nothing yet.";
   }
 }

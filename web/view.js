@@ -1,5 +1,6 @@
-// What is recognised at one moment: the box on the picture, the face, the label, the bars, each modality alone.
-import { EMOTIONS, SIGNS, colour, likeliest } from "./emotions.js";
+// What is recognised at one moment: the box on the picture, the face, the label, the bars, each modality by itself.
+import { SIGNS, colour, likeliest } from "./emotions.js";
+import { EMOTIONS } from "./runtime/constants.js";
 
 const QUIETEST = -60; // dB of full scale, the left end of the voice's level
 /** @type {Record<string, string>} */
@@ -7,7 +8,7 @@ const ABSENT = { face: "not seen", scene: "not seen", voice: "silent" };
 /** @type {Record<string, string>} */
 const NAMES = { face: "Face", scene: "Surroundings", voice: "Voice" };
 
-/** @typedef {import("./emotions.js").Step} Step */
+/** @typedef {import("./runtime/results.js").Step} Step */
 /** @typedef {{width: number, height: number}} Size */
 
 export class View {
@@ -18,7 +19,7 @@ export class View {
   constructor(at, margin) {
     this.at = at;
     this.margin = margin;
-    /** @type {Map<import("./emotions.js").Emotion, {name: HTMLElement, bar: HTMLMeterElement, fill: HTMLElement, share: HTMLElement}>} */
+    /** @type {Map<import("./runtime/results.js").Emotion, {name: HTMLElement, bar: HTMLMeterElement, fill: HTMLElement, share: HTMLElement}>} */
     this.rows = new Map();
     for (const emotion of EMOTIONS) this.#row(emotion);
     /** @type {HTMLCanvasElement} */
@@ -27,7 +28,7 @@ export class View {
     this.crop = at("crop");
   }
 
-  /** @param {import("./emotions.js").Emotion} emotion */
+  /** @param {import("./runtime/results.js").Emotion} emotion */
   #row(emotion) {
     const name = document.createElement("dt");
     name.textContent = `${SIGNS[emotion]} ${emotion}`;
@@ -56,13 +57,13 @@ export class View {
     this.at("label").textContent = label ? `${SIGNS[label]} ${label}` : "nothing to go by";
     this.at("label").style.borderColor = label ? colour(label) : "";
     for (const [emotion, { name, bar, fill, share }] of this.rows) {
-      const chance = label && step ? step.probabilities[emotion] : 0;
-      bar.value = chance;
-      fill.style.transform = `scaleX(${chance})`;
-      share.textContent = label ? `${Math.round(100 * chance)}%` : "–";
+      const probability = label && step ? step.probabilities[emotion] : 0;
+      bar.value = probability;
+      fill.style.transform = `scaleX(${probability})`;
+      share.textContent = label ? `${Math.round(100 * probability)}%` : "–";
       name.classList.toggle("leads", emotion === label);
     }
-    this.#alone(step);
+    this.#unimodal(step);
     const level = step ? Math.max(0, Math.min(1, 1 - step.voice_dbfs / QUIETEST)) : 0;
     this.at("level").value = level;
     this.#box(step, size);
@@ -70,19 +71,19 @@ export class View {
   }
 
   /** What each modality says by itself. @param {Step|null} step */
-  #alone(step) {
-    const rows = Object.entries(step?.alone ?? {}).map(([name, shares]) => {
+  #unimodal(step) {
+    const rows = Object.entries(step?.alone ?? {}).map(([name, probabilities]) => {
       const row = document.createElement("li");
-      const best = shares && likeliest(shares);
+      const best = probabilities && likeliest(probabilities);
       row.classList.toggle("gone", !best);
       const mark = row.appendChild(document.createElement("span"));
       mark.className = "dot";
       mark.style.background = best ? colour(best) : "";
-      const told = best && shares ? `${SIGNS[best]} ${best} ${Math.round(100 * shares[best])}%` : ABSENT[name];
-      row.append(`${NAMES[name]}: ${told}`);
+      const said = best && probabilities ? `${SIGNS[best]} ${best} ${Math.round(100 * probabilities[best])}%` : ABSENT[name];
+      row.append(`${NAMES[name]}: ${said}`);
       return row;
     });
-    this.at("alone").replaceChildren(...rows);
+    this.at("unimodal").replaceChildren(...rows);
   }
 
   /** @param {Step|null} step @param {Size} size */

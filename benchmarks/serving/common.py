@@ -18,7 +18,6 @@ import httpx
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 PLENTY = {
     "MMER_SESSIONS": "1000",
     "MMER_SESSIONS_PER_ADDRESS": "1000",

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import PLENTY, ROOT, Service, serve, some_clips
 from tqdm import tqdm
 
+from benchmarks.serving.common import PLENTY, ROOT, Service, serve, some_clips
 from mmer.client.playback import FRAME_S, pieces
 from mmer.client.stream import connect
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from common import PLENTY, ROOT, quantiles, serve
 from safetensors.numpy import save
 
+from benchmarks.serving.common import PLENTY, ROOT, quantiles, serve
 from mmer.runtime.graph import GRAPH, Graph
 from mmer.runtime.grid import SAMPLE_RATE
 

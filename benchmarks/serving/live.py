@@ -14,8 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from common import PLENTY, ROOT, quantiles, serve, some_clips
-
+from benchmarks.serving.common import PLENTY, ROOT, quantiles, serve, some_clips
 from mmer.client.playback import FRAME_S, Piece, pieces
 from mmer.client.stream import Session, StreamError, connect
 

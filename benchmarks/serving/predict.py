@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-from common import PLENTY, ROOT, serve, some_clips
 
+from benchmarks.serving.common import PLENTY, ROOT, serve, some_clips
 from mmer.runtime.recognizer import Recognizer
 
 

@@ -1,4 +1,4 @@
-"""A clip, the unit of every corpus; manifests of clips; splits that keep speakers apart.
+"""A clip, the unit of every corpus, and manifests of clips.
 
 A clip is one trial of one speaker with one label. Files that hold the same trial (RAVDESS publishes an
 audio-visual, a video-only and an audio-only file of each) are one clip, never three.

@@ -1,4 +1,4 @@
-"""PReLU as onnxruntime likes it: what the exporters of the network and of the detector share."""
+"""PReLU in operations that onnxruntime computes fast: for the exporters of the network and of the detector."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ class Media(Block):
     silence_dbfs: float = Field(-50, lt=0)
     """A voice window below this level (RMS, dB of full scale) is silence."""
     max_duration_s: float = Field(600, gt=0)
+    """Longest clip that is decoded."""
     max_pixels: int = Field(9_000_000, gt=0)
     """Largest picture that is decoded (a little over 4K UHD)."""
     max_image_pixels: int = Field(50_000_000, gt=0)

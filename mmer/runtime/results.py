@@ -1,4 +1,4 @@
-"""What is recognised: of one step, of a whole clip."""
+"""The results of recognition: of one step, and of a whole clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arrays of the runtime, by name, and what is said beside them."""
+"""Names for the types of the runtime's arrays, and what is said beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The passes of many streams as few calls: what comes while a call is under way goes into the next one.
+"""The forward passes of many streams in few calls: what comes while a call is under way goes into the next one.
 
 BentoML's batching gathers calls, of which each costs about as much as half a pass; this saves the calls.
 """

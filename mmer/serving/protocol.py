@@ -31,11 +31,17 @@ class Hello(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
     type: Literal["hello"]
+    """What the message is."""
     protocol: int
+    """The version that the client speaks."""
     rate: int = SAMPLE_RATE
+    """Of the voice, samples a second: no other is taken."""
     video: bool = True
+    """Whether pictures will be sent: a step waits for them."""
     audio: bool = True
+    """Whether voice will be sent: a step waits for it."""
     key: str | None = None
+    """The API key, where the server asks for one."""
 
 
 @dataclass(frozen=True)

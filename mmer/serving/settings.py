@@ -22,7 +22,7 @@ class SettingsError(MmerError):
 
 
 class Settings(BaseModel):
-    """Every limit with a default that is safe on the internet; docs/deploy.md lists them."""
+    """Every limit with a default that is safe on the internet; docs/reference/http.md lists them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,8 +31,10 @@ class Settings(BaseModel):
     origins: tuple[str, ...] = ()
     """Other origins (`https://app.example.org`) whose pages may use the service; its own page always may."""
     batching: Literal["on", "off"] = "on"
+    """Whether the passes of different clients go through the network together."""
 
     max_upload_mb: float = Field(64, gt=0)
+    """Size of a request's body."""
     upload_s: float = Field(60, gt=0)
     """Seconds in which a body must have come in."""
     uploads: int = Field(32, ge=1)
@@ -43,13 +45,19 @@ class Settings(BaseModel):
     """Length of a file; the model's own limit stands beside it."""
 
     sessions: int = Field(default_factory=lambda: 8 * (os.cpu_count() or 1), ge=1)
-    """Live streams at once, in each worker: what the cores carry, as measured (docs/serving.md)."""
+    """Live streams at once, in each worker; by default 8 a core, as measured (docs/serving.md)."""
     sessions_per_address: int = Field(8, ge=1)
+    """Live streams at once from one address."""
     session_s: float = Field(3600, gt=0)
+    """Seconds that a live stream may last."""
     idle_s: float = Field(30, gt=0)
+    """Seconds that a live stream may be silent."""
     message_kb: float = Field(1024, gt=0)
+    """Size of a message in a live stream."""
     messages_per_s: float = Field(100, gt=0)
+    """In a live stream, with 3 s of burst."""
     megabytes_per_s: float = Field(4, gt=0)
+    """In a live stream, with 3 s of burst."""
     picture_pixels: int = Field(2_100_000, gt=0)
     """Of a live picture: Full HD."""
 

@@ -32,7 +32,7 @@ RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 def site_routes(web: Path, model: Path, info: ModelInfo) -> Iterator[BaseRoute]:
     """A route for each file: a catch-all would hide BentoML's own."""
     yield _file("/", web / "index.html")
-    for folder in (web, web / "device", web / "samples"):
+    for folder in (web, web / "runtime", web / "device", web / "samples"):
         for path in sorted(folder.iterdir()):
             if path.suffix in TYPES and path.suffix != ".mjs":  # a tool's settings
                 yield _file(f"/{path.relative_to(web).as_posix()}", path)

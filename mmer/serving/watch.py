@@ -1,4 +1,4 @@
-"""What is counted (Prometheus, at /metrics) and logged (one JSON line an event). Neither holds anything of people."""
+"""Metrics (Prometheus, at /metrics) and the log (one JSON line an event). Neither holds anything of people."""
 
 from __future__ import annotations
 

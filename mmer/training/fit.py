@@ -1,4 +1,4 @@
-"""fit(): one training, from samples to a network; load_network() and predict() for what comes after.
+"""fit(): one training, from samples to a network.
 
 Everything random in epoch e depends on (seed, e) alone and the state is saved after each epoch, so that a training
 that was killed goes on and ends with the same weights.

@@ -107,7 +107,7 @@ def test_crema_d_states_size_and_sha256_of_all_its_videos() -> None:
 
 def test_people_agree_with_the_actors_of_crema_d_as_documented(mirror: Path) -> None:
     votes = crema_d._votes(mirror / "crema_d" / crema_d.VOTES)
-    table = (ROOT / "docs" / "mixing.md").read_text()
+    table = (ROOT / "docs" / "measurements" / "corpora.md").read_text()
     for given, kind in (("the voice only", crema_d.HEARD), ("the face only", crema_d.SEEN), ("both", crema_d.BOTH)):
         right: dict[str, list[float]] = {}
         for name, shares in votes[kind].items():

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.code.test_download import FAST
 
 from mmer.data.corpora import Corpus, LicenceError, Source, crema_d, ravdess, require_licence
 from mmer.data.fetch.archives import UnpackLimits
 from mmer.data.fetch.corpus import PROBES, FetchError, fetch
 from tests import httpserver as http
 from tests.code.test_archives import zipped
+from tests.code.test_http import FAST
 from tests.conftest import ROOT
 from tests.httpserver import Server, only_half
 

@@ -1,16 +1,11 @@
-"""docs/results.md: no figure is typed."""
+"""docs/measurements/results.md: no figure is typed."""
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import results  # noqa: E402 (needs the path)
+from scripts import results
 
 
 def test_the_tables_are_what_the_command_writes() -> None:
     page = results.PAGE.read_text()
-    assert results.tables() in page, "a model, a report or a published figure changed: run benchmarks/results.py"
+    assert results.tables() in page, "a model, a report or a published figure changed: run python -m scripts.results"
 
 
 def test_every_published_figure_says_how_it_was_measured_and_what_of_its_source_was_read() -> None:

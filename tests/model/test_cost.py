@@ -1,7 +1,11 @@
 """Claims about what a network is said to cost, against figures computed by hand from the definition of its layers."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from benchmarks import model_cost
 from mmer.config import Params
 from mmer.model.cost import cost
 from mmer.model.network import EmotionNet
@@ -74,3 +78,16 @@ def test_a_modality_that_is_off_costs_nothing(params: Params) -> None:
     assert "scene" not in less.by_branch
     assert less.by_branch["face"] == told.by_branch["face"]
     assert less.parameters < told.parameters
+
+
+def test_the_documented_tables_are_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(__file__).resolve().parents[2]
+    monkeypatch.setattr(sys, "argv", ["model_cost"])
+    monkeypatch.chdir(root)
+    model_cost.main()
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    page = (root / "docs/measurements/model-cost.md").read_text().splitlines()
+    assert printed
+    assert [line for line in printed if line not in page] == [], "run python -m benchmarks.model_cost"

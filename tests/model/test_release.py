@@ -71,8 +71,8 @@ def test_its_card_tells_the_numbers_of_its_metrics(folder: Path) -> None:
 
 @both
 def test_the_table_for_phones_is_that_of_the_cards(folder: Path) -> None:
-    page = (ROOT / "docs/budgets.md").read_text()
-    lines = page[page.index("## For phones") :].splitlines()
+    page = (ROOT / "docs/measurements/budgets.md").read_text()
+    lines = page[page.index("## The model for phones") :].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     told = {row[0]: row[1 + (folder == LIGHT)] for row in rows}
     card = (folder / "MODEL_CARD.md").read_text()

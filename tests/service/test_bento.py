@@ -44,14 +44,13 @@ def test_it_holds_what_serves_and_nothing_else(bento: Path) -> None:
         p.relative_to(bento / "src").as_posix(): p.stat().st_size for p in (bento / "src").rglob("*") if p.is_file()
     }
     allowed = re.compile(
-        r"service\.py|bentofile\.yaml|requirements-serve\.txt|web/[\w.-]+\.(js|html|css)|web/device/\w+\.js|web/samples/.+|"
+        r"service\.py|bentofile\.yaml|requirements-serve\.txt|web/[\w.-]+\.(js|html|css)|web/(device|runtime)/\w+\.js|web/samples/.+|"
         r"web/node_modules/onnxruntime-web/dist/ort[\w.-]+\.(mjs|wasm|wasm\.gz)|docs/protocol\.md|mmer/serving/\w+\.py|release/(mmer\.onnx|MODEL_CARD\.md)|"
         r"release/detector/[pro]net\.onnx|mmer/(__init__|errors|labels)\.py|mmer/runtime/\w+\.py"
     )
     assert [name for name in files if not allowed.fullmatch(name)] == []
-    assert {"service.py", "release/mmer.onnx", "web/index.html", "web/device/worker.js", "docs/protocol.md"} <= set(
-        files
-    )
+    page = {"web/index.html", "web/device/worker.js", "web/runtime/recognizer.js"}
+    assert {"service.py", "release/mmer.onnx", "docs/protocol.md", *page} <= set(files)
     assert {path_of(module).as_posix() for module in reached("service")} <= set(files)
     assert sum(files.values()) < 40e6
 

@@ -1,26 +1,23 @@
-"""A selection of what benchmarks/serving/hostile.py sends, over real HTTP: no failure, no file left, no dead worker."""
+"""A selection of what attacks/hostile.py sends, over real HTTP: no failure, no file left, no dead worker."""
 
 import random
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from attacks import files
 from tests.graphs import drawn_clips
 from tests.service.test_service import left_behind
-from tests.serving import ROOT, Served
-
-sys.path.insert(0, str(ROOT / "benchmarks" / "serving"))
-import attacks
+from tests.serving import Served
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return attacks.every_format(drawn_clips()["happy"], tmp_path_factory.mktemp("whole"))
+    return files.every_format(drawn_clips()["happy"], tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize("suffix", attacks.FORMATS)
+@pytest.mark.parametrize("suffix", files.FORMATS)
 def test_every_promised_format_is_taken(service: Served, whole: dict[str, bytes], suffix: str) -> None:
     answer = httpx.post(f"{service.url}/predict", files={"file": (f"clip.{suffix}", whole[suffix])}, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -31,8 +28,8 @@ def test_every_promised_format_is_taken(service: Served, whole: dict[str, bytes]
 
 def test_damaged_files_get_a_reason_and_leave_nothing(service: Served, whole: dict[str, bytes], tmp_path: Path) -> None:
     rng, before = random.Random(7), service.processes()
-    fixed = [*attacks.pretenders(), *attacks.bombs(tmp_path), *attacks.crafted_images(), *attacks.crafted_sounds()]
-    for kind, name, data in fixed + [attacks.damaged(whole, rng) for _ in range(40)]:
+    fixed = [*files.pretenders(), *files.bombs(tmp_path), *files.crafted_images(), *files.crafted_sounds()]
+    for kind, name, data in fixed + [files.damaged(whole, rng) for _ in range(40)]:
         answer = httpx.post(f"{service.url}/predict", files={"file": (name, data)}, timeout=60)
         assert answer.status_code in (200, 413, 415, 422), (kind, name, answer.text)
         if answer.status_code != 200:

@@ -34,18 +34,18 @@ RUNTIME = ROOT / "web" / "node_modules" / "onnxruntime-web" / "dist"
 pytestmark = pytest.mark.skipif(not RUNTIME.is_dir(), reason="the page's runtime is not installed (make page)")
 
 OPEN = """async () => {
-    const { Runtime } = await import("/device/runtime.js");
-    const { Detector } = await import("/device/detector.js");
-    const { Tracker } = await import("/device/tracker.js");
-    const { crop, shrink } = await import("/device/resize.js");
-    const { Whole } = await import("/device/whole.js");
-    const { Session } = await import("/device/session.js");
+    const { openRuntime, Graph } = await import("/runtime/graph.js");
+    const { Detector } = await import("/runtime/detector.js");
+    const { Tracker } = await import("/runtime/tracker.js");
+    const { crop, shrink } = await import("/runtime/resize.js");
+    const { Recognizer } = await import("/runtime/recognizer.js");
     const bytes = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
     const wasm = await bytes("/ort/ort-wasm-simd-threaded.wasm");
-    const runtime = await Runtime.open("/ort/ort.wasm.bundle.min.mjs", wasm);
-    const nets = {};
+    const runtime = await openRuntime("/ort/ort.wasm.bundle.min.mjs", wasm);
+    const files = {}, nets = {};
     for (const name of ["pnet", "rnet", "onet"]) {
-        nets[name] = await runtime.net(await bytes(`/model/detector/${name}.onnx`));
+        files[name] = await bytes(`/model/detector/${name}.onnx`);
+        nets[name] = await Graph.open(runtime, files[name]);
     }
     const picture = ({ data, width, height }) => {
         const rgba = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -53,12 +53,12 @@ OPEN = """async () => {
     };
     const pcm = (data) => new Int16Array(Uint8Array.from(atob(data), (c) => c.charCodeAt(0)).buffer);
     const inBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
-    const ours = { Detector, Tracker, crop, shrink, Whole, Session, runtime, nets, picture, pcm, inBase64 };
+    const ours = { Detector, Tracker, crop, shrink, Recognizer, runtime, files, nets, picture, pcm, inBase64 };
     Object.assign(window, { ours });
 }"""
 OPEN_MODEL = """async ([graph, info]) => {
     const bytes = Uint8Array.from(atob(graph), (c) => c.charCodeAt(0));
-    ours.model = { info, graph: await ours.runtime.net(bytes), nets: ours.nets };
+    ours.recognizer = await ours.Recognizer.load(ours.runtime, { ...ours.files, graph: bytes }, info);
 }"""
 
 
@@ -142,7 +142,7 @@ def test_a_face_is_followed_as_the_service_follows_it(
     followed = 0
     for at, rgb in pictures:
         view = tracker.track(rgb, at)
-        box = page.evaluate("([given, at]) => ours.tracker.look(ours.picture(given), at)", [given(rgb), at])
+        box = page.evaluate("([given, at]) => ours.tracker.track(ours.picture(given), at)", [given(rgb), at])
         assert (box is None) == (view.box is None)
         if view.box is not None:
             followed += 1
@@ -180,7 +180,7 @@ def test_a_small_picture_is_that_of_the_service(page: Page, pictures: list[tuple
 
 
 LAGGING = """async (data) => {
-    const { Film } = await import("/device/decode.js");
+    const { VideoReader } = await import("/runtime/media.js");
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
     const Prompt = VideoFrame;
     let last = null;
@@ -192,13 +192,13 @@ LAGGING = """async (data) => {
         return before;
     };
     last = new Prompt(document.createElement("canvas"), { timestamp: 9e6 });
-    const film = await Film.open(URL.createObjectURL(new Blob([bytes], { type: "video/mp4" })));
+    const reader = await VideoReader.open(URL.createObjectURL(new Blob([bytes], { type: "video/mp4" })));
     const seen = [];
-    for await (const { at, picture } of film.pictures(0.2, new AbortController().signal)) {
-        seen.push(at);
-        picture.close();
+    for await (const { t, bitmap } of reader.frames(0.2, new AbortController().signal)) {
+        seen.push(t);
+        bitmap.close();
     }
-    film.close();
+    reader.close();
     globalThis.VideoFrame = Prompt;
     return seen;
 }"""
@@ -227,14 +227,16 @@ def test_from_the_same_pictures_and_voice_comes_the_same(page: Page, recognizer:
     """Of a clip as ffmpeg decodes it, so that what differs is the recogniser's, not a decoder's."""
     clip, info = drawn_clips()[emotion], recognizer.info
     theirs = recognizer.predict(clip).to_json()
-    page.evaluate("() => { ours.whole = new ours.Whole(ours.model); }")
+    page.evaluate("() => { ours.clip = ours.recognizer.clip(); }")
 
-    def look(step: int, at: float, rgb: Picture) -> None:
-        page.evaluate("([step, given, at]) => ours.whole.look(step, ours.picture(given), at)", [step, given(rgb), at])
+    def push(step: int, at: float, rgb: Picture) -> None:
+        page.evaluate(
+            "([step, given, at]) => ours.clip.pushFrame(step, ours.picture(given), at)", [step, given(rgb), at]
+        )
 
-    decoded = media.decode(clip, info.media, info.input.step_s, look)
+    decoded = media.decode(clip, info.media, info.input.step_s, push)
     voice = base64.b64encode(decoded.voice.tobytes()).decode()
-    mine = page.evaluate("([n, voice]) => ours.whole.recognise(n, ours.pcm(voice))", [decoded.steps, voice])
+    mine = page.evaluate("([n, voice]) => ours.clip.predict(n, ours.pcm(voice))", [decoded.steps, voice])
     for key in ("label", "missing"):
         assert mine[key] == theirs[key], key
     assert mine["model"] == theirs["model"] | {k: mine["model"][k] for k in ("media", "faces")}
@@ -252,27 +254,27 @@ def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recog
     clip, info = drawn_clips()["happy"], recognizer.info
     frames: list[Picture] = []
     decoded = media.decode(clip, info.media, 0.1, lambda _step, _at, rgb: frames.append(rgb))
-    session = "(what) => { ours.session = new ours.Session(ours.model, what, (picture) => picture); }"
-    page.evaluate(session, {"video": True, "audio": True})
-    stream, smoother = recognizer.stream(), Smoother(info.input.step_s)
+    stream = "(media) => { ours.stream = ours.recognizer.stream(media, (picture) => picture); }"
+    page.evaluate(stream, {"video": True, "audio": True})
+    live, smoother = recognizer.stream(), Smoother(info.input.step_s)
     hop, mine, theirs = 1600, [], []
     for k, rgb in enumerate(frames):
         at, heard = round(0.1 * k + 0.03, 3), decoded.voice[k * hop : (k + 1) * hop]
         begun = round(0.1 * k + (0.012 if k % 3 else 0.0), 3)  # it jitters
         off = 8 <= k < 14
         if k in range(8) or k >= 14 or k == 8:
-            stream.push_frame(None if off else rgb, at)
-            put = "([g, t]) => ours.session.see(g && { ...ours.picture(g), close() {} }, t)"
+            live.push_frame(None if off else rgb, at)
+            put = "([g, t]) => ours.stream.pushFrame(g && { ...ours.picture(g), close() {} }, t)"
             page.evaluate(put, [None if off else given(rgb), at])
-        stream.push_voice(heard, begun)
+        live.push_voice(heard, begun)
         voice = base64.b64encode(heard.tobytes()).decode()
-        page.evaluate("([voice, t]) => ours.session.hear(ours.pcm(voice), t)", [voice, begun])
-        while page.evaluate("() => ours.session.due"):
-            assert stream.next_time <= 0.1 * (k + 1) + 0.02, "not before what it needs has come"
-            step = stream.step()
+        page.evaluate("([voice, t]) => ours.stream.pushVoice(ours.pcm(voice), t)", [voice, begun])
+        while page.evaluate("() => ours.stream.due"):
+            assert live.next_time <= 0.1 * (k + 1) + 0.02, "not before what it needs has come"
+            step = live.step()
             probabilities, label = smoother.push(step.probabilities, any(step.present.values()))
             theirs.append((label, probabilities, step))
-            mine.append(page.evaluate("() => ours.session.step()"))
+            mine.append(page.evaluate("() => ours.stream.step()"))
     assert len(mine) >= len(frames) // 2 - 1
     assert [step["label"] for step in mine] == [label for label, _, _ in theirs]
     assert [step["present"] for step in mine] == [step.present for _, _, step in theirs]
@@ -282,15 +284,15 @@ def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recog
 
 def test_a_session_that_is_behind_skips_steps_as_the_service_does(page: Page, recognizer: Recognizer) -> None:
     theirs = Session(recognizer, Hello(type="hello", protocol=1, video=False), 2_100_000)
-    page.evaluate("() => { ours.session = new ours.Session(ours.model, { video: false, audio: true }, (p) => p); }")
+    page.evaluate("() => { ours.stream = ours.recognizer.stream({ video: false, audio: true }, (p) => p); }")
     for k in range(30):
         theirs.receive(protocol.Media(protocol.VOICE, k / 10, bytes(3200)))
-        page.evaluate("(t) => ours.session.hear(new Int16Array(1600), t)", k / 10)
-    told, dropped = page.evaluate("() => ours.session.catchUp()"), theirs.catch_up()
+        page.evaluate("(t) => ours.stream.pushVoice(new Int16Array(1600), t)", k / 10)
+    told, dropped = page.evaluate("() => ours.stream.catchUp()"), theirs.catch_up()
     assert dropped is not None
     assert told == dropped | {"behind_s": pytest.approx(dropped["behind_s"])}
-    assert page.evaluate("() => ours.session.step()")["t"] == pytest.approx(0.2 * (told["steps"] + 1))
-    assert page.evaluate("() => ours.session.catchUp()") is None
+    assert page.evaluate("() => ours.stream.step()")["t"] == pytest.approx(0.2 * (told["steps"] + 1))
+    assert page.evaluate("() => ours.stream.catchUp()") is None
 
 
 @pytest.fixture
@@ -304,6 +306,20 @@ def turn_on(page: Page) -> None:
     """Turn the switch on, and wait until everything is there."""
     page.click("#device")
     expect(page.locator("#status")).to_have_text("Ready: from now on nothing is sent.", timeout=PATIENCE)
+
+
+def test_what_is_fetched_is_counted_up_to_all_of_it(watched: Watched) -> None:
+    watched.page.evaluate(
+        """() => {
+            const status = document.querySelector("#status");
+            window.shown = [];
+            new MutationObserver(() => window.shown.push(status.textContent)).observe(status, { childList: true });
+        }"""
+    )
+    turn_on(watched.page)
+    shown = [int(found[1]) for text in watched.page.evaluate("shown") if (found := re.search(r"(\d+)%", text))]
+    assert shown == sorted(shown)
+    assert (shown[0], shown[-1]) == (0, 100)
 
 
 def steps_shown(page: Page) -> list[dict[str, Any]]:
@@ -339,7 +355,7 @@ def test_without_the_service_clips_and_camera_are_recognised_as_with_it(
         else:
             page.click(f"[data-sample={name}]")
         whole = f"{name}.mp4, as a whole: {theirs[name]['label']}"
-        expect(page.locator("#whole")).to_have_text(whole, timeout=PATIENCE)
+        expect(page.locator("#cliplabel")).to_have_text(whole, timeout=PATIENCE)
         shown = steps_shown(page)
         assert len(shown) == len(theirs[name]["steps"])
         same += [a["label"] == b["label"] for a, b in zip(shown, theirs[name]["steps"], strict=True)]
@@ -369,7 +385,7 @@ def test_an_image_and_a_sound_are_recognised_on_this_device(watched: Watched, se
     for path, missing in ((picture, "No voice was heard."), (sound, "No face was found. There was no picture.")):
         theirs = Recognizer.load(service.model).predict(path).to_json()
         page.set_input_files("#file", path)
-        expect(page.locator("#whole")).to_have_text(f"{path.name}, as a whole: {theirs['label']}", timeout=PATIENCE)
+        expect(page.locator("#cliplabel")).to_have_text(f"{path.name}, as a whole: {theirs['label']}", timeout=PATIENCE)
         expect(page.locator("#missing")).to_have_text(missing)
         shown = steps_shown(page)
         assert [step["label"] or None for step in shown] == [step["label"] for step in theirs["steps"]]
@@ -384,7 +400,7 @@ def test_a_letter_is_refused_on_this_device_with_what_to_do(watched: Watched, tm
     expect(watched.page.locator("#error")).to_contain_text("letter.txt: this browser finds neither picture nor sound")
     expect(watched.page.locator("#error")).to_contain_text("Send a video, a sound or an image")
     watched.page.set_input_files("#file", drawn_clips()["sad"])
-    expect(watched.page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
+    expect(watched.page.locator("#cliplabel")).to_contain_text("as a whole: ", timeout=PATIENCE)
 
 
 def test_a_clip_that_is_chosen_while_another_is_looked_at_takes_its_place(watched: Watched) -> None:
@@ -392,14 +408,14 @@ def test_a_clip_that_is_chosen_while_another_is_looked_at_takes_its_place(watche
     turn_on(page)
     page.set_input_files("#file", drawn_clips()["happy"])
     page.set_input_files("#file", drawn_clips()["sad"])
-    expect(page.locator("#whole")).to_contain_text("s01-sad-1.mp4, as a whole: ", timeout=PATIENCE)
+    expect(page.locator("#cliplabel")).to_contain_text("s01-sad-1.mp4, as a whole: ", timeout=PATIENCE)
     page.click("#stop")
     page.set_input_files("#file", drawn_clips()["happy"])
     page.wait_for_timeout(300)
     page.evaluate("() => document.querySelector('#go').click()")  # a quick clip hides it
     expect(page.locator("#status")).to_have_text("Live.", timeout=PATIENCE)
     expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
-    expect(page.locator("#whole")).to_be_hidden()
+    expect(page.locator("#cliplabel")).to_be_hidden()
     assert watched.complaints == []
 
 
@@ -415,7 +431,7 @@ def test_a_request_breaks_the_silence_and_turning_it_off_ends_it(watched: Watche
     expect(page.locator("#network")).to_be_hidden()
     watched.asked.clear()
     page.set_input_files("#file", drawn_clips()["sad"])
-    expect(page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
+    expect(page.locator("#cliplabel")).to_contain_text("as a whole: ", timeout=PATIENCE)
     assert f"{watched.url}/predict" in watched.asked
 
 
@@ -439,7 +455,7 @@ def test_where_a_part_cannot_be_fetched_the_switch_says_so_and_the_service_still
     expect(page.locator("#error")).to_contain_text("It cannot run on this device.", timeout=PATIENCE)
     expect(page.locator("#device")).not_to_be_checked()
     page.set_input_files("#file", drawn_clips()["sad"])
-    expect(page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
+    expect(page.locator("#cliplabel")).to_contain_text("as a whole: ", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -482,7 +498,7 @@ def test_axe_finds_nothing_wrong_in_any_state(watched: Watched, scheme: str) -> 
     page.evaluate("() => document.querySelector('#about').open = true")
     assert _violations(page) == {}, "on this device"
     page.set_input_files("#file", drawn_clips()["happy"])
-    expect(page.locator("#whole")).to_contain_text("as a whole: ", timeout=PATIENCE)
+    expect(page.locator("#cliplabel")).to_contain_text("as a whole: ", timeout=PATIENCE)
     assert _violations(page) == {}, "clip"
     page.click("#stop")
     page.click("#go")

@@ -106,8 +106,8 @@ def test_a_real_face_is_found_and_its_voice_heard(
         page = watched.go_live()
         for name in ("Face", "Voice"):
             told = re.compile(rf"{name}: . ({LABEL.pattern})")
-            expect(page.locator("#alone")).to_contain_text(told, timeout=PATIENCE)
-        expect(page.locator("#alone")).not_to_contain_text("Surroundings")  # the model was not trained on them
+            expect(page.locator("#unimodal")).to_contain_text(told, timeout=PATIENCE)
+        expect(page.locator("#unimodal")).not_to_contain_text("Surroundings")  # the model was not trained on them
         assert watched.complaints == []
 
 

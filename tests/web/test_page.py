@@ -74,7 +74,7 @@ def test_camera_and_microphone_are_recognised_live(watched: Watched) -> None:
     expect(page.locator("#figures")).to_contain_text(
         re.compile(r"\d+ ms from capture to paint · [3-6]\.\d steps a second")
     )
-    expect(page.locator("#alone")).to_contain_text("Face")
+    expect(page.locator("#unimodal")).to_contain_text("Face")
     assert sum(shares(page)) == pytest.approx(100, abs=4)
     box = page.evaluate(
         "document.querySelector('#overlay').getContext('2d').getImageData(0, 0, 640, 480).data.some(v => v)"
@@ -83,7 +83,7 @@ def test_camera_and_microphone_are_recognised_live(watched: Watched) -> None:
         "document.querySelector('#crop').getContext('2d').getImageData(0, 0, 96, 96).data.some(v => v)"
     )
     assert (box, face) == (True, True)
-    expect(page.locator("#alone")).to_contain_text(
+    expect(page.locator("#unimodal")).to_contain_text(
         re.compile("Voice: . (" + "|".join(EMOTIONS) + ")"), timeout=PATIENCE
     )
     assert watched.complaints == []
@@ -163,7 +163,7 @@ def test_one_of_the_two_is_enough(watched: Watched, kind: str, told: str) -> Non
     page = watched.page
     page.evaluate(ONLY.replace("KIND", kind))
     page.click("#go")
-    expect(page.locator("#alone")).to_contain_text(told)
+    expect(page.locator("#unimodal")).to_contain_text(told)
     expect(page.locator("#view")).to_be_visible()
     expect(page.locator("#label")).to_have_text(LABEL)
     expect(page.locator("#status")).to_have_text("Live.")
@@ -181,8 +181,8 @@ def test_a_camera_that_is_lost_is_told_and_the_voice_goes_on(watched: Watched) -
         }"""
     )
     expect(page.locator("#error")).to_contain_text("The camera is gone; going on without it.")
-    expect(page.locator("#alone")).to_contain_text("Face: not seen", timeout=PATIENCE)
-    expect(page.locator("#alone")).to_contain_text(re.compile("Voice: . "), timeout=PATIENCE)
+    expect(page.locator("#unimodal")).to_contain_text("Face: not seen", timeout=PATIENCE)
+    expect(page.locator("#unimodal")).to_contain_text(re.compile("Voice: . "), timeout=PATIENCE)
 
 
 def test_after_a_restart_of_the_service_it_goes_on_by_itself(
@@ -206,7 +206,7 @@ def test_a_dropped_clip_is_recognised_and_played(watched: Watched) -> None:
     page, clip = watched.page, drawn_clips()["happy"]
     drop(page, clip)
     expect(page.locator("#view")).to_be_visible()
-    expect(page.locator("#whole")).to_contain_text(f"{clip.name}, as a whole: ")
+    expect(page.locator("#cliplabel")).to_contain_text(f"{clip.name}, as a whole: ")
     expect(page.locator("#label")).to_have_text(LABEL)
     expect(page.locator("#status")).to_have_text(re.compile(f"{clip.name}: ({LABEL.pattern})"))
     assert sum(shares(page)) == pytest.approx(100, abs=4)
@@ -227,7 +227,7 @@ def test_a_dropped_clip_is_recognised_and_played(watched: Watched) -> None:
 @pytest.mark.parametrize("name", ["happy", "sad", "angry"])
 def test_a_sample_can_be_watched(watched: Watched, name: str) -> None:
     watched.page.click(f"[data-sample={name}]")
-    expect(watched.page.locator("#whole")).to_contain_text(f"{name}.mp4, as a whole")
+    expect(watched.page.locator("#cliplabel")).to_contain_text(f"{name}.mp4, as a whole")
     expect(watched.page.locator("#missing")).to_be_empty()
     assert watched.complaints == []
 
@@ -270,7 +270,7 @@ def test_where_a_key_is_wanted_the_page_asks_for_it(browser: Browser, tmp_path_f
         expect(page.locator("#keyfield")).to_be_visible()
         page.fill("#key", "open-sesame")
         page.click("[data-sample=happy]")
-        expect(page.locator("#whole")).to_contain_text("happy.mp4")
+        expect(page.locator("#cliplabel")).to_contain_text("happy.mp4")
         page.click("#stop")
         page.click("#go")
         expect(page.locator("#label")).to_have_text(LABEL)
@@ -350,7 +350,7 @@ def test_it_fits_the_window_and_can_be_read_in_light_and_dark(watched: Watched, 
     page.set_input_files("#file", drawn_clips()["happy"])
     expect(page.locator("#view")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for selector in ("#label", "#bars dt", "#bars .share", "#alone li", "figcaption", "#stop", "h3"):
+    for selector in ("#label", "#bars dt", "#bars .share", "#unimodal li", "figcaption", "#stop", "h3"):
         assert contrast(page, selector) >= 4.5, selector
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(int, re.findall(r"\d+", ground)[:3])) / 3

@@ -1,11 +1,13 @@
-// The recogniser on this device, as the page sees it: clips like api.js, live sessions like stream.js.
+// The page's side of the worker: the recogniser on this device, for clips like api.js, live like connection.js.
 import { Refused } from "../api.js";
-import { Film, stepCount, voice } from "./decode.js";
+import { SAMPLE_RATE } from "../runtime/constants.js";
+import { stepCount } from "../runtime/grid.js";
+import { VideoReader, decodeVoice } from "../runtime/media.js";
 
-/** @typedef {import("./walk.js").ModelInfo} ModelInfo */
+/** @typedef {import("../runtime/pipeline.js").ModelInfo} ModelInfo */
 /** @typedef {import("./worker.js").Part} Part */
 
-const WAITING = 2; // pictures on their way to the worker, at most: more are dropped, not queued
+const MAX_IN_FLIGHT = 2; // pictures on their way to the worker, at most: more are dropped, not queued
 const HOW = "Send a video, a sound or an image that this browser can play, or turn “On this device” off.";
 
 /** What must be fetched; none where the service has no runtime for pages. @returns {Promise<Part[]>} */
@@ -50,16 +52,16 @@ export class Device {
     this.worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     /** @type {Map<number, {done: (value: any) => void, fail: (error: Error) => void}>} */
     this.waiting = new Map();
-    this.asked = 0;
-    /** @type {DeviceStream|null} */
-    this.stream = null;
-    /** Called with the addresses that the worker asked the network for. @type {(urls: string[]) => void} */
+    this.calls = 0;
+    /** @type {DeviceSession|null} */
+    this.session = null;
+    /** Called with the addresses that the worker requested. @type {(urls: string[]) => void} */
     this.onRequests = () => {};
     this.worker.onmessage = ({ data }) => {
-      if (data.got) onProgress(data.got);
-      else if (data.asked) this.onRequests(data.asked);
-      else if (data.step) this.stream?.on.step(data.step);
-      else if (data.trouble) this.stream?.on.trouble(data.trouble);
+      if (data.fetched) onProgress(data.fetched);
+      else if (data.requests) this.onRequests(data.requests);
+      else if (data.step) this.session?.on.step(data.step);
+      else if (data.trouble) this.session?.on.trouble(data.trouble);
       else {
         const { done, fail } = /** @type {NonNullable<ReturnType<typeof this.waiting.get>>} */ (this.waiting.get(data.id));
         this.waiting.delete(data.id);
@@ -72,15 +74,15 @@ export class Device {
 
   /**
    * Have the worker do something.
-   * @param {string} what one of worker.js's answers
-   * @param {object} [asked] @param {Transferable[]} [given] what goes over to it
+   * @param {string} call one of worker.js's calls
+   * @param {object} [values] @param {Transferable[]} [transfer] what goes over to it
    * @returns {Promise<any>}
    */
-  ask(what, asked = {}, given = []) {
-    const id = (this.asked += 1);
+  ask(call, values = {}, transfer = []) {
+    const id = (this.calls += 1);
     return new Promise((done, fail) => {
       this.waiting.set(id, { done, fail });
-      this.worker.postMessage({ ...asked, id, what }, given);
+      this.worker.postMessage({ ...values, id, call }, transfer);
     });
   }
 
@@ -89,45 +91,45 @@ export class Device {
    * @param {File} file
    * @param {AbortSignal} signal
    * @param {(seconds: number) => void} onProgress how far it is
-   * @returns {Promise<any>} the prediction, as the service gives it
+   * @returns {Promise<import("../runtime/results.js").Prediction>} as the service gives it
    * @throws {Refused} it cannot be used
    */
   async predict(file, signal, onProgress) {
     const { input: { step_s: stepS }, media: { max_duration_s: most } } = this.info;
     const url = URL.createObjectURL(file);
-    /** @type {Film|null} */
-    let film = null;
+    /** @type {VideoReader|null} */
+    let video = null;
     try {
       await this.ask("clip");
-      const still = file.type.startsWith("image/") ? await createImageBitmap(file).catch(() => null) : null;
-      if (still) {
-        await this.ask("look", { step: 0, at: 0, picture: still }, [still]);
+      const image = file.type.startsWith("image/") ? await createImageBitmap(file).catch(() => null) : null;
+      if (image) {
+        await this.ask("pushClipFrame", { step: 0, t: 0, bitmap: image }, [image]);
         signal.throwIfAborted();
-        return { path: file.name, ...(await this.ask("recognise", { count: 1, voice: new Int16Array(0) })) };
+        return { path: file.name, ...(await this.ask("predict", { count: 1, voice: new Int16Array(0) })) };
       }
-      const heard = await voice(file);
-      film = await Film.open(url);
+      const voice = await decodeVoice(file);
+      video = await VideoReader.open(url);
       signal.throwIfAborted();
-      if (!film && !heard) throw new Refused(`${file.name}: this browser finds neither picture nor sound in it.`, HOW);
-      const seconds = Math.max(film?.end ?? 0, (heard?.length ?? 0) / 16000);
+      if (!video && !voice) throw new Refused(`${file.name}: this browser finds neither picture nor sound in it.`, HOW);
+      const seconds = Math.max(video?.end ?? 0, (voice?.length ?? 0) / SAMPLE_RATE);
       if (seconds > most) throw new Refused(`${file.name} lasts ${Math.round(seconds)} s; at most ${most} s are taken.`, HOW);
-      let looked = Promise.resolve();
-      if (film) {
-        for await (const { step, at, picture } of film.pictures(stepS, signal)) {
-          await looked; // the next picture is wound to while this one is looked at
-          looked = this.ask("look", { step, at, picture }, [picture]);
-          onProgress(at);
+      let extracted = Promise.resolve();
+      if (video) {
+        for await (const { step, t, bitmap } of video.frames(stepS, signal)) {
+          await extracted; // the next picture is wound to while the worker has this one
+          extracted = this.ask("pushClipFrame", { step, t, bitmap }, [bitmap]);
+          onProgress(t);
         }
       }
-      await looked;
+      await extracted;
       signal.throwIfAborted(); // another clip may have been begun
-      const asked = { count: stepCount(seconds, stepS), voice: heard ?? new Int16Array(0) };
-      return { path: file.name, ...(await this.ask("recognise", asked)) };
+      const rest = { count: stepCount(seconds, stepS), voice: voice ?? new Int16Array(0) };
+      return { path: file.name, ...(await this.ask("predict", rest)) };
     } catch (error) {
       if (signal.aborted || error instanceof Refused) throw error;
       throw new Refused(`${file.name}: ${/** @type {Error} */ (error).message}.`, HOW);
     } finally {
-      film?.close();
+      video?.close();
       URL.revokeObjectURL(url);
     }
   }
@@ -136,7 +138,7 @@ export class Device {
   #broken(why) {
     for (const { fail } of this.waiting.values()) fail(new Error(why));
     this.waiting.clear();
-    this.stream?.on.trouble({ type: "error", message: `The recogniser stopped: ${why}`, hint: "Load the page anew" });
+    this.session?.on.trouble({ type: "error", message: `The recogniser stopped: ${why}`, hint: "Load the page anew" });
   }
 
   close() {
@@ -145,34 +147,34 @@ export class Device {
   }
 }
 
-/** A live session, used like stream.js's. */
-export class DeviceStream {
+/** A live session, used like a Connection. */
+export class DeviceSession {
   /** What `sendPicture` takes. */
   takes = /** @type {const} */ ("bitmap");
 
   /**
    * @param {Device} device
-   * @param {{video: boolean, audio: boolean}} what
-   * @param {import("../stream.js").StreamEvents} on
+   * @param {{video: boolean, audio: boolean}} media what will come
+   * @param {import("../connection.js").SessionEvents} on
    */
-  constructor(device, what, on) {
+  constructor(device, media, on) {
     this.device = device;
     this.on = on;
     this.origin = performance.now();
     this.waiting = 0;
     this.dropped = 0;
-    device.stream = this;
-    this.#ask("open", { for: { video: what.video, audio: what.audio } }).then(() => {
-      if (device.stream === this) on.ready({ step_s: device.info.input.step_s });
+    device.session = this;
+    this.#ask("open", { media: { video: media.video, audio: media.audio } }).then(() => {
+      if (device.session === this) on.ready({ step_s: device.info.input.step_s });
     });
   }
 
-  /** @param {string} what @param {object} [asked] @param {Transferable[]} [given] */
-  async #ask(what, asked, given) {
+  /** @param {string} call @param {object} [values] @param {Transferable[]} [transfer] */
+  async #ask(call, values, transfer) {
     try {
-      await this.device.ask(what, asked, given);
+      await this.device.ask(call, values, transfer);
     } catch (error) {
-      if (this.device.stream === this) {
+      if (this.device.session === this) {
         this.on.trouble({ type: "error", message: /** @type {Error} */ (error).message, hint: "Close it and start again" });
       }
     }
@@ -183,34 +185,34 @@ export class DeviceStream {
     return Math.max(0, Math.round(now - this.origin)) / 1000;
   }
 
-  /** @param {ImageBitmap} picture @param {number} taken */
-  async sendPicture(picture, taken) {
-    if (this.waiting >= WAITING) {
+  /** @param {ImageBitmap} bitmap @param {number} taken */
+  async sendPicture(bitmap, taken) {
+    if (this.waiting >= MAX_IN_FLIGHT) {
       this.dropped += 1;
-      picture.close();
+      bitmap.close();
       return;
     }
     this.waiting += 1;
-    await this.#ask("see", { picture, t: this.#time(taken) }, [picture]);
+    await this.#ask("pushFrame", { bitmap, t: this.#time(taken) }, [bitmap]);
     this.waiting -= 1;
   }
 
   /** @param {ArrayBuffer} pcm @param {number} begun */
   sendVoice(pcm, begun) {
-    if (begun >= this.origin) this.#ask("hear", { pcm, t: this.#time(begun) }, [pcm]);
+    if (begun >= this.origin) this.#ask("pushVoice", { pcm, t: this.#time(begun) }, [pcm]);
   }
 
   cameraOff() {
-    this.#ask("see", { picture: null, t: this.#time(performance.now()) });
+    this.#ask("pushFrame", { bitmap: null, t: this.#time(performance.now()) });
   }
 
   microphoneOff() {
-    this.#ask("hear", { pcm: null, t: this.#time(performance.now()) });
+    this.#ask("pushVoice", { pcm: null, t: this.#time(performance.now()) });
   }
 
   close() {
-    if (this.device.stream !== this) return;
-    this.device.stream = null;
+    if (this.device.session !== this) return;
+    this.device.session = null;
     this.#ask("close");
   }
 }

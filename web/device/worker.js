@@ -1,101 +1,104 @@
-// The worker: the model and its runtime, away from the page's own thread. It asks the network for nothing but its parts.
-import { Runtime } from "./runtime.js";
-import { Session } from "./session.js";
-import { Whole } from "./whole.js";
+// The worker: web/runtime/ away from the page's own thread. It asks the network for nothing but the model's parts.
+import { openRuntime } from "../runtime/graph.js";
+import { Recognizer } from "../runtime/recognizer.js";
 
-/** @typedef {import("./walk.js").Model} Model */
+/** @typedef {import("../runtime/pipeline.js").ModelInfo} ModelInfo */
 /** @typedef {{url: string, bytes: number, sent: number}} Part `bytes` of it, and of them, deflated, on the line */
 
-/** @type {Promise<Model>} */
-let model;
-/** @type {Session|null} */
-let session = null;
-/** @type {Whole|null} */
+/** @type {Promise<Recognizer>} */
+let recognizer;
+/** @type {ReturnType<Recognizer["stream"]>|null} */
+let stream = null;
+/** @type {ReturnType<Recognizer["clip"]>|null} */
 let clip = null;
-let walking = false;
+let stepping = false;
 
-/** What the page may ask for; each answers once, with what it returns. */
-const answers = {
-  /** Fetch everything and open it. @param {{root: string, parts: Part[], info: import("./walk.js").ModelInfo}} asked */
+/** What the page may call; each call is answered once, with what it returns. */
+const calls = {
+  /** Fetch everything and open it. @param {{root: string, parts: Part[], info: ModelInfo}} values */
   async load({ root, parts, info }) {
-    model = open(root, parts, info);
-    await model;
+    recognizer = load(root, parts, info);
+    await recognizer;
     new PerformanceObserver((list) => {
-      const asked = list.getEntries().map((entry) => entry.name).filter((name) => name.startsWith("http"));
-      self.postMessage({ asked });
+      const requests = list.getEntries().map((entry) => entry.name).filter((name) => name.startsWith("http"));
+      self.postMessage({ requests });
     }).observe({ type: "resource" });
   },
 
-  /** Begin a live session. @param {{for: {video: boolean, audio: boolean}}} asked */
-  async open({ for: what }) {
-    session = new Session(await model, what, pixels);
+  /** Begin a live session. @param {{media: {video: boolean, audio: boolean}}} values */
+  async open({ media }) {
+    stream = (await recognizer).stream(media, pixels);
   },
-  /** @param {{picture: ImageBitmap|null, t: number}} asked */
-  async see({ picture, t }) {
-    if (session) session.see(picture, t);
-    else picture?.close();
-    walk();
+  /** @param {{bitmap: ImageBitmap|null, t: number}} values */
+  async pushFrame({ bitmap, t }) {
+    if (stream) stream.pushFrame(bitmap, t);
+    else bitmap?.close();
+    makeSteps();
   },
-  /** @param {{pcm: ArrayBuffer|null, t: number}} asked */
-  async hear({ pcm, t }) {
-    session?.hear(pcm && new Int16Array(pcm), t);
-    walk();
+  /** @param {{pcm: ArrayBuffer|null, t: number}} values */
+  async pushVoice({ pcm, t }) {
+    stream?.pushVoice(pcm && new Int16Array(pcm), t);
+    makeSteps();
   },
   async close() {
-    session?.close();
-    session = null;
+    stream?.close();
+    stream = null;
   },
 
   /** Begin a clip. */
   async clip() {
-    clip = new Whole(await model);
+    clip = (await recognizer).clip();
   },
-  /** @param {{step: number, picture: ImageBitmap, at: number}} asked */
-  async look({ step, picture, at }) {
-    await clip?.look(step, pixels(picture), at);
+  /** @param {{step: number, bitmap: ImageBitmap, t: number}} values */
+  async pushClipFrame({ step, bitmap, t }) {
+    await clip?.pushFrame(step, pixels(bitmap), t);
   },
-  /** @param {{count: number, voice: Int16Array}} asked */
-  async recognise({ count, voice }) {
-    return clip?.recognise(count, voice);
+  /** @param {{count: number, voice: Int16Array}} values */
+  async predict({ count, voice }) {
+    return clip?.predict(count, voice);
   },
 };
 
-self.onmessage = async ({ data: { id, what, ...asked } }) => {
+self.onmessage = async ({ data: { id, call, ...values } }) => {
   try {
-    const answer = /** @type {(asked: any) => Promise<any>} */ (answers[/** @type {keyof typeof answers} */ (what)]);
-    self.postMessage({ id, value: await answer(asked) });
+    const made = /** @type {(values: any) => Promise<any>} */ (calls[/** @type {keyof typeof calls} */ (call)]);
+    self.postMessage({ id, value: await made(values) });
   } catch (error) {
     self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
 };
 
 /** Make the steps that are due, one after the other; what comes in meanwhile is let in between two. */
-async function walk() {
-  if (walking) return;
-  walking = true;
+async function makeSteps() {
+  if (stepping) return;
+  stepping = true;
   try {
-    for (let mine = session; mine?.due; mine = session) {
+    for (let mine = stream; mine?.due; mine = stream) {
       const dropped = mine.catchUp();
       if (dropped) self.postMessage({ trouble: dropped });
       const step = await mine.step();
-      if (mine === session) self.postMessage({ step });
+      if (mine === stream) self.postMessage({ step });
       await new Promise((done) => setTimeout(done));
     }
   } catch (error) {
-    session = null;
+    stream = null;
     self.postMessage({ trouble: { type: "error", message: `Recognition failed: ${error}`, hint: "Close it and start again" } });
   } finally {
-    walking = false;
+    stepping = false;
   }
 }
 
-/** @param {string} root @param {Part[]} parts @param {import("./walk.js").ModelInfo} info @returns {Promise<Model>} */
-async function open(root, parts, info) {
-  let got = 0;
+/** @param {string} root @param {Part[]} parts @param {ModelInfo} info @returns {Promise<Recognizer>} */
+async function load(root, parts, info) {
   /** @param {string} end of a part's address */
-  const fetched = async (end) => {
+  const find = (end) => {
     const part = parts.find(({ url }) => url.endsWith(end));
     if (!part) throw new Error(`${end} is not offered`);
+    return part;
+  };
+  /** @param {string} end */
+  const fetchPart = async (end) => {
+    const part = find(end);
     const response = await fetch(new URL(part.url, root));
     if (!response.ok || !response.body) throw new Error(`${part.url} cannot be had (HTTP ${response.status})`);
     const bytes = new Uint8Array(part.bytes);
@@ -106,18 +109,17 @@ async function open(root, parts, info) {
       if (at + value.length > bytes.length) throw new Error(`${part.url} is longer than announced: load the page anew`);
       bytes.set(value, at);
       at += value.length;
-      got += value.length;
-      self.postMessage({ got });
+      self.postMessage({ fetched: value.length });
     }
     if (at < bytes.length) throw new Error(`${part.url} was cut off`);
     return bytes;
   };
-  const module = parts.find(({ url }) => url.endsWith(".mjs"));
-  const [wasm, graph, ...nets] = await Promise.all(
-    [".wasm", "/mmer.onnx", "/pnet.onnx", "/rnet.onnx", "/onet.onnx"].map(fetched));
-  const runtime = await Runtime.open(new URL(module?.url ?? "", root).href, wasm);
-  const [main, pnet, rnet, onet] = [await runtime.net(graph), ...(await Promise.all(nets.map((net) => runtime.net(net))))];
-  return { info, graph: main, nets: { pnet, rnet, onet } };
+  const module = find(".mjs");
+  const [wasm, graph, pnet, rnet, onet] = await Promise.all(
+    [".wasm", "/mmer.onnx", "/pnet.onnx", "/rnet.onnx", "/onet.onnx"].map(fetchPart));
+  const runtime = await openRuntime(new URL(module.url, root).href, wasm);
+  self.postMessage({ fetched: module.bytes });
+  return Recognizer.load(runtime, { graph, pnet, rnet, onet }, info);
 }
 
 /** @type {OffscreenCanvasRenderingContext2D|null} */

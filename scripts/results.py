@@ -1,0 +1,152 @@
+"""Write the tables of docs/measurements/results.md from committed files, so that nobody types a figure.
+
+Ours come from `release/metrics.json`, `release/reports/folds/metrics.json`, that of `eight_classes` beside it and
+`studies/peers.json`, published ones from `published.csv` beside the page. What is between the page's marks is replaced;
+a figure whose file is not there is said to be missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from mmer.runtime.graph import Graph, ModelInfo
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, PEERS = ROOT / "docs/measurements/results.md", ROOT / "studies/peers.json"
+PUBLISHED = PAGE.with_name("published.csv")
+GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
+REPORTS = ROOT / "release/reports"
+#: Cross-validations of RAVDESS's voices, by the number of classes.
+FILES = {"7": REPORTS / "folds/metrics.json", "8": REPORTS / "eight_classes/metrics.json"}
+BEGIN, END = "<!-- begin: python -m scripts.results -->", "<!-- end -->"
+COLUMNS = ("what", "score", "%", "people", "labels", "parameters", "pretraining", "from")
+Row = Sequence[str]
+Json = dict[str, Any]
+
+
+def read(path: Path) -> Json | None:
+    """A JSON file; None where it is not there."""
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def share(told: Mapping[str, Any], key: str) -> str:
+    """A score in percent, with its interval."""
+    low, high = told.get(f"{key}_low"), told.get(f"{key}_high")
+    around = "" if low is None or high is None else f" ({100 * low:.1f}–{100 * high:.1f})"
+    return f"**{100 * told[key]:.1f}**{around}"
+
+
+def parameters(graph: Path) -> str:
+    """How many numbers a graph holds, roughly: batch normalisation is folded into what is before it."""
+    count = sum(int(np.prod(tensor.dims)) for tensor in onnx.load(graph).graph.initializer)
+    return f"{count / 1e6:.1f} M"
+
+
+def ours(info: ModelInfo, metrics: Json, folds: Mapping[str, Json | None], peers: Json | None) -> dict[str, list[Row]]:
+    """Our rows of each table."""
+    size = f"{parameters(GRAPH)} (face and voice)"
+    begun = "face recognition (MS-Celeb-1M)" if info.face_weights else "none"
+    shipped = f"`release/`, {info.status}, git {info.git[:7]}"
+    rows: dict[str, list[Row]] = {"face": [], "voice": [], "both": []}
+    if peers:
+        told = peers["results"]["mmer"]
+        shipped_then = f"`studies/peers.json`, git {told['git'][:7]}"
+        for key, which in (("all", "PrivateTest"), ("without_copies", "those that are no training image too")):
+            people = f"unknown; {which}, n {told[key]['n']:,}"
+            for score, name in (("war", "accuracy"), ("uar", "UAR")):
+                cells = [name, share(told[key], score), people, "given (7)", size, begun, shipped_then]
+                rows["face"].append(["FER2013: mmer", *cells])
+    for classes, told in folds.items():
+        if told is None:
+            continue
+        pooled, spread = told["pooled"], told["per_speaker"]["uar"]
+        people = f"unseen, {told['n_folds']} folds, n {told['n_clips']:,}; of one speaker "
+        people += f"{100 * spread['min']:.0f} to {100 * spread['max']:.0f}, median {100 * spread['median']:.0f}"
+        rest = [people, f"intended ({classes})", "voice branch", "none", f"`{FILES[classes].relative_to(ROOT)}`"]
+        rows["voice"] += [
+            ["RAVDESS: mmer, causal, mean over folds", "UAR", share(told, "uar"), *rest],
+            ["RAVDESS: mmer, causal, all clips pooled", "accuracy", share(pooled, "war"), *rest],
+        ]
+    if (uar := metrics["uar_by_corpus"].get("ravdess")) is not None:
+        cells = ["UAR", f"**{100 * uar:.1f}**", "unseen, the shipped model's test fold", "intended (7)", size, "none"]
+        rows["voice"].append(["RAVDESS: mmer, as shipped", *cells, shipped])
+    return rows
+
+
+def published(table: str) -> list[Row]:
+    """The rows of a table that others published."""
+    with PUBLISHED.open(newline="") as file:
+        return [
+            [
+                f"{row['corpus']}: {row['system']}",
+                *(row[name] for name in ("score", "value", "people", "labels")),
+                row["parameters"] or "–",
+                row["pretraining"],
+                f"{row['reference']}: {row['read']}",
+            ]
+            for row in csv.DictReader(file)
+            if row["table"] == table
+        ]
+
+
+def peer_rows(peers: Json) -> list[Row]:
+    """The packages that were run here, and ours in the same run."""
+    shown = (("all", "war"), ("without_copies", "war"), ("all", "uar"))
+    return [
+        [
+            name,
+            *(share(told[which], score) for which, score in shown),
+            *(f"{value:.1f}" for value in (told["ms"], told["times_ours"])),
+            f"{told['bytes'] / 1e6:.2f}",
+        ]
+        for name, told in peers["results"].items()
+    ]
+
+
+def table(header: Row, rows: Sequence[Row]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
+
+
+def tables() -> str:
+    """What goes between the marks."""
+    folds, peers = {classes: read(path) for classes, path in FILES.items()}, read(PEERS)
+    own = ours(Graph(GRAPH).info, json.loads(METRICS.read_text()), folds, peers)
+    titles = {"face": "Faces", "voice": "Voices", "both": "Face and voice together"}
+    parts = []
+    for name, title in titles.items():
+        parts += [f"## {title}", table(COLUMNS, [*own[name], *published(name)])]
+    parts.insert(
+        -1, "No figure of ours: the full audio-visual corpora were not at hand ([why](../results.md#what-is-not-here))."
+    )
+    for classes in [classes for classes, told in folds.items() if told is None]:
+        path = FILES[classes].relative_to(ROOT)
+        parts.append(f"Missing here: the cross-validation of RAVDESS's voices in {classes} classes (`{path}`).")
+    if peers:
+        n, fresh = (peers["results"]["mmer"][key]["n"] for key in ("all", "without_copies"))
+        header = ["", f"accuracy, n {n:,}", f"without copies, n {fresh:,}", f"UAR, n {n:,}"]
+        header += ["CPU ms a face", "times ours", "model, MB"]
+        parts += ["## Packages on the same files", table(header, peer_rows(peers))]
+        versions = ", ".join(f"`{pin}`" for pin in peers["versions"]["peers"])
+        parts += [f"`{peers['command']}`. {peers['protocol']}. {peers['machine']}. {versions}."]
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    """Replace what is between the marks."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+// The connection to the service by the stream protocol (docs/protocol.md): one session after another, until it is closed
+// for good.
+import { CAMERA_OFF, FRAME, MICROPHONE_OFF, SAMPLE_RATE, VERSION, VOICE } from "./runtime/constants.js";
+
+const FULL = 64 * 1024; // bytes that wait to be sent: a slow line, on which pictures are left out, not queued
+const BEHIND_MS = 800; // so old an answer tells of a slow line too: what waits below the browser cannot be seen …
+const ANYWAY_MS = 1000; // … but a picture a second is sent, or one who only shows a face would never hear again
+const WAITS_MS = [500, 1000, 2000, 4000, 8000];
+const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying again would change nothing
+
+/**
+ * @typedef {object} SessionEvents
+ * @property {(ready: {step_s: number}) => void} ready a session has begun
+ * @property {(step: import("./runtime/results.js").Step) => void} step
+ * @property {(message: Trouble) => void} trouble
+ * @property {(seconds: number|null) => void} lost the connection is gone; tried again in so many seconds, or not
+ */
+/** @typedef {{type: string, code?: string, message: string, hint: string}} Trouble `error`, `dropped` or `closing` */
+
+let sockets = 0;
+
+/** How many connections are open. */
+export const openSockets = () => sockets;
+
+export class Connection {
+  /** What `sendPicture` takes. */
+  takes = /** @type {const} */ ("jpeg");
+
+  /**
+   * @param {{video: boolean, audio: boolean, key?: string}} hello what will come
+   * @param {SessionEvents} on
+   */
+  constructor(hello, on) {
+    this.hello = hello;
+    this.on = on;
+    this.attempt = 0;
+    this.dropped = 0;
+    this.closed = false;
+    this.open = false;
+    this.origin = this.answered = this.sent = 0; // by `performance.now`: the session's start, the last answer's step, the last picture
+    /** @type {ReturnType<typeof setTimeout>|undefined} */
+    this.timer = undefined;
+    this.socket = this.#connect();
+  }
+
+  /** @returns {WebSocket} */
+  #connect() {
+    const url = new URL("stream", location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url);
+    sockets += 1;
+    socket.binaryType = "arraybuffer";
+    /** @type {Trouble|null} */
+    let last = null;
+    socket.onopen = () => socket.send(JSON.stringify({ type: "hello", protocol: VERSION, rate: SAMPLE_RATE, ...this.hello }));
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "ready") {
+        this.attempt = 0;
+        this.origin = this.answered = this.sent = performance.now();
+        this.open = true;
+        this.on.ready(message);
+      } else if (message.type === "step") {
+        this.answered = this.origin + 1000 * message.t;
+        this.on.step(message);
+      } else {
+        last = message;
+        this.on.trouble(message);
+      }
+    };
+    socket.onclose = () => {
+      sockets -= 1;
+      this.open = false;
+      if (this.closed) return;
+      const final = last?.type === "closing" && FINAL.has(last.code ?? "");
+      const wait = final ? null : WAITS_MS[Math.min(this.attempt, WAITS_MS.length - 1)];
+      this.attempt += 1;
+      this.on.lost(wait === null ? null : wait / 1000);
+      if (wait !== null) this.timer = setTimeout(() => (this.socket = this.#connect()), wait);
+    };
+    return socket;
+  }
+
+  /** @param {number} now by `performance.now` @returns {number} milliseconds since the start of the session */
+  time(now) {
+    return Math.max(0, Math.round(now - this.origin));
+  }
+
+  /** @param {number} kind @param {number} now @param {ArrayBuffer} [payload] */
+  #send(kind, now, payload = new ArrayBuffer(0)) {
+    if (!this.open || this.socket.readyState !== WebSocket.OPEN) return;
+    const message = new Uint8Array(5 + payload.byteLength);
+    const head = new DataView(message.buffer);
+    head.setUint8(0, kind);
+    head.setUint32(1, this.time(now), true);
+    message.set(new Uint8Array(payload), 5);
+    this.socket.send(message);
+  }
+
+  /** @param {Blob} jpeg @param {number} taken */
+  async sendPicture(jpeg, taken) {
+    const slow = taken - this.answered > BEHIND_MS && taken - this.sent < ANYWAY_MS;
+    if (!this.open || slow || this.socket.bufferedAmount > FULL) {
+      this.dropped += 1;
+      return;
+    }
+    this.sent = taken;
+    this.#send(FRAME, taken, await jpeg.arrayBuffer());
+  }
+
+  /** @param {ArrayBuffer} pcm @param {number} begun */
+  sendVoice(pcm, begun) {
+    if (begun >= this.origin) this.#send(VOICE, begun, pcm);
+  }
+
+  cameraOff() {
+    this.#send(CAMERA_OFF, performance.now());
+  }
+
+  microphoneOff() {
+    this.#send(MICROPHONE_OFF, performance.now());
+  }
+
+  close() {
+    this.closed = true;
+    this.open = false;
+    clearTimeout(this.timer);
+    this.socket.close();
+  }
+}

@@ -1,0 +1,75 @@
+// Written by `python -m scripts.web_constants` from the Python modules named here: change a constant there.
+
+// mmer/labels.py
+export const EMOTIONS = /** @type {const} */ (["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"]);
+export const MODALITIES = /** @type {const} */ (["face", "scene", "voice"]);
+
+// mmer/runtime/grid.py
+/** Of every voice in this project, Hz, mono. */
+export const SAMPLE_RATE = 16000;
+
+// mmer/runtime/detector.py
+/** Side of the window that the P-Net judges, pixels of a level of the pyramid; the smallest face it can see. */
+export const WINDOW = 12;
+/** Between two windows of the P-Net, pixels of a level. */
+export const STRIDE = 2;
+/** From one level of the pyramid to the next: half the area. */
+export const FACTOR = 0.709;
+/** Crops judged at once: bounds the memory that a frame full of texture takes. */
+export const BATCH = 64;
+/**
+ * Of the last box, the sizes that the O-Net is shown where a face is followed. The mean of its answers is as near the
+ * mean of detections in slightly moved pictures as one detection is; of one size alone it is not (docs/preparing.md).
+ */
+export const FOLLOWED_SCALES = /** @type {const} */ ([0.8999999761581421, 1.0, 1.100000023841858]);
+/**
+ * How far around the last box the picture is read where a face is followed, in sides of the box: further than the two
+ * networks can move it.
+ */
+export const FOLLOWED_REACH = 0.5;
+
+// mmer/runtime/tracker.py
+/** A box that overlaps the last one by this much is the same face. */
+export const SAME_FACE_IOU = 0.3;
+/**
+ * A face that moved too fast to overlap: the furthest its centre may have gone, in sides of the box. Faces of two
+ * people side by side are at least one side apart.
+ */
+export const SAME_FACE_STEP = 0.75;
+/** And the most its side may have grown or shrunk meanwhile. */
+export const SAME_FACE_GROWTH = 2.0;
+
+// mmer/runtime/voice.py
+/** Voice that arrives with a time stamp off by less simply continues what came before. */
+export const JITTER_S = 0.05;
+
+// mmer/runtime/stream.py
+/** A stream's picture older than this no longer shows what is there: the camera has stopped. */
+export const STALE_S = 1.0;
+/** A stream takes nothing from further ahead of its next step: what waits there is kept in memory. */
+export const AHEAD_S = 10.0;
+
+// mmer/runtime/smoothing.py
+/** Time constant: after it, a change has come through to 63%. */
+export const TAU_S = 0.6;
+/** How far another emotion's probability must be ahead before the label changes. */
+export const LEAD = 0.12;
+/** Without evidence for longer than this, the next step begins anew, and nothing is said meanwhile. */
+export const FORGET_S = 2.0;
+
+// mmer/serving/live.py
+/** A step waits no longer for one modality once another has reached it. */
+export const LATE_S = 0.25;
+/** Further behind what came in than this, steps are skipped … */
+export const BEHIND_S = 1.0;
+/** … until this much is left. */
+export const KEEP_S = 0.4;
+/** Share of a step: a picture taken no earlier than that before a step will do for it. */
+export const EARLY = 0.5;
+
+// mmer/serving/protocol.py
+export const VERSION = 1;
+export const FRAME = 1;
+export const VOICE = 2;
+export const CAMERA_OFF = 3;
+export const MICROPHONE_OFF = 4;

@@ -1,0 +1,105 @@
+// mmer/runtime/resize.py: crops and small pictures, as OpenCV makes them there (`INTER_AREA` where it gets smaller, else
+// `INTER_LINEAR`).
+
+/** @typedef {import("./means.js").Picture} Picture */
+
+/**
+ * The square around a box.
+ * @param {Picture} picture
+ * @param {import("./boxes.js").Box} box it may reach beyond the picture, whose edge is then repeated outwards
+ * @param {number} size side of the crop, pixels
+ * @param {number} margin added on each side, as a share of the box's longer side, which becomes the square's
+ * @returns {Uint8Array} RGB [size, size, 3]
+ */
+export function crop(picture, [x1, y1, x2, y2], size, margin) {
+  const side = Math.max(1, roundEven(Math.max(x2 - x1, y2 - y1) * (1 + 2 * margin)));
+  const columns = line(roundEven((x1 + x2 - side) / 2), side, picture.width);
+  const rows = line(roundEven((y1 + y2 - side) / 2), side, picture.height);
+  return resize(picture, columns, rows, size, size, 3);
+}
+
+/** The whole picture, its aspect not kept. @param {Picture} picture @param {number} size @returns {Uint8Array} RGB [size, size, 3] */
+export function shrink(picture, size) {
+  return resize(picture, line(0, picture.width, picture.width), line(0, picture.height, picture.height), size, size, 3);
+}
+
+/** A picture no larger than the recogniser takes. @param {Picture} picture @param {number} longest pixels @returns {Picture} */
+export function bound(picture, longest) {
+  const scale = longest / Math.max(picture.width, picture.height);
+  if (scale >= 1) return picture;
+  const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, roundEven(side * scale)));
+  const [columns, rows] = [line(0, picture.width, picture.width), line(0, picture.height, picture.height)];
+  return { data: resize(picture, columns, rows, width, height, 4), width, height };
+}
+
+/** @param {number} from @param {number} count @param {number} length @returns {number[]} pixels, those outside at the edge */
+function line(from, count, length) {
+  return Array.from({ length: count }, (_, k) => Math.min(Math.max(from + k, 0), length - 1));
+}
+
+/**
+ * @param {Picture} picture
+ * @param {number[]} columns that are read, in this order
+ * @param {number[]} rows
+ * @param {number} width of the result
+ * @param {number} height
+ * @param {3|4} channels
+ * @returns {Uint8Array} [height, width, channels]
+ */
+function resize(picture, columns, rows, width, height, channels) {
+  const smaller = Math.min(columns.length / width, rows.length / height) >= 1;
+  const taps = smaller ? areaTaps : linearTaps;
+  const across = taps(columns.length, width);
+  const narrow = new Float32Array(rows.length * width * channels);
+  let at = 0;
+  for (const row of rows) {
+    for (const weights of across) {
+      for (let c = 0; c < channels; c += 1, at += 1) {
+        let sum = 0;
+        for (const [k, weight] of weights) sum += weight * picture.data[4 * (row * picture.width + columns[k]) + c];
+        narrow[at] = sum;
+      }
+    }
+  }
+  const out = new Uint8Array(height * width * channels);
+  at = 0;
+  for (const weights of taps(rows.length, height)) {
+    for (let x = 0; x < width * channels; x += 1, at += 1) {
+      let sum = 0;
+      for (const [k, weight] of weights) sum += weight * narrow[k * width * channels + x];
+      out[at] = Math.min(255, Math.round(sum));
+    }
+  }
+  return out;
+}
+
+/** Each pixel is the mean of what it covers. @param {number} from @param {number} to @returns {[number, number][][]} */
+function areaTaps(from, to) {
+  const scale = from / to;
+  return Array.from({ length: to }, (_, k) => {
+    const [begin, end] = [k * scale, Math.min((k + 1) * scale, from)];
+    const taps = /** @type {[number, number][]} */ ([]);
+    for (let at = Math.floor(begin); at < end - 1e-3; at += 1) {
+      const covered = Math.min(at + 1, end) - Math.max(at, begin);
+      if (covered > 1e-3) taps.push([at, covered / (end - begin)]);
+    }
+    return taps;
+  });
+}
+
+/** Between the two nearest. @param {number} from @param {number} to @returns {[number, number][][]} */
+function linearTaps(from, to) {
+  return Array.from({ length: to }, (_, k) => {
+    const at = Math.min(Math.max(((k + 0.5) * from) / to - 0.5, 0), from - 1);
+    const low = Math.floor(at);
+    return /** @type {[number, number][]} */ ([[low, 1 - (at - low)], [Math.min(low + 1, from - 1), at - low]]);
+  });
+}
+
+/** As Python rounds: a half goes to the even side. @param {number} value */
+export function roundEven(value) {
+  const down = Math.floor(value);
+  const rest = value - down;
+  if (rest === 0.5) return down + (down & 1);
+  return rest > 0.5 ? down + 1 : down;
+}

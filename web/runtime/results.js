@@ -1,0 +1,100 @@
+// mmer/runtime/results.py: what was recognised, of a step and of a clip, as numbers and as the JSON that the service
+// answers with.
+import { EMOTIONS } from "./constants.js";
+
+/** @typedef {(typeof EMOTIONS)[number]} Emotion */
+/** @typedef {(typeof import("./constants.js").MODALITIES)[number]} Modality */
+/** @typedef {Record<Emotion, number>} Probabilities */
+/**
+ * A step of a clip or of a stream, as the pipeline makes it.
+ * @typedef {object} RawStep
+ * @property {number} t seconds since the start
+ * @property {number[]} logits
+ * @property {number[]} probabilities
+ * @property {boolean} evidence whether it rests on anything
+ * @property {Record<string, number[]|null>} unimodal what each modality that the model was trained on says by itself
+ * @property {number[]|null} box
+ * @property {Record<Modality, boolean>} present
+ * @property {number} voiceDbfs
+ * @property {number} ms of work spent on it
+ */
+/**
+ * A step as it is answered, by the service or by this device.
+ * @typedef {object} Step
+ * @property {number} t seconds since the start
+ * @property {Emotion|null} label
+ * @property {Probabilities} probabilities
+ * @property {Record<string, Probabilities|null>} alone what each modality says by itself; null where it is absent
+ * @property {number[]|null} box the face: left, top, right, bottom as shares of the picture
+ * @property {Record<Modality, boolean>} present
+ * @property {number} voice_dbfs
+ * @property {number|null} [frame_ms] of a stream: when the picture was taken
+ */
+/**
+ * What a model says of itself (mmer/runtime/graph.py, `ModelInfo`), as an answer holds it.
+ * @typedef {object} ModelInfo
+ * @property {Modality[]} modalities
+ * @property {string[]} corpora
+ * @property {string} version
+ * @property {string} git
+ * @property {string} status
+ * @property {string} licence
+ * @property {string} pairing
+ * @property {boolean} drawings
+ * @property {boolean} partly_drawn
+ * @property {boolean} card whether the server has the model's card
+ */
+/**
+ * What was recognised in a clip.
+ * @typedef {object} Prediction
+ * @property {string} path
+ * @property {Emotion|null} label
+ * @property {Probabilities} probabilities
+ * @property {Step[]} steps
+ * @property {Modality[]} missing
+ * @property {ModelInfo & {step_s: number}} model
+ */
+
+/** @param {RawStep} step @param {Emotion|null} label @param {number[]} probabilities @returns {Step & {ms: number}} */
+export function stepToJson(step, label, probabilities) {
+  const unimodal = Object.entries(step.unimodal).map(([name, said]) => [name, said && byEmotion(said)]);
+  return {
+    t: round(step.t, 3),
+    label,
+    probabilities: byEmotion(probabilities),
+    alone: Object.fromEntries(unimodal),
+    box: step.box && step.box.map((v) => round(v, 4)),
+    present: step.present,
+    voice_dbfs: round(step.voiceDbfs, 1),
+    ms: round(step.ms, 2),
+  };
+}
+
+/** A clip's probabilities: of the mean of its logits over the steps with evidence. @param {RawStep[]} steps */
+export function pool(steps) {
+  const evidence = steps.filter((step) => step.evidence);
+  const pooled = evidence.length ? evidence : steps;
+  return softmax(EMOTIONS.map((_, k) => pooled.reduce((sum, step) => sum + step.logits[k], 0) / pooled.length));
+}
+
+/** @param {number[]} logits */
+export function softmax(logits) {
+  const highest = Math.max(...logits);
+  const raised = logits.map((v) => Math.exp(v - highest));
+  const sum = raised.reduce((a, b) => a + b);
+  return raised.map((v) => v / sum);
+}
+
+/** Probabilities by their emotion. @param {number[]} probabilities @returns {Probabilities} */
+export function byEmotion(probabilities) {
+  return /** @type {Probabilities} */ (Object.fromEntries(EMOTIONS.map((name, k) => [name, round(probabilities[k], 5)])));
+}
+
+/** The likeliest emotion. @param {number[]} probabilities @returns {Emotion} */
+export const likeliest = (probabilities) => EMOTIONS[argmax(probabilities)];
+
+/** @param {number[]} values */
+export const argmax = (values) => values.indexOf(Math.max(...values));
+
+/** @param {number} value @param {number} digits */
+const round = (value, digits) => Number(value.toFixed(digits));

@@ -1,0 +1,105 @@
+// mmer/runtime/stream.py: a live session; and, as mmer/serving/live.py has it, when a step is due and what is answered.
+import { AHEAD_S, BEHIND_S, EARLY, KEEP_S, LATE_S, SAMPLE_RATE, STALE_S } from "./constants.js";
+import { stepOf } from "./grid.js";
+import { Pipeline } from "./pipeline.js";
+import { stepToJson } from "./results.js";
+import { Smoother } from "./smoothing.js";
+
+/** @typedef {import("./means.js").Picture} Picture */
+/** @typedef {{t: number, bitmap: ImageBitmap|null}} Frame null: the camera is off */
+
+export class Stream {
+  /**
+   * @param {import("./pipeline.js").Model} model
+   * @param {{video: boolean, audio: boolean}} media what will come
+   * @param {(bitmap: ImageBitmap) => Picture} read
+   */
+  constructor(model, media, read) {
+    this.pipeline = new Pipeline(model);
+    this.stepS = model.info.input.step_s;
+    this.smoother = new Smoother(this.stepS);
+    this.read = read;
+    this.videoT = media.video ? -Infinity : Infinity;
+    this.audioT = media.audio ? -Infinity : Infinity;
+    /** @type {Map<number, Frame>} by the step that may see them; the newest of each */
+    this.coming = new Map();
+    /** @type {{t: number, picture: Picture|null}} in use */
+    this.frame = { t: -Infinity, picture: null };
+  }
+
+  /** A picture, or null where the camera went off. @param {ImageBitmap|null} bitmap @param {number} t seconds */
+  pushFrame(bitmap, t) {
+    if (bitmap && t > this.pipeline.nextTime + AHEAD_S) return bitmap.close();
+    const step = Math.max(this.pipeline.done, stepOf(t, this.stepS));
+    const waiting = this.coming.get(step);
+    if (waiting && waiting.t > t) bitmap?.close();
+    else {
+      waiting?.bitmap?.close();
+      this.coming.set(step, { t, bitmap });
+    }
+    this.videoT = bitmap ? Math.max(anew(this.videoT), t) : Infinity;
+  }
+
+  /** Voice, or null where the microphone went off. @param {Int16Array|null} pcm @param {number} t seconds, of its first sample */
+  pushVoice(pcm, t) {
+    if (!pcm) this.audioT = Infinity;
+    else if (t <= this.pipeline.nextTime + AHEAD_S) {
+      this.pipeline.voice.put(pcm, t);
+      this.audioT = Math.max(anew(this.audioT), t + pcm.length / SAMPLE_RATE);
+    }
+  }
+
+  /** Whether the next step can be made. */
+  get due() {
+    const step = this.pipeline.nextTime - 1e-3;
+    const newest = this.#newest();
+    const complete = this.audioT >= step && this.videoT >= step - EARLY * this.stepS;
+    return newest > -Infinity && (complete || newest >= step + LATE_S);
+  }
+
+  /** Skip steps if the session is too far behind. @returns {object|null} the message that says so */
+  catchUp() {
+    const [newest, next] = [this.#newest(), this.pipeline.nextTime];
+    const behind = newest - next;
+    if (behind <= BEHIND_S) return null;
+    const steps = Math.floor((newest - KEEP_S - next) / this.stepS);
+    this.pipeline.skip(steps);
+    let frames = 0;
+    for (const [step, { bitmap }] of this.coming) {
+      if (step >= this.pipeline.done) continue;
+      bitmap?.close();
+      this.coming.delete(step);
+      frames += 1;
+    }
+    return { type: "dropped", frames, steps, behind_s: behind };
+  }
+
+  /** Make the next step. */
+  async step() {
+    const { pipeline } = this;
+    const now = pipeline.nextTime;
+    const next = this.coming.get(pipeline.done);
+    this.coming.delete(pipeline.done);
+    if (next && next.t >= this.frame.t) this.frame = { t: next.t, picture: next.bitmap && this.read(next.bitmap) };
+    else next?.bitmap?.close();
+    const { t, picture } = this.frame;
+    const features = picture && now - t <= STALE_S ? await pipeline.features(picture, t) : null;
+    const step = await pipeline.advance(features);
+    pipeline.voice.forget(pipeline.done);
+    const { probabilities, label } = this.smoother.push(step.probabilities, step.evidence);
+    return { ...stepToJson(step, label, probabilities), frame_ms: features && Math.round(1000 * t) };
+  }
+
+  close() {
+    for (const { bitmap } of this.coming.values()) bitmap?.close();
+    this.coming.clear();
+  }
+
+  /** Seconds that what came in has reached. */
+  #newest() {
+    return Math.max(-Infinity, ...[this.videoT, this.audioT].filter((t) => t < Infinity));
+  }
+}
+
+/** A modality that was off begins anew. @param {number} t */
+const anew = (t) => (t === Infinity ? -Infinity : t);

@@ -1,0 +1,72 @@
+// mmer/runtime/tracker.py: follows one person's face through a clip or a stream.
+import { area, overlap } from "./boxes.js";
+import { SAME_FACE_GROWTH, SAME_FACE_IOU, SAME_FACE_STEP } from "./constants.js";
+
+/** @typedef {import("./boxes.js").Box} Box */
+/** @typedef {import("./detector.js").Face} Face */
+/** @typedef {import("./means.js").Picture} Picture */
+
+export class Tracker {
+  /** @param {import("./detector.js").Detector} detector */
+  constructor(detector) {
+    this.detector = detector;
+    this.rules = detector.rules;
+    /** @type {Box|null} */
+    this.box = null;
+    this.seen = this.searched = this.now = -Infinity;
+    this.frame = "";
+  }
+
+  /** See the next picture. @param {Picture} picture @param {number} t seconds @returns {Promise<Box|null>} where the face is */
+  async track(picture, t) {
+    this.now = Math.max(t, this.now);
+    const frame = `${picture.width}x${picture.height}`;
+    if (frame !== this.frame || this.now - this.seen > this.rules.max_gap_s + 1e-6) this.box = null;
+    this.frame = frame;
+    const found = (await this.#follow(picture)) ?? (await this.#search(picture));
+    if (found) {
+      this.box = found.box;
+      this.seen = this.now;
+    }
+    return this.box;
+  }
+
+  /** Without a search; null where it is not there, or a search is due. @param {Picture} picture @returns {Promise<Face|null>} */
+  async #follow(picture) {
+    if (!this.box || this.now - this.searched > this.rules.detect_every_s - 1e-6) return null;
+    return this.detector.follow(picture, this.box);
+  }
+
+  /** @param {Picture} picture @returns {Promise<Face|null>} */
+  async #search(picture) {
+    const faces = await this.detector.detect(picture);
+    this.searched = this.now;
+    const found = this.#choose(faces);
+    if (!found) return null;
+    // A search's box and a followed one differ a little: without this a still face would twitch at every search.
+    return (this.rules.detect_every_s ? await this.detector.follow(picture, found.box) : null) ?? found;
+  }
+
+  /** Which of them (the largest first) is the face that is followed. @param {Face[]} faces @returns {Face|null} */
+  #choose(faces) {
+    const last = this.box;
+    if (!faces.length || !last) return faces[0] ?? null;
+    const overlaps = faces.map(({ box }) => {
+      const shared = overlap(box, last);
+      return shared / (area(box) + area(last) - shared);
+    });
+    const best = Math.max(...overlaps);
+    if (best >= SAME_FACE_IOU) return faces[overlaps.indexOf(best)];
+    const steps = faces.map(({ box }) => {
+      const [side, before] = [longest(box), longest(last)];
+      if (Math.max(side, before) / Math.min(side, before) > SAME_FACE_GROWTH) return Infinity;
+      const [x, y] = [0, 1].map((k) => (box[k] + box[k + 2] - last[k] - last[k + 2]) / 2);
+      return Math.hypot(x, y) / Math.min(side, before);
+    });
+    const nearest = Math.min(...steps);
+    return nearest <= SAME_FACE_STEP ? faces[steps.indexOf(nearest)] : null;
+  }
+}
+
+/** @param {Box} box */
+const longest = ([x1, y1, x2, y2]) => Math.max(x2 - x1, y2 - y1);
