@@ -167,6 +167,7 @@ class Decoded:
     """Presentation time of the picture used in each step, seconds [T]; NaN where there is none."""
     duration_s: float
     """Of the longer of picture and sound, as decoded; one step for an image."""
+    is_image: bool = False
     notes: tuple[Note, ...] = ()
     """What the sender should know: of two joined recordings only the first was read, …"""
 
@@ -265,7 +266,7 @@ def decode(
     for step, second in grid.placed.items():
         times[step] = second
     voice = np.concatenate(sound.pieces) if sound.pieces else np.empty(0, np.int16)
-    return Decoded(steps, voice, times, duration_s, shown.notes)
+    return Decoded(steps, voice, times, duration_s, notes=shown.notes)
 
 
 class _Grid:
@@ -883,14 +884,14 @@ def _decode_image(
         except Exception as error:  # see above
             raise _damaged_image(path, str(error)) from None
         on_picture(0, 0.0, picture)
-        return Decoded(1, nothing, np.zeros(1, np.float32), step_s)
+        return Decoded(1, nothing, np.zeros(1, np.float32), step_s, is_image=True)
     frames = _Frames(path, media, step_s, on_picture, start_s, end_s)
     _run_images(path, media, shown.image, frames, side=media.frame_side, seconds=start_s + media.max_duration_s)
     if shown.is_image:
         if frames.still is None:
             raise _damaged_image(path, "no picture")
         on_picture(0, 0.0, frames.still)
-        return Decoded(1, nothing, np.zeros(1, np.float32), step_s)
+        return Decoded(1, nothing, np.zeros(1, np.float32), step_s, is_image=True)
     if not frames.end or not frames.placed:
         raise MediaError("truncated", path, "ends before a picture of it, or of its part, is due")
     steps = step_count(frames.end, step_s)

@@ -79,7 +79,7 @@ class Prediction:
             "probabilities": by_emotion(self.probabilities),
             "missing": self.missing,
             "turned": self.turned,
-            "notes": [{"code": note.code, "message": note.text} for note in self.notes],
+            "notes": [{"code": note.code, "message": f"The file {note.text}."} for note in self.notes],
             "steps": [step.to_json() for step in self.steps],
             "model": self.model.to_json(),
         }

@@ -26,10 +26,13 @@ OnVoice = Callable[[npt.NDArray[np.int16]], None]
 """Told of each piece of the voice, 16 kHz mono."""
 
 
+NoteCode = Literal["truncated", "unknown_sound", "turned", "no_face", "small_face"]
+
+
 class Note(NamedTuple):
     """Something that whoever sent a clip should know; nothing that stops its recognition."""
 
-    code: Literal["truncated", "unknown_sound", "turned", "no_face", "small_face"]
+    code: NoteCode
     text: str
     """What the file is or does (`has sound of …`): its name goes before."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from mmer import __version__
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime.graph import ModelInfo
 from mmer.runtime.spec import GraphSpec
+from mmer.runtime.types import NoteCode
 from mmer.serving.answers import ANSWERS
 from mmer.serving.settings import Settings
 
@@ -15,7 +16,7 @@ MAX_BATCH, MAX_STEPS = 32, 64
 """Of one call of /infer."""
 
 PREDICT_REFUSALS = (
-    "key", "slow", "too_large", "too_long", "no_form", "not_media", "refused", "no_file", "empty", "truncated",
+    "key", "slow", "too_large", "too_long", "no_form", "not_media", "refused", "no_file", "several_files", "empty", "truncated",
     "no_stream", "timeout", "bad_query", "busy",
 )  # fmt: skip
 
@@ -184,6 +185,24 @@ def _prediction() -> dict[str, Any]:
         "label": _LABEL,
         "probabilities": _SHARES,
         "missing": {"type": "array", "items": {"type": "string", "enum": list(MODALITIES)}},
+        "turned": {
+            "type": "integer",
+            "enum": [0, 90, 180, 270],
+            "description": "Degrees clockwise by which the pictures were turned, since they showed no certain face as they "
+            "were. Boxes are those of the pictures as they were.",
+        },
+        "notes": {
+            "type": "array",
+            "description": "What whoever sent the clip should know: " + ", ".join(get_args(NoteCode)) + ".",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "code": {"type": "string", "enum": list(get_args(NoteCode))},
+                    "message": {"type": "string"},
+                },
+                "required": ["code", "message"],
+            },
+        },
         "steps": {"type": "array", "items": {"$ref": "#/components/schemas/Step"}},
         "top": {"type": "array", "items": top},
         "model": {
@@ -194,5 +213,5 @@ def _prediction() -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
-        "required": ["path", "label", "probabilities", "missing", "model"],
+        "required": ["path", "label", "probabilities", "missing", "turned", "notes", "model"],
     }
