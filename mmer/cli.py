@@ -64,9 +64,9 @@ def parser() -> argparse.ArgumentParser:
         "predict",
         parents=[model],
         help="recognise the emotion in clips",
-        description="Recognise the emotion in clips, of any length. A file that cannot be used is a row with its reason. "
-        "The exit code is 1 where that happened to a file that was named, or to all; files found in a folder that are "
-        "no clips are no failure.",
+        description="Recognise the emotion in clips, of any length. A file that cannot be used is a row with its reason; "
+        "the exit code is 1 where that happened to a file that was named, or to all. Files of a folder that turn out to "
+        "be no clips are no failure.",
     )
     predict.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH", help="a video, sound or image; or a folder of them"
@@ -75,9 +75,7 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--plot", type=Path, metavar="PNG", help="also draw the timeline (of several clips: PNG-1, PNG-2, …)"
     )
-    predict.add_argument(
-        "--start", type=_seconds_of, default=0.0, metavar="S", help="begin at this second of each clip"
-    )
+    predict.add_argument("--start", type=_seconds_of, default=0.0, metavar="S", help="begin at this second")
     predict.add_argument("--end", type=_seconds_of, metavar="S", help="end at this second")
     predict.set_defaults(run=_predict)
 
@@ -313,9 +311,7 @@ def _clips(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
                     yield found, False
         if hidden:
             files = "1 hidden file" if hidden == 1 else f"{hidden} hidden files"
-            print(
-                f"mmer: {_printable(str(path))}: {files} left out (name them to have them recognised)", file=sys.stderr
-            )
+            print(f"mmer: {_printable(str(path))}: {files} left out", file=sys.stderr)
 
 
 def _table(prediction: Prediction) -> str:
@@ -326,8 +322,8 @@ def _table(prediction: Prediction) -> str:
         seen = " ".join(f"{'yes' if step.present[name] else '–':^5}" for name in ("face", "voice"))
         rows.append(f"{step.t:6.1f}s  {step.label or '–':<9} {_bar(probability)} {probability:4.0%}  {seen}".rstrip())
     if prediction.label is None:
-        seen = {"no_face", "small_face"} & {note.code for note in prediction.notes}
-        picture = "no face was found in its picture" if seen else "no picture"
+        shown = any(note.code in ("no_face", "small_face") for note in prediction.notes)
+        picture = "no face was found in its picture" if shown else "no picture"
         rows.append(f"        nothing to go by: {picture}, and no voice above the silence level")
     else:
         best = sorted(zip(prediction.probabilities.tolist(), EMOTIONS, strict=True), reverse=True)

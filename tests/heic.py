@@ -32,7 +32,7 @@ def coded(picture: Path, crop: str) -> tuple[bytes, bytes, int, int]:
 
 
 def heic(items: list[tuple[bytes, bytes, int, int]], size: tuple[int, int], columns: int = 1, turned: int = 0) -> bytes:
-    """A HEIC of one picture, or of a grid of tiles; `turned` is how often 90 degrees anticlockwise it is to be shown."""
+    """A HEIC of one picture, or of a grid of tiles; `turned` is by how many quarters anticlockwise it is shown."""
     grid = len(items) > 1
     ids = list(range(1, len(items) + 1))
     primary = len(items) + 1 if grid else 1

@@ -64,17 +64,13 @@ FILES: dict[str, Sent] = {
     "film.webp": Sent("animated WebP", _ffmpeg("-i clip.mp4 -t 2 -r 10 -c:v libwebp_anim -q:v 90 film.webp")),
     "film.png": Sent("animated PNG", _ffmpeg("-i clip.mp4 -t 2 -r 10 -f apng film.png")),
     "12mp.jpg": Sent("a telephone's 12 megapixels", _pil("i.resize((4032, 3024)).save('12mp.jpg')")),
-    "sideways.jpg": Sent(
-        "sideways, no tag", _pil("i.transpose(Image.Transpose.ROTATE_270).save('sideways.jpg', quality=95)")
-    ),
-    "head.jpg": Sent(
-        "upside down, no tag", _pil("i.transpose(Image.Transpose.ROTATE_180).save('head.jpg', quality=95)")
-    ),
+    "sideways.jpg": Sent("sideways, no tag", _pil("i.transpose(Image.Transpose.ROTATE_270).save('sideways.jpg')")),
+    "head.jpg": Sent("upside down, no tag", _pil("i.transpose(Image.Transpose.ROTATE_180).save('head.jpg')")),
     "sideways.mp4": Sent("sideways, no tag", _ffmpeg("-i clip.mp4 -vf transpose=1 -c:a copy sideways.mp4")),
     "small.jpg": Sent(
         "a small face in 1920x1080",
         _pil(
-            "i.thumbnail((360, 360)); g = Image.new('RGB', (1920, 1080), (90, 100, 110)); g.paste(i, (1400, 600)); "
+            "i.thumbnail((300, 300)); g = Image.new('RGB', (1920, 1080), (90, 100, 110)); g.paste(i, (1400, 600)); "
             "g.save('small.jpg', quality=95)"
         ),
     ),
@@ -82,7 +78,7 @@ FILES: dict[str, Sent] = {
         "a small face in 1920x1080",
         _ffmpeg(
             "-f lavfi -i color=0x5a646e:s=1920x1080:r=25:d=2 -i clip.mp4 -filter_complex "
-            "[1]scale=-2:270[f];[0][f]overlay=1400:600 -t 2 small.mp4"
+            "[1]scale=-2:225[f];[0][f]overlay=1400:600 -t 2 small.mp4"
         ),
     ),
     "tiny.jpg": Sent(
@@ -206,7 +202,8 @@ FILES: dict[str, Sent] = {
         ),
     ),
     "aspect.mp4": Sent("odd pixel aspect", _ffmpeg("-i clip.mp4 -t 2 -vf scale=iw/2:ih,setsar=2 aspect.mp4")),
-    "mirrored.mp4": Sent("rotated and mirrored by its tag", "py -m tests.sent mirrored", ()),
+    "transposed.mp4": Sent("lying and mirrored", _ffmpeg("-i clip.mp4 -t 2 -vf transpose=0 transposed.mp4")),
+    "mirrored.mp4": Sent("rotated and mirrored by its tag", "py -m tests.sent", ("transposed.mp4",)),
     "subtitles.mkv": Sent("subtitles only", "sh -c '" + _ffmpeg("-i text.srt subtitles.mkv") + "'", ("text.srt",)),
     "text.srt": Sent("a subtitle", _py("open('text.srt', 'w').write('1\\n00:00:00,000 --> 00:00:02,000\\nHello\\n')")),
     "negative.mkv": Sent(
@@ -235,7 +232,7 @@ def make(name: str, folder: Path, clip: Path) -> Path:
         return path
     if not (folder / "clip.mp4").exists():
         (folder / "clip.mp4").write_bytes(clip.read_bytes())
-        run(_ffmpeg("-ss 0.5 -i clip.mp4 -frames:v 1 face.png"), folder)
+        run(_ffmpeg("-ss 1 -i clip.mp4 -frames:v 1 face.png"), folder)
     for other in FILES[name].of:
         make(other, folder, clip)
     run(FILES[name].command, folder)
@@ -258,7 +255,7 @@ def _environment() -> dict[str, str]:
 
 
 def mirror(film: bytes) -> bytes:
-    """An mp4 whose picture's matrix says: turned by 90 degrees and mirrored."""
+    """An mp4 with a tag that says: rows are columns, that is turned by 90 degrees and mirrored."""
     data = bytearray(film)
     matrix = data.index(b"tkhd") + 44
     data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, 1 << 16, 0, 0, 0, 0, 1 << 30)
@@ -266,4 +263,4 @@ def mirror(film: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    Path("mirrored.mp4").write_bytes(mirror(Path("clip.mp4").read_bytes()))
+    Path("mirrored.mp4").write_bytes(mirror(Path("transposed.mp4").read_bytes()))

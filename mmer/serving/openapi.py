@@ -16,8 +16,8 @@ MAX_BATCH, MAX_STEPS = 32, 64
 """Of one call of /infer."""
 
 PREDICT_REFUSALS = (
-    "key", "slow", "too_large", "too_long", "no_form", "not_media", "refused", "no_file", "several_files", "empty", "truncated",
-    "no_stream", "timeout", "bad_query", "busy",
+    "key", "slow", "too_large", "too_long", "no_form", "not_media", "refused", "no_file", "several_files",
+    "empty", "truncated", "no_stream", "timeout", "bad_query", "busy",
 )  # fmt: skip
 
 _CHANCES = {name: 0.9 if name == "happy" else 0.01667 for name in EMOTIONS}
@@ -69,6 +69,8 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "label": "happy",
         "probabilities": _CHANCES,
         "missing": ["scene"],
+        "turned": 0,
+        "notes": [],
         "top": [{"label": "happy", "probability": 0.9}],
     }
     seconds = {"type": "number", "minimum": 0}
@@ -188,12 +190,12 @@ def _prediction() -> dict[str, Any]:
         "turned": {
             "type": "integer",
             "enum": [0, 90, 180, 270],
-            "description": "Degrees clockwise by which the pictures were turned, since they showed no certain face as they "
-            "were. Boxes are those of the pictures as they were.",
+            "description": "Degrees clockwise by which the pictures were turned, since as they were they showed no face, "
+            "or a doubtful one. Boxes are those of the pictures as they were.",
         },
         "notes": {
             "type": "array",
-            "description": "What whoever sent the clip should know: " + ", ".join(get_args(NoteCode)) + ".",
+            "description": "What whoever sent the clip should know.",
             "items": {
                 "type": "object",
                 "properties": {
