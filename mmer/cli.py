@@ -64,9 +64,9 @@ def parser() -> argparse.ArgumentParser:
         "predict",
         parents=[model],
         help="recognise the emotion in clips",
-        description="Recognise the emotion in clips, of any length. A file that cannot be used is a row with its reason; "
-        "the exit code is 1 where that happened to a file that was named, or to all. Files of a folder that turn out to "
-        "be no clips are no failure.",
+        description="Recognise the emotion in clips, of any length. A file that cannot be used is a row with its "
+        "reason; the exit code is 1 where that happened to a file that was named, or to all. Files of a folder that "
+        "turn out to be no clips are no failure.",
     )
     predict.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH", help="a video, sound or image; or a folder of them"

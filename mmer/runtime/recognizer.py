@@ -87,8 +87,9 @@ class Recognizer:
         probed = media.probe(path, self.info.media, start_s=start_s, end_s=end_s)
         clip = self._walk(path, probed, view, start_s, end_s, keep_crops)
         notes = list(clip.notes)
-        if probed.has_picture and "face" in self.info.modalities and clip.sureness < DOUBT:
-            view, note = look_again(self, path, probed, start_s, clip.duration_s, clip.sureness)
+        score = float(np.median(clip.scores or [0.0]))
+        if probed.has_picture and "face" in self.info.modalities and score < DOUBT:
+            view, note = look_again(self, path, probed, start_s, clip.duration_s, score)
             notes += [note] if note else []
             if view != View():
                 clip = self._walk(path, probed, view, start_s, end_s, keep_crops)

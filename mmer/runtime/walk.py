@@ -40,8 +40,8 @@ class Walk:
         self.logits: list[Floats] = []
         self.steps: list[Step] = []
         self.crops: list[Picture | None] = []
-        self.sureness = 0.0
-        """The detector's best score of a face; 0 where there was none."""
+        self.scores: list[float] = []
+        """The detector's, of each step that shows a face."""
         self.notes: tuple[Note, ...] = ()
         self.duration_s = 0.0
         self._pipeline, self._view, self._keep_crops = Pipeline(recognizer), view, keep_crops
@@ -58,7 +58,7 @@ class Walk:
         if step >= self._pipeline.done:
             found = self._pipeline.features(self._view.turned(rgb), at)
             self._features[step] = found if found.box is None else replace(found, box=self._view.turned_back(found.box))
-            self.sureness = max(self.sureness, found.score)
+            self.scores += [found.score] if found.box is not None else []
         self._go()
 
     def on_voice(self, piece: npt.NDArray[np.int16]) -> None:

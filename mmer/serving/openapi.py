@@ -190,8 +190,8 @@ def _prediction() -> dict[str, Any]:
         "turned": {
             "type": "integer",
             "enum": [0, 90, 180, 270],
-            "description": "Degrees clockwise by which the pictures were turned, since as they were they showed no face, "
-            "or a doubtful one. Boxes are those of the pictures as they were.",
+            "description": "Degrees clockwise by which the pictures were turned, since as they were they showed no "
+            "face, or a doubtful one. Boxes are those of the pictures as they were.",
         },
         "notes": {
             "type": "array",
