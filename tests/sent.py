@@ -60,13 +60,19 @@ FILES: dict[str, Sent] = {
     "photo.avif": Sent("AVIF", _pil("i.save('photo.avif', quality=95)")),
     "photo.heic": Sent("HEIC", "py -m tests.heic face.png photo.heic"),
     "grid.heic": Sent("HEIC in tiles, as telephones make it", "py -m tests.heic face.png grid.heic --tiles"),
-    "film.gif": Sent("animated GIF", _ffmpeg("-i clip.mp4 -t 2 -r 10 film.gif")),
+    "film.gif": Sent(
+        "animated GIF", _ffmpeg("-i clip.mp4 -t 2 -r 10 -vf split[a][b];[a]palettegen[p];[b][p]paletteuse film.gif")
+    ),
     "film.webp": Sent("animated WebP", _ffmpeg("-i clip.mp4 -t 2 -r 10 -c:v libwebp_anim -q:v 90 film.webp")),
     "film.png": Sent("animated PNG", _ffmpeg("-i clip.mp4 -t 2 -r 10 -f apng film.png")),
     "12mp.jpg": Sent("a telephone's 12 megapixels", _pil("i.resize((4032, 3024)).save('12mp.jpg')")),
     "sideways.jpg": Sent("sideways, no tag", _pil("i.transpose(Image.Transpose.ROTATE_270).save('sideways.jpg')")),
     "head.jpg": Sent("upside down, no tag", _pil("i.transpose(Image.Transpose.ROTATE_180).save('head.jpg')")),
-    "sideways.mp4": Sent("sideways, no tag", _ffmpeg("-i clip.mp4 -vf transpose=1 -c:a copy sideways.mp4")),
+    "sideways.mp4": Sent(
+        "sideways, no tag",
+        _ffmpeg("-loop 1 -i sideways.jpg -i clip.mp4 -map 0:v -map 1:a -t 2 -r 10 sideways.mp4"),
+        ("sideways.jpg",),
+    ),
     "small.jpg": Sent(
         "a small face in 1920x1080",
         _pil(

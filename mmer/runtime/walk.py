@@ -19,8 +19,8 @@ from mmer.runtime.types import Floats, Note, Picture
 if TYPE_CHECKING:
     from mmer.runtime.recognizer import Recognizer
 
-CHUNK = 32
-"""Steps that go through the graph at once."""
+CHUNK = 16
+"""Steps that go through the graph at once: of twice as many the process takes a third more memory, and is no faster."""
 
 APART_S = 60.0
 """Where one of picture and voice is so far behind the other, it is taken to be over. A file's two tracks lie closer."""
