@@ -1,5 +1,5 @@
-"""The command line: `mmer predict clip.mp4`, `mmer explain clip.mp4`, `mmer stream --camera`, `mmer info`,
-`mmer demo-corpus`, `mmer folds`.
+"""The command line: `mmer predict clip.mp4`, `mmer explain clip.mp4`, `mmer stream --camera`, `mmer serve`,
+`mmer info`, `mmer demo-corpus`, `mmer folds`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
     except MmerError as error:
         return _complain(error)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "mmer":  # a mistake in here
+            raise
+        return _complain(
+            f"`mmer {args.command}` needs {error.name}, which is not installed: pip install '{args.needs}'"
+        )
     except BrokenPipeError:  # `mmer predict … | head`
         sys.stderr.close()
         return 1
@@ -53,11 +59,15 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     whole = argparse.ArgumentParser(prog="mmer", description="Emotion from a person's face, surroundings and voice.")
     whole.add_argument("--version", action="version", version=f"mmer {__version__}")
-    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    whole.set_defaults(needs="mmer")  # what to install for a command's packages: the package itself, or with an extra
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument(
-        "--model", type=Path, metavar="DIR", help="the model's folder (default: $MMER_MODEL, else release/)"
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="the model's folder, or a graph in it (default: $MMER_MODEL, else release/ here, else mmer's own)",
     )
 
     predict = commands.add_parser(
@@ -106,6 +116,18 @@ def parser() -> argparse.ArgumentParser:
     stream.add_argument("--json", action="store_true", help="print the service's messages, one a line")
     stream.set_defaults(run=_stream)
 
+    serve = commands.add_parser(
+        "serve",
+        parents=[model],
+        help="serve the page, live streams and uploads over HTTP",
+        description="Serve the page, live streams and uploads over HTTP, until Ctrl-C.",
+    )
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="0.0.0.0: whoever reaches this machine (default: %(default)s)"
+    )
+    serve.add_argument("--port", type=int, default=3000, metavar="N", help="default: %(default)s")
+    serve.set_defaults(run=_serve, needs="mmer[serve]")
+
     info = commands.add_parser("info", parents=[model], help="say what a model is and was trained on")
     info.set_defaults(run=_info)
 
@@ -118,16 +140,21 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--takes", type=int, default=2, metavar="N", help="clips per speaker and emotion (default: %(default)s)"
     )
-    demo.set_defaults(run=_demo_corpus)
+    demo.set_defaults(run=_demo_corpus, needs="mmer[train]")
 
     folds = commands.add_parser("folds", help="cross-validate by speaker, over the folds of prepared corpora")
     folds.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="YAML", help="default: params.yaml")
     folds.add_argument("--corpora", nargs="+", metavar="NAME", help="instead of those of params.yaml")
     folds.add_argument("--modalities", nargs="+", choices=MODALITIES, metavar="NAME", help=" ".join(MODALITIES))
+    folds.add_argument(
+        "--classes",
+        metavar="NAME",
+        help="emotions: the seven; published: those that a corpus's owner tells apart, if more",
+    )
     folds.add_argument("--epochs", type=int, metavar="N", help="instead of train.epochs")
     folds.add_argument("--jobs", type=int, metavar="N", help="folds trained at once, each in one thread; -1: all cores")
     folds.add_argument("--out", type=Path, default=Path("reports/folds"), metavar="DIR", help="default: reports/folds")
-    folds.set_defaults(run=_folds)
+    folds.set_defaults(run=_folds, needs="mmer[train]")
     return whole
 
 
@@ -213,13 +240,28 @@ def _stream(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plot(prediction: Prediction, out: Path) -> int:
-    try:
-        from mmer.plots.timeline import plot_timeline
+def _serve(args: argparse.Namespace) -> int:
+    import importlib.util
+    import os
 
+    from mmer.runtime.graph import find_model
+
+    if importlib.util.find_spec("bentoml") is None:
+        raise ModuleNotFoundError("no bentoml", name="bentoml")
+    package = Path(__file__).resolve().parent
+    installed = package / "app"  # setup.py puts there what the repository has beside the package
+    home = installed if (installed / "service.py").is_file() else package.parent
+    os.environ["MMER_MODEL"] = str(find_model(args.model).resolve())
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    what = ["service:svc", "--working-dir", str(home), "--host", args.host, "--port", str(args.port)]
+    os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", *what])  # noqa: S606 - a list, and no shell
+
+
+def _plot(prediction: Prediction, out: Path) -> int:
+    from mmer.plots.timeline import plot_timeline
+
+    try:
         plot_timeline(prediction, out)
-    except ModuleNotFoundError:
-        return _complain("--plot needs matplotlib: pip install matplotlib")
     except (OSError, ValueError) as error:
         return _complain(f"{out} cannot be written: {error}")
     return 0
@@ -245,6 +287,7 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
+    from mmer.runtime.graph import find_model
     from mmer.runtime.recognizer import Recognizer
 
     info = Recognizer.load(args.model).info
@@ -258,6 +301,7 @@ def _info(args: argparse.Namespace) -> int:
         "licence": info.licence,
         "step": f"{given.step_s:g} s, voice window {given.voice_window_s:g} s",
         "pictures": f"face {given.face_size} px, scene {given.scene_size} px",
+        "folder": str(find_model(args.model).parent),
         "limits": f"{info.media.max_duration_s:g} s a clip, faces from {info.faces.min_face} px",
     }
     print("\n".join(f"{name:<11} {value}" for name, value in rows.items()))
@@ -269,25 +313,19 @@ def _info(args: argparse.Namespace) -> int:
 def _demo_corpus(args: argparse.Namespace) -> int:
     from mmer.data.demo.corpus import draw_corpus
 
-    try:
-        draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes)
-    except ModuleNotFoundError as error:
-        return _complain(f"drawing needs {error.name}: install requirements.txt")
+    draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes)
     print(f"{args.out}: drawn people, for trying the pipeline; no evidence about real ones")
     return 0
 
 
 def _folds(args: argparse.Namespace) -> int:
+    from mmer.evaluation.cross_validation import cross_validate, in_words
     from mmer.params import load_params
 
-    given = {"folds.modalities": args.modalities, "folds.epochs": args.epochs, "folds.jobs": args.jobs}
+    given = {f"folds.{key}": getattr(args, key) for key in ("modalities", "classes", "epochs", "jobs")}
     params = load_params(args.params, {key: value for key, value in given.items() if value is not None})
     if args.corpora:  # only what is prepared counts here, not how it is fetched and split
         params = params.model_copy(update={"corpora": tuple(args.corpora)})
-    try:
-        from mmer.evaluation.cross_validation import cross_validate, in_words
-    except ModuleNotFoundError as error:
-        return _complain(f"training needs {error.name}: install requirements.txt")
     print(in_words(cross_validate(params, Path("data/processed"), args.out)))
     return 0
 

@@ -373,11 +373,17 @@ class Robustness(Block):
     """Test clips of each corpus that are looked at, at most: each goes through the graph some sixty times."""
 
 
+Classes = Literal["emotions", "published"]
+
+
 class Folds(Block):
     """K-fold cross-validation by speaker."""
 
     modalities: tuple[ModalityName, ...] = Field(MODALITIES, min_length=1)
     """What the networks are given; of each clip the rest is taken away."""
+    classes: Classes = "emotions"
+    """What the networks tell apart: the seven emotions; or `published`, the classes of those corpora whose owner
+    published more than these (RAVDESS: calm apart from neutral), and the other corpora are left out."""
     epochs: Annotated[int, Field(ge=1)] | None = None
     """Of each fold's training; None is `train.epochs`, which of a mixture of corpora are shorter than those of one."""
     jobs: Annotated[int, Field(ge=1)] | Literal[-1] = -1

@@ -1,7 +1,8 @@
 """Scores of predictions: unweighted and weighted recall, F1, calibration, and intervals that respect speakers.
 
-Scores are functions of a confusion matrix (int [..., 7, 7], rows are the truth, columns the prediction), so that a
-score of many resamples is one call. Classes are those of `mmer.labels.EMOTIONS`, in their order.
+Scores are functions of a confusion matrix (int [..., C, C], rows are the truth, columns the prediction), so that a
+score of many resamples is one call. The C classes are the seven of `mmer.labels.EMOTIONS`, in their order, or whatever
+the arrays that are given tell apart.
 """
 
 from __future__ import annotations
@@ -22,48 +23,46 @@ Counts = npt.NDArray[np.number[Any]]
 
 Score = Callable[[Counts], npt.NDArray[np.float64]]
 
-CLASSES = len(EMOTIONS)
-
 #: Bins of confidence, after Guo et al. 2017.
 CALIBRATION_BINS = 15
 
 Probabilities = npt.NDArray[np.floating[Any]]
 
 
-def confusion(truth: Ints, predicted: Ints) -> npt.NDArray[np.int64]:
-    """Count the pairs of truth [n] and prediction [n], both indices of `EMOTIONS`: int64 [7, 7]."""
-    table = np.bincount(np.asarray(truth) * CLASSES + np.asarray(predicted), minlength=CLASSES**2)
-    return table.reshape(CLASSES, CLASSES).astype(np.int64)
+def confusion(truth: Ints, predicted: Ints, classes: int = len(EMOTIONS)) -> npt.NDArray[np.int64]:
+    """Count the pairs of truth [n] and prediction [n], both indices of the classes: int64 [C, C]."""
+    table = np.bincount(np.asarray(truth) * classes + np.asarray(predicted), minlength=classes**2)
+    return table.reshape(classes, classes).astype(np.int64)
 
 
 def soft_confusion(truth: Ints, shares: Floats) -> npt.NDArray[np.float64]:
-    """The same where an answer is spread over the emotions: truth [n] and shares [n, 7] to float64 [7, 7].
+    """The same where an answer is spread over the classes: truth [n] and shares [n, C] to float64 [C, C].
 
     Shares are those of people's votes (then recall is the share of votes for the truth, averaged over its clips), or
     one-hot rows.
     """
-    table: npt.NDArray[np.float64] = np.eye(CLASSES)[truth].T @ shares
+    table: npt.NDArray[np.float64] = np.eye(shares.shape[-1])[truth].T @ shares
     return table
 
 
 def recalls(counts: Counts) -> npt.NDArray[np.float64]:
-    """Share of each class that was found, from [..., 7, 7] to [..., 7]; NaN where the class does not occur."""
+    """Share of each class that was found, from [..., C, C] to [..., C]; NaN where the class does not occur."""
     return _share(_hits(counts), counts.sum(-1))
 
 
 def precisions(counts: Counts) -> npt.NDArray[np.float64]:
-    """Share of what was called a class that is it, from [..., 7, 7] to [..., 7]; NaN where nothing was called so."""
+    """Share of what was called a class that is it, from [..., C, C] to [..., C]; NaN where nothing was called so."""
     return _share(_hits(counts), counts.sum(-2))
 
 
 def f1s(counts: Counts) -> npt.NDArray[np.float64]:
-    """Harmonic mean of recall and precision, from [..., 7, 7] to [..., 7]; NaN where the class does not occur."""
+    """Harmonic mean of recall and precision, from [..., C, C] to [..., C]; NaN where the class does not occur."""
     f1 = _share(2 * _hits(counts), counts.sum(-1) + counts.sum(-2))
     return np.where(counts.sum(-1) > 0, f1, np.nan)
 
 
 def uar(counts: Counts) -> npt.NDArray[np.float64]:
-    """Unweighted average recall over the classes that occur in the truth; NaN where none does. [..., 7, 7] to [...].
+    """Unweighted average recall over the classes that occur in the truth; NaN where none does. [..., C, C] to [...].
 
     The measure of the field's challenges (Schuller et al., INTERSPEECH 2009): a frequent emotion weighs no more than
     a rare one, and guessing scores one over the number of classes.
@@ -72,33 +71,33 @@ def uar(counts: Counts) -> npt.NDArray[np.float64]:
 
 
 def war(counts: Counts) -> npt.NDArray[np.float64]:
-    """Weighted average recall, which is accuracy; NaN where there are no clips. [..., 7, 7] to [...]."""
+    """Weighted average recall, which is accuracy; NaN where there are no clips. [..., C, C] to [...]."""
     return _share(_hits(counts).sum(-1), counts.sum((-1, -2)))
 
 
 def macro_f1(counts: Counts) -> npt.NDArray[np.float64]:
-    """Mean F1 over the classes that occur in the truth; NaN where none does. [..., 7, 7] to [...]."""
+    """Mean F1 over the classes that occur in the truth; NaN where none does. [..., C, C] to [...]."""
     return _mean(f1s(counts))
 
 
-def per_class(counts: Counts) -> dict[str, dict[str, float | int | None]]:
-    """Recall, precision, F1 and number of clips of each emotion; None where a score is not defined."""
+def per_class(counts: Counts, classes: Sequence[str] = EMOTIONS) -> dict[str, dict[str, float | int | None]]:
+    """Recall, precision, F1 and number of clips of each class; None where a score is not defined."""
     columns = {"recall": recalls(counts), "precision": precisions(counts), "f1": f1s(counts)}
     return {
-        emotion: {name: None if np.isnan(v[i]) else float(v[i]) for name, v in columns.items()}
+        name: {score: None if np.isnan(v[i]) else float(v[i]) for score, v in columns.items()}
         | {"n": int(counts[i].sum())}
-        for i, emotion in enumerate(EMOTIONS)
+        for i, name in enumerate(classes)
     }
 
 
 def negative_log_likelihood(probabilities: Floats, truth: Ints) -> float:
-    """Mean of -log p(truth), in nats, of probabilities [n, 7]; a probability counts as at least 1e-7."""
+    """Mean of -log p(truth), in nats, of probabilities [n, C]; a probability counts as at least 1e-7."""
     chosen = probabilities[np.arange(len(truth)), truth]
     return float(-np.log(np.clip(chosen, 1e-7, 1)).mean())
 
 
 def cross_entropy(probabilities: Floats, shares: Floats) -> float:
-    """Mean of -sum(share * log p), in nats, of probabilities [n, 7] against shares of votes [n, 7].
+    """Mean of -sum(share * log p), in nats, of probabilities [n, C] against shares of votes [n, C].
 
     What is least possible is not 0 but the entropy of the votes, `cross_entropy(shares, shares)`: the difference is
     the Kullback-Leibler divergence from the votes to the answers. A probability counts as at least 1e-7.
@@ -142,14 +141,14 @@ def bootstrap(
 
     Args:
         truth: [n].
-        answers: [n, 7], one-hot or shares of votes (`soft_confusion`), or [m, n, 7] for m ways of answering about the
+        answers: [n, C], one-hot or shares of votes (`soft_confusion`), or [m, n, C] for m ways of answering about the
             same clips; each resample draws the same speakers for all m, so that their differences are paired.
         speakers: [n] names.
         resamples: how many.
         seed: of the draw.
 
     Returns:
-        float64 [resamples, 7, 7], or [resamples, m, 7, 7].
+        float64 [resamples, C, C], or [resamples, m, C, C].
 
     Raises:
         ValueError: there are fewer than two speakers, so nothing is known about how speakers differ.
@@ -159,7 +158,8 @@ def bootstrap(
         raise ValueError("an interval over speakers needs at least two of them")
     ways = answers.reshape(-1, *answers.shape[-2:])
     # One matrix per speaker, so that a resample's is a weighted sum of them and all resamples are one product.
-    table = np.zeros((len(names), len(ways), CLASSES, CLASSES))
+    classes = answers.shape[-1]
+    table = np.zeros((len(names), len(ways), classes, classes))
     for number, way in enumerate(ways):
         np.add.at(table[:, number], (owner, truth), way)
     flat = table.reshape(len(names), -1)
@@ -171,7 +171,7 @@ def bootstrap(
         drawn = rng.integers(len(names), size=(size, len(names))) + np.arange(size)[:, None] * len(names)
         weights = np.bincount(drawn.ravel(), minlength=size * len(names)).reshape(size, -1)
         result[start : start + size] = weights.astype(np.float64) @ flat
-    return result.reshape(resamples, *answers.shape[:-2], CLASSES, CLASSES)
+    return result.reshape(resamples, *answers.shape[:-2], classes, classes)
 
 
 def percentile_interval(values: Floats) -> tuple[float, float]:
@@ -198,6 +198,6 @@ def _mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def one_hot(probabilities: Probabilities) -> npt.NDArray[np.float64]:
-    """The answers behind probabilities [n, 7]: 1 at the likeliest emotion."""
-    answers: npt.NDArray[np.float64] = np.eye(len(EMOTIONS))[probabilities.argmax(-1)]
+    """The answers behind probabilities [n, C]: 1 at the likeliest class."""
+    answers: npt.NDArray[np.float64] = np.eye(probabilities.shape[-1])[probabilities.argmax(-1)]
     return answers

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import yaml
 
+from mmer.data import corpora
 from scripts.imports import ROOT, path_of, reached
 
 PIPELINES = (Path("dvc.yaml"), Path("release/dvc.yaml"), Path("release/light/dvc.yaml"))
@@ -33,8 +34,12 @@ ASKED = {
     ("mmer", "mmer.runtime.recognizer"): "names that users import from the package itself",
     ("mmer", "mmer.runtime.results"): "likewise",
 }
-#: Stages of one corpus each, whose output its reader decides.
-READS = ("download", "extract")
+#: Stages whose output readers decide, and whose readers these are: of one corpus each, or those that give the labels.
+READS = {
+    "download": ["${item}"],
+    "extract": ["${item}"],
+    "eight_classes": [name for name in corpora.names() if corpora.get(name).published_label],
+}
 
 
 def code(stage: str) -> list[Path]:
@@ -54,7 +59,7 @@ def written(pipeline: Path) -> str:
         body, theirs = (one.get("do", one) for one in (stage, root["stages"].get(name, {})))
         script = body["cmd"].split("stages.")[1].split()[0]
         data = [dependency for dependency in body.get("deps", []) if not _is_code(dependency)]
-        readers = [Path("mmer/data/corpora/${item}.py")] if script in READS else []
+        readers = [Path(f"mmer/data/corpora/{corpus}.py") for corpus in READS.get(name, [])]
         files = [(up / path).as_posix() for path in [*code(script), *readers]]
         text = _replaced(text, name, "deps", [*data, *files])
         if "params" in theirs:

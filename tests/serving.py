@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,14 @@ class Served:
 
 @contextlib.contextmanager
 def serve(
-    model: Path, home: Path, *, what: str = "service:svc", where: Path = ROOT, port: int = 0, **variables: str
+    model: Path,
+    home: Path,
+    *,
+    what: str = "service:svc",
+    where: Path = ROOT,
+    port: int = 0,
+    command: Sequence[str] = (),
+    **variables: str,
 ) -> Iterator[Served]:
     """`bentoml serve service:svc` with a model, until the context ends.
 
@@ -53,6 +60,7 @@ def serve(
         what: to serve; a bento's name, or its folder.
         where: the folder to be in.
         port: to listen on; 0 is a free one.
+        command: instead of BentoML's, up to the address.
         variables: of its environment.
 
     Raises:
@@ -73,10 +81,14 @@ def serve(
         "OMP_NUM_THREADS": "1",
         **variables,
     }
-    command = [sys.executable, "-m", "bentoml", "serve", what, "--host", "127.0.0.1", "--port", str(port)]
+    command = command or (sys.executable, "-m", "bentoml", "serve", what)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=where, env={**os.environ, **settings}, stdout=out, stderr=subprocess.STDOUT
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=where,
+            env={**os.environ, **settings},
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
     served = Served(f"http://127.0.0.1:{port}", model, process.pid, log, temporary)
     try:

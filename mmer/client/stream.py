@@ -100,7 +100,7 @@ async def connect(
                 await socket.send_text(json.dumps(hello | ({"key": key} if key else {})))
                 ready = await _receive(socket)
             except (HTTPXWSException, httpx.HTTPError, OSError) as error:
-                raise StreamError(f"no service answers at {address} ({error}): start one with `make serve`") from None
+                raise StreamError(f"no service answers at {address} ({error}): start one with `mmer serve`") from None
             if ready["type"] != "ready":
                 raise StreamError(f"the service refuses: {ready['message']}. {ready['hint']}")
             yield Session(socket, ready)

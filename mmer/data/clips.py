@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
@@ -32,9 +34,11 @@ class Clip(BaseModel):
     corpus: str
     speaker: str
     """Unique in its corpus. For a corpus that knows no speakers (face images), the image's own id."""
+    derived_from: str = ""
+    """The corpus whose trial this is, in another form; its speakers and clip ids are that corpus's."""
     sex: Literal["female", "male", "unknown"] = "unknown"
     label: str
-    """The intended emotion, one of `EMOTIONS`."""
+    """The intended emotion, one of `EMOTIONS`; a cross-validation over published classes puts the corpus's own here."""
     votes: tuple[float, ...] | None = None
     """Where people who saw and heard the clip voted: their distribution over `EMOTIONS`, summing to 1."""
     votes_face: tuple[float, ...] | None = None
@@ -104,8 +108,13 @@ class Clip(BaseModel):
 
     @property
     def person(self) -> str:
-        """The speaker, unique over all corpora."""
-        return f"{self.corpus}/{self.speaker}"
+        """The speaker, unique over all corpora, and the same where one was made from another."""
+        return f"{self.derived_from or self.corpus}/{self.speaker}"
+
+    @property
+    def trial(self) -> str:
+        """The performance, unique over all corpora, and the same where one was made from another."""
+        return f"{self.derived_from or self.corpus}/{self.clip_id}"
 
     @property
     def knows_speaker(self) -> bool:
@@ -116,6 +125,11 @@ class Clip(BaseModel):
     def sample(self) -> str:
         """Path of the prepared sample below `data/processed` (or `data/interim`)."""
         return f"{self.corpus}/{self.clip_id}.npz"
+
+
+def targets(clips: Sequence[Clip], classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.int64]:
+    """Index of each clip's label in the classes, [n]."""
+    return np.array([classes.index(c.label) for c in clips], np.int64)
 
 
 def write_manifest(path: Path, clips: Iterable[Clip]) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 CROSS_CORPUS = "kept for this corpus's own test, while another corpus is tested"
 
+SAME_PERSON = "of a person in the corpus that is tested"
+
+SAME_TRIAL = "the same trial is a clip of another corpus"
+
 
 def assign_splits(clips: Sequence[Clip], split: Split) -> list[Clip]:
     """Put each clip on its side of the split.
@@ -25,13 +29,24 @@ def assign_splits(clips: Sequence[Clip], split: Split) -> list[Clip]:
     Where `split.test_corpora` names corpora, all their clips are tested, and nothing else is: the clips that would be
     tested otherwise are `unused`, so that the test speakers of a corpus are never trained on, whatever is asked. A clip
     that its reader gave as `unused` stays so.
+
+    Where one corpus was made from another, a trial is one clip, that of the tested corpus or else the derived one; and
+    the people of a tested corpus are in no other.
     """
+    tested = {clip.person for clip in clips if clip.corpus in split.test_corpora}
+    kept: dict[str, Clip] = {}
+    for clip in sorted(clips, key=lambda c: (c.corpus in split.test_corpora, bool(c.derived_from))):
+        kept[clip.trial] = clip
 
     def of(clip: Clip) -> dict[str, str]:
         if clip.split == "unused":
             return {}
+        if kept[clip.trial].corpus != clip.corpus:
+            return {"split": "unused", "unused_because": SAME_TRIAL}
         if clip.corpus in split.test_corpora:
             return {"split": "test"}
+        if clip.person in tested:
+            return {"split": "unused", "unused_because": SAME_PERSON}
         side = clip.split
         if side is None:
             side = "test" if clip.fold == split.test_fold else "val" if clip.fold == split.val_fold else "train"

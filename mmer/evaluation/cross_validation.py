@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from mmer import metrics
 from mmer.config import Params
-from mmer.data.clips import MANIFEST, Clip, SplitName, read_manifest, with_modalities
+from mmer.data import corpora
+from mmer.data.clips import MANIFEST, Clip, SplitName, read_manifest, targets, with_modalities
 from mmer.errors import MmerError
 from mmer.evaluation.protocol import about, n_speakers, resampled
 from mmer.evaluation.report import write_predictions
 from mmer.evaluation.scores import Bootstrap, by, score
+from mmer.labels import EMOTIONS
 from mmer.metrics import one_hot
 from mmer.plots.evaluation import plot_speakers
 from mmer.reporting import counted, plain, write_csv, write_json
@@ -51,19 +53,19 @@ class Fold:
     clips: list[Clip]
     """[n], all of split `test`."""
     probabilities: npt.NDArray[np.float32]
-    """[n, 7]."""
+    """[n, C], of the classes that were told apart."""
     best: dict[str, float]
     """The epoch that the validation speakers chose: epoch, val_uar, ..."""
 
 
-def prepared(processed: Path, corpora: Sequence[str]) -> list[Clip]:
+def prepared(processed: Path, names: Sequence[str]) -> list[Clip]:
     """The clips of prepared corpora, with their official splits and folds.
 
     Raises:
         FoldsError: a corpus is not prepared.
     """
     clips = []
-    for name in corpora:
+    for name in names:
         path = processed / name / MANIFEST
         if not path.is_file():
             raise FoldsError(f"{path} is missing: prepare it with `dvc repro crop@{name}`")
@@ -85,6 +87,35 @@ def cross_validated(clips: Sequence[Clip]) -> list[Clip]:
     for corpus in sorted(few):
         print(f"{corpus}: speakers in fewer than {LEAST} folds, so it is left out of the cross-validation")
     return [clip for clip in clips if clip.corpus not in few]
+
+
+def published(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips under their corpus's own labels, of the corpora whose owner published more than the seven emotions tell
+    apart: in a mixture with others nobody could say what a neutral clip is.
+
+    Raises:
+        FoldsError: there is no such corpus.
+    """
+    found = sorted({clip.corpus for clip in clips})
+    label_of = {name: corpora.get(name).published_label for name in found}
+    if not any(label_of.values()):
+        raise FoldsError(
+            f"folds.classes is published, but {', '.join(found)} tell apart no more than the seven emotions do"
+        )
+    for name in found:
+        if label_of[name] is None:
+            print(f"{name}: published with no class beyond the seven emotions, so it is left out")
+    # People voted among the emotions, so votes say nothing about the classes.
+    return [
+        clip.model_copy(update={"label": label(clip), "votes": None})
+        for clip in clips
+        if (label := label_of[clip.corpus])
+    ]
+
+
+def classes_of(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """What is told apart: the seven emotions, then what the clips are labelled beyond them."""
+    return (*EMOTIONS, *sorted({clip.label for clip in clips} - set(EMOTIONS)))
 
 
 def fold_numbers(clips: Sequence[Clip]) -> list[int]:
@@ -138,7 +169,8 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     speakers of one split, who are test speakers here.
 
     Args:
-        params: `folds` says which modalities are given and how many folds are trained at once.
+        params: `folds` says which modalities are given, which classes are told apart and how many folds are trained at
+            once.
         processed: the folder of prepared samples and of each corpus's manifest.
         out: gets `metrics.json` (the report but for its rows), `folds.csv` and `speakers.csv` (the rows),
             `predictions.csv` (a row per clip) and `figures/speakers.png`.
@@ -147,7 +179,8 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
         See `report`.
 
     Raises:
-        FoldsError: a corpus is not prepared, there are too few folds, or no clip holds these modalities.
+        FoldsError: a corpus is not prepared, there are too few folds, no clip holds these modalities, or no corpus has
+            more classes than the seven emotions where these are asked for.
     """
     from joblib import Parallel, delayed
     from tqdm import tqdm
@@ -156,24 +189,27 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     own = [name for name in params.train.branches if name in params.folds.modalities]  # no other branch is trained
     branches = {name: params.train.branches[name] | epochs for name in own}
     params = params.model_copy(update={"train": params.train.model_copy(update=epochs | {"branches": branches})})
-    listed = cross_validated(prepared(processed, params.corpora))
+    listed = prepared(processed, params.corpora)
+    listed = cross_validated(published(listed) if params.folds.classes == "published" else listed)
     clips = with_modalities(listed, params.folds.modalities)
     numbers = fold_numbers(clips)
-    key = _key(params, clips, processed)
+    classes = classes_of(clips)
+    key = _key(params, clips, classes, processed)
     folder = WORK / "folds" / key
     with mlflow_runs.reopen("folds", params, key=f"folds-{key}") as run:
         pool = Parallel(n_jobs=params.folds.jobs, return_as="generator_unordered")
-        tasks = (delayed(_fold)(params, clips, processed, number, folder, run) for number in numbers)
+        tasks = (delayed(_fold)(params, clips, classes, processed, number, folder, run) for number in numbers)
         done = list(tqdm(pool(tasks), total=len(numbers), desc="folds", unit="fold"))
         done.sort(key=lambda fold: fold.number)
-        told = report(done, params, sum(c.fold is not None for c in listed) - sum(c.fold is not None for c in clips))
-        _write(told, done, out)
+        left_out = sum(c.fold is not None for c in listed) - sum(c.fold is not None for c in clips)
+        told = report(done, params, left_out, classes)
+        _write(told, done, classes, out)
         run.metrics(summary(told))
         run.figure(out, "folds")
     return told
 
 
-def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
+def report(done: Sequence[Fold], params: Params, left_out: int = 0, classes: Sequence[str] = EMOTIONS) -> Report:
     """What cross-validation says.
 
     Args:
@@ -181,16 +217,18 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
         params: those of the run.
         left_out: clips of these speakers that hold none of the modalities (recordings too quiet to count as voice), and
             so were not asked.
+        classes: what was told apart, in the order of the probabilities.
 
     Returns:
         Fit for JSON. `uar` is the mean over the folds, its interval Student's t over them; `pooled` has the scores of
-        all clips together, with intervals over the speakers, and `by_corpus` those of each corpus; `per_speaker` least,
-        median and most of the speakers' own scores; `folds` and `speakers` a row for each.
+        all clips together, with intervals over the speakers, `per_class` recall, precision and F1 of each class, and
+        `by_corpus` the scores of each corpus; `per_speaker` least, median and most of the speakers' own scores; `folds`
+        and `speakers` a row for each.
     """
     from scipy.stats import t
 
     clips = [clip for fold in done for clip in fold.clips]
-    truth = np.array([c.target for c in clips])
+    truth = targets(clips, classes)
     answers = one_hot(np.concatenate([fold.probabilities for fold in done]))
     bootstrap = Bootstrap(params.evaluate.bootstrap, params.seed)
     of_speaker: dict[str, list[int]] = {}
@@ -202,7 +240,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
             "fold": fold.number,
             "n": len(fold.clips),
             "n_speakers": n_speakers(fold.clips),
-            **_scores(np.array([c.target for c in fold.clips]), one_hot(fold.probabilities)),
+            **_scores(targets(fold.clips, classes), one_hot(fold.probabilities)),
             "epoch": int(fold.best["epoch"]),
             "val_uar": fold.best["val_uar"],
         }
@@ -220,7 +258,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
     uars = np.array([fold["uar"] for fold in folds])
     half = t.ppf(0.975, len(uars) - 1) * uars.std(ddof=1) / np.sqrt(len(uars))
     told: Report = {
-        "protocol": _protocol(clips, params, len(folds), left_out),
+        "protocol": _protocol(clips, params, len(folds), left_out, classes),
         **about(clips, params.train.pairing),
         "modalities": list(params.folds.modalities),
         "n_folds": len(folds),
@@ -230,6 +268,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0) -> Report:
         "uar_high": float(uars.mean() + half),
         "uar_sd": float(uars.std(ddof=1)),
         "pooled": score(truth, answers, clips, bootstrap, metrics.uar, metrics.war, metrics.macro_f1),
+        "per_class": metrics.per_class(metrics.soft_confusion(truth, answers), classes),
         "by_corpus": by(lambda c: c.corpus, truth, answers, clips, bootstrap),
         "per_speaker": {key: _spread([row[key] for row in speakers]) for key in ("uar", "war")},
         "folds": folds,
@@ -259,17 +298,26 @@ def in_words(told: Report) -> str:
     return "\n".join(lines)
 
 
-def _key(params: Params, clips: Sequence[Clip], processed: Path) -> str:
+def _key(params: Params, clips: Sequence[Clip], classes: Sequence[str], processed: Path) -> str:
     """The key of everything that decides the result: of all clips, since each is trained on in some fold."""
     learnt = [c.model_copy(update={"split": "train"}) for c in clips]
     keys = [
         data_key(params, processed / name / MANIFEST, [c for c in learnt if c.corpus == name], processed)
         for name in sorted({c.corpus for c in clips})
     ]
-    return fingerprint([*keys, params.train, "+".join(params.folds.modalities)], [Path(__file__)])
+    labels = " ".join([*classes, *(c.label for c in clips)])  # a reader may give others than the manifests hold
+    return fingerprint([*keys, params.train, "+".join(params.folds.modalities), labels], [Path(__file__)])
 
 
-def _fold(params: Params, clips: Sequence[Clip], processed: Path, number: int, folder: Path, parent: Run) -> Fold:
+def _fold(
+    params: Params,
+    clips: Sequence[Clip],
+    classes: Sequence[str],
+    processed: Path,
+    number: int,
+    folder: Path,
+    parent: Run,
+) -> Fold:
     """Train and test one fold, in a process of its own, unless that is done: `FOLDER/NUMBER.npz` holds the answers."""
     import torch
     from filelock import FileLock
@@ -298,9 +346,10 @@ def _fold(params: Params, clips: Sequence[Clip], processed: Path, number: int, f
                     checkpoint=checkpoint,
                     on_epoch=on_epoch,
                     title=f"fold {number}",
+                    classes=classes,
                 )
                 probabilities = predict(fitted.network, test, processed, modalities=params.folds.modalities)
-                run.metrics({"test": _scores(np.array([c.target for c in test]), one_hot(probabilities))})
+                run.metrics({"test": _scores(targets(test, classes), one_hot(probabilities))})
             part = file.with_suffix(".part")
             with part.open("wb") as stream:
                 np.savez(stream, probabilities=probabilities, best=json.dumps(fitted.best))
@@ -319,26 +368,28 @@ def _spread(values: Sequence[float]) -> Report:
     return {"min": min(values), "median": float(np.median(values)), "max": max(values)}
 
 
-def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int) -> str:
+def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int, classes: Sequence[str]) -> str:
     """How the scores came about, in words."""
-    corpora = []
+    tested = []
     for name in sorted({c.corpus for c in clips}):
         own = [c for c in clips if c.corpus == name]
-        corpora.append(f"{name}, {counted(len(own), 'clip')} of {counted(n_speakers(own), 'speaker')}")
+        tested.append(f"{name}, {counted(len(own), 'clip')} of {counted(n_speakers(own), 'speaker')}")
     trained = [params.train.of_branch(name) for name in params.train.branches] or [params.train]
     epochs = " or ".join(str(number) for number in sorted({train.epochs for train in trained}))
+    told_apart = "" if tuple(classes) == EMOTIONS else f" Told apart as published: {', '.join(classes)}."
     without = f" Left out, since they hold none of that: {counted(left_out, 'clip')} of theirs." if left_out else ""
     return (
-        f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(corpora)}): each clip is "
+        f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(tested)}): each clip is "
         "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "
-        f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{without} Hyperparameters as "
-        f"params.yaml has them, the best of {epochs} epochs, seed {params.seed}. Against intended labels. "
-        "The mean over folds has a 95% interval of Student's t; folds share training data, so that it is rather too "
-        f"narrow. Other intervals: 95%, {params.evaluate.bootstrap} resamples of {resampled(clips)}."
+        f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{told_apart}{without} "
+        f"Hyperparameters as params.yaml has them, the best of {epochs} epochs, seed {params.seed}. "
+        "Against intended labels. The mean over folds has a 95% interval of Student's t; folds share training data, so "
+        "that it is rather too narrow. "
+        f"Other intervals: 95%, {params.evaluate.bootstrap} resamples of {resampled(clips)}."
     )
 
 
-def _write(told: Report, done: Sequence[Fold], out: Path) -> None:
+def _write(told: Report, done: Sequence[Fold], classes: Sequence[str], out: Path) -> None:
     """The same report gives the same bytes."""
     (out / "figures").mkdir(parents=True, exist_ok=True)
     write_json(out / "metrics.json", summary(told))
@@ -346,5 +397,5 @@ def _write(told: Report, done: Sequence[Fold], out: Path) -> None:
         rows = told[name]
         write_csv(out / f"{name}.csv", list(rows[0]), (row.values() for row in rows))
     clips = [clip for fold in done for clip in fold.clips]
-    write_predictions(out / "predictions.csv", clips, np.concatenate([f.probabilities for f in done]))
+    write_predictions(out / "predictions.csv", clips, np.concatenate([f.probabilities for f in done]), classes)
     plot_speakers(told, out / "figures" / "speakers.png")

@@ -80,13 +80,15 @@ def judged(report: Mapping[str, Any]) -> Iterable[tuple[str, str, str, Report]]:
             yield given, "model", "votes", model["votes"]
 
 
-def write_predictions(path: Path, clips: Sequence[Clip], probabilities: Probabilities) -> None:
-    """A row per clip: whose it is, what was meant, what was said and how likely each emotion is."""
+def write_predictions(
+    path: Path, clips: Sequence[Clip], probabilities: Probabilities, classes: Sequence[str] = EMOTIONS
+) -> None:
+    """A row per clip: whose it is, what was meant, what was said and how likely each class is."""
     write_csv(
         path,
-        ["clip_id", "corpus", "speaker", "label", "predicted", "confidence", *(f"p_{e}" for e in EMOTIONS)],
+        ["clip_id", "corpus", "speaker", "label", "predicted", "confidence", *(f"p_{name}" for name in classes)],
         (
-            [c.clip_id, c.corpus, c.speaker, c.label, EMOTIONS[row.argmax()], *(f"{p:.4f}" for p in (row.max(), *row))]
+            [c.clip_id, c.corpus, c.speaker, c.label, classes[row.argmax()], *(f"{p:.4f}" for p in (row.max(), *row))]
             for c, row in zip(clips, probabilities, strict=True)
         ),
     )

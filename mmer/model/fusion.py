@@ -115,19 +115,25 @@ class EarlyFusion(nn.Module):
     Args:
         embeddings: size of each modality's embedding, in the order of `joined`.
         mix: concat, gated or cross_attention; of a single modality there is nothing to mix.
+        classes: how many are told apart.
     """
 
     def __init__(
-        self, embeddings: Mapping[ModalityName, int], temporal: Temporal, dropout: float, mix: Fusion = "concat"
+        self,
+        embeddings: Mapping[ModalityName, int],
+        temporal: Temporal,
+        dropout: float,
+        mix: Fusion = "concat",
+        classes: int = len(EMOTIONS),
     ) -> None:
         super().__init__()
         self.embeddings = dict(embeddings)
-        self.branch_head = nn.ModuleDict({m: nn.Linear(size, len(EMOTIONS)) for m, size in embeddings.items()})
+        self.branch_head = nn.ModuleDict({m: nn.Linear(size, classes) for m, size in embeddings.items()})
         self.mix = MIXERS[mix if len(embeddings) > 1 else "concat"](embeddings, temporal.hidden)
         self.temporal = make_temporal(self.mix.size, temporal)
         self.state_size = self.temporal.state_size
         self.drop = nn.Dropout(dropout)
-        self.head = nn.Linear(temporal.hidden, len(EMOTIONS))
+        self.head = nn.Linear(temporal.hidden, classes)
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(()))
 
@@ -155,6 +161,7 @@ class LateFusion(nn.Module):
         embeddings: size of each modality's embedding, in the order of `joined`.
         temporal: of each, what gathers its evidence.
         frames: of each, how many frames of a step it holds one after the other; evidence is gathered frame by frame.
+        classes: how many are told apart.
     """
 
     def __init__(
@@ -163,14 +170,15 @@ class LateFusion(nn.Module):
         temporal: Mapping[ModalityName, Temporal],
         dropout: float,
         frames: Mapping[ModalityName, int],
+        classes: int = len(EMOTIONS),
     ) -> None:
         super().__init__()
-        self.embeddings, self.frames = dict(embeddings), dict(frames)
+        self.embeddings, self.frames, self.classes = dict(embeddings), dict(frames), classes
         over_time = {m: make_temporal(size // frames[m] + 1, temporal[m]) for m, size in embeddings.items()}
         self.state_sizes = [each.state_size for each in over_time.values()]
         self.state_size = sum(self.state_sizes)
         self.temporal = nn.ModuleDict({str(m): each for m, each in over_time.items()})
-        self.head = nn.ModuleDict({m: nn.Linear(temporal[m].hidden, len(EMOTIONS)) for m in embeddings})
+        self.head = nn.ModuleDict({m: nn.Linear(temporal[m].hidden, classes) for m in embeddings})
         self.drop = nn.Dropout(dropout)
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(len(MODALITIES)))
@@ -180,7 +188,7 @@ class LateFusion(nn.Module):
         batch, steps = joined.shape[:2]
         branches: dict[ModalityName, Tensor] = {}
         states = []
-        logits = torch.zeros_like(joined[..., : len(EMOTIONS)])
+        logits = torch.zeros_like(joined[..., : self.classes])
         states_before = torch.split(state, self.state_sizes, dim=-1)
         for name, part, before in zip(self.embeddings, parts, states_before, strict=True):
             index = MODALITIES.index(name)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmer.config import FaceNet, Model
 from mmer.errors import MmerError
-from mmer.labels import MODALITIES, ModalityName
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.model.fusion import Decision, EarlyFusion, LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.mobilenet import MobileNetV3Small
@@ -36,7 +36,7 @@ class Batch:
     valid: Tensor
     """float32 [B, T]: 0 in the padding."""
     target: Tensor
-    """float32 [B, 7]: a distribution over EMOTIONS, all on one where a single emotion is meant."""
+    """float32 [B, 7]: a distribution over the network's classes, all on one where a single one is meant."""
 
 
 class Mixture(NamedTuple):
@@ -96,6 +96,8 @@ class EmotionNet(nn.Module):
             never computed, always absent.
         dropout: on the joined embeddings and before the head.
         voice_mask: share of a voice window's bands and frames that training may hide (SpecAugment).
+        classes: what is told apart, the 7 in the shapes here: the emotions, but in a cross-validation over the classes
+            that a corpus was published with (`folds.classes`).
 
     Raises:
         NetworkError: no modality is left.
@@ -108,9 +110,10 @@ class EmotionNet(nn.Module):
         modalities: Sequence[ModalityName] = MODALITIES,
         dropout: float = 0.0,
         voice_mask: float = 0.0,
+        classes: Sequence[str] = EMOTIONS,
     ) -> None:
         super().__init__()
-        self.input, self.model = input, model
+        self.input, self.model, self.classes = input, model, tuple(classes)
         self.modalities = tuple(m for m in MODALITIES if m in modalities and m in model.modalities)
         if not self.modalities:
             found = ", ".join(modalities) or "none"
@@ -126,9 +129,9 @@ class EmotionNet(nn.Module):
         self.embeddings = {m: frames[m] * sizes[m] for m in self.modalities}
         over_time = {m: getattr(getattr(model, m), "temporal", None) or model.temporal for m in self.modalities}
         self.fusion = (
-            LateFusion(self.embeddings, over_time, dropout, frames)
+            LateFusion(self.embeddings, over_time, dropout, frames, len(classes))
             if model.fusion == "late"
-            else EarlyFusion(self.embeddings, model.temporal, dropout, model.fusion)
+            else EarlyFusion(self.embeddings, model.temporal, dropout, model.fusion, len(classes))
         )
         # Without it a branch's scale at the start would decide who is heard (batch-normalised face, raw scene). Not for
         # frames: each frame's own would level how loud it is, and batch normalisation has set their scale already.

@@ -65,7 +65,28 @@ LABELS = {
         "intended: what the actor was asked to show; beside it, what a crowd perceived",
         "actors, recorded for the corpus, which is published for such use; not asked about this model",
     ),
+    "javanese": (
+        "intended: what the speaker was asked to act",
+        "ten speakers of Javanese, recorded for the corpus, which is published for any use; not asked about this model",
+    ),
+    "banglaser": (
+        "intended: what the speaker was asked to act",
+        "non-professional actors, recorded for the corpus, which is published for any use; not asked about this model",
+    ),
+    "nemo": (
+        "intended: what the actor was asked to show",
+        "actors, recorded for the corpus, which is published for such use; not asked about this model",
+    ),
+    "ased": (
+        "intended, and kept only where five of eight judges heard the same",
+        "volunteers, recorded for the corpus, which is published without a licence; not asked about this model",
+    ),
+    "emovo": (
+        "intended: what the actor was asked to show",
+        "actors, recorded for the corpus, which is published for research; not asked about this model",
+    ),
 }
+LABELS["ravdess_crops"] = LABELS["ravdess"]
 
 WATTS = 15
 """What a busy core is taken to draw, with its share of the machine: an assumption, nothing was metered."""
@@ -76,6 +97,8 @@ DEED = "https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode"
 
 #: Of the evaluation's slices, those that do not merely tell the corpora apart.
 SLICES = ("sex", "intensity", "published training part")
+
+FIGURES = "The figures are in `figures/` beside this card in the repository; an installed package leaves them out."
 
 FRAGILE = 10
 """An interval over fewer speakers says little."""
@@ -108,7 +131,7 @@ def model_card(info: ModelInfo, evidence: Evidence) -> str:
     """
     details = evidence.details
     parts = {
-        "## Model details": [STATUS[info.status], "", *_facts(info, evidence.package)],
+        "## Model details": [STATUS[info.status], "", *_facts(info, evidence.package), "", FIGURES],
         "## Intended use": [PURPOSE],
         "## Ethical considerations": [LAW],
         "## Training data": _data(info),

@@ -96,23 +96,28 @@ class Graph:
 
 
 def find_model(path: Path | str | None = None) -> Path:
-    """The model's graph: the one named or that of the folder named, else of `$MMER_MODEL`, else of `release/` here or
-    in the repository. The folder it lies in is the model's.
+    """The model's graph; the folder it lies in is the model's.
+
+    It is the one named or that of the folder named, else of `$MMER_MODEL`, else the default one: of `release/` here, of
+    `release/` in the repository, or of the installed package, whichever is there. The name of a graph that is not here
+    (`mmer.int8.onnx`) means that graph of the default model.
 
     Raises:
         ModelError: there is none.
     """
     named = path or os.environ.get("MMER_MODEL")
-    if named:
-        if Path(named).is_dir():
-            return Path(named) / GRAPH
-        if Path(named).is_file():
-            return Path(named)
+    if named and Path(named).is_dir():
+        return Path(named) / GRAPH
+    if named and Path(named).is_file():
+        return Path(named)
+    if named and str(named) not in (GRAPH, SMALL_GRAPH):
         raise ModelError(f"{named} is no folder and no graph, so no model. {HOW_TO_GET}")
-    for home in (Path(), Path(__file__).resolve().parents[2]):
-        if (home / "release" / GRAPH).is_file():
-            return home / "release" / GRAPH
-    raise ModelError(f"no model is named and there is no release/{GRAPH}. {HOW_TO_GET}")
+    package = Path(__file__).resolve().parents[1]
+    for home in (Path(), package.parent, package):
+        found = home / "release" / (named or GRAPH)
+        if found.is_file():
+            return found
+    raise ModelError(f"no model is named and there is no release/{named or GRAPH}. {HOW_TO_GET}")
 
 
 def _read_info(graph: onnxruntime.InferenceSession, path: Path) -> ModelInfo:

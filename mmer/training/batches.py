@@ -64,16 +64,17 @@ def batches(
     *,
     seed: tuple[int, int],
     read: Read = load_sample,
+    classes: Sequence[str] = EMOTIONS,
 ) -> Iterator[Batch]:
     """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
     faces = _faces_alone(clips) if train.pairing == "label" else {}
-    even = np.full(len(EMOTIONS), 1 / len(EMOTIONS), np.float32)
+    even = np.full(len(classes), 1 / len(classes), np.float32)
     for start in range(0, len(sampled), train.batch_size):
         samples, targets = [], []
         for place, index in enumerate(sampled[start : start + train.batch_size], start):
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
-            sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets)
+            sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets, classes)
             if rng.random() < train.outlier_exposure:
                 sample, wanted = outlier(sample, rng), even
             sample = _update_voice_activity(augment(sample, train.augment, rng), params)
@@ -111,11 +112,11 @@ def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
     return found
 
 
-def target_of(clip: Clip, kind: str) -> npt.NDArray[np.float32]:
-    """What is learnt of a clip, float32 [7]: the intended emotion; or (`votes`, `both`) where people voted, their
+def target_of(clip: Clip, kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:
+    """What is learnt of a clip, float32 [C]: the intended emotion; or (`votes`, `both`) where people voted, their
     distribution or its mean with the intended emotion.
     """
-    intended: npt.NDArray[np.float32] = np.eye(len(EMOTIONS), dtype=np.float32)[clip.target]
+    intended: npt.NDArray[np.float32] = np.eye(len(classes), dtype=np.float32)[classes.index(clip.label)]
     if kind == "intended" or clip.votes is None:
         return intended
     votes = np.array(clip.votes, np.float32)

@@ -19,7 +19,7 @@ from mmer.config import Params, Train
 from mmer.data.clips import Clip, modalities_of, with_modalities
 from mmer.data.samples import Memory
 from mmer.errors import MmerError
-from mmer.labels import ModalityName
+from mmer.labels import EMOTIONS, ModalityName
 from mmer.training.batches import batches, sample_epoch, to_device
 from mmer.training.checkpoints import Origin, init_face, init_from, keys_of_branch
 from mmer.training.inference import Epoch, calibrate, score
@@ -61,6 +61,7 @@ def fit(
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
     title: str = "train",
+    classes: Sequence[str] = EMOTIONS,
 ) -> Fit:
     """Train a network on the clips of split `train`, and keep the epoch that does best on those of split `val`.
 
@@ -70,6 +71,7 @@ def fit(
         processed: the folder of prepared samples.
         checkpoint: a file to go on from, and to write after each epoch (one for each branch that is trained apart).
         on_epoch: told each epoch's figures, also those of epochs done before a cut; may raise to stop.
+        classes: what the network tells apart; each clip's label is one of them.
 
     Raises:
         TrainingError: a split is empty.
@@ -79,7 +81,7 @@ def fit(
         raise TrainingError(
             f"{len(training)} clips to train and {len(validation)} to validate: look at split in params.yaml"
         )
-    job = _Job(params, train, training, validation, processed, seed, checkpoint, on_epoch, title)
+    job = _Job(params, train, training, validation, processed, seed, checkpoint, on_epoch, title, classes)
     return _fit_apart(job) if train.branches else _fit(job)
 
 
@@ -96,6 +98,7 @@ class _Job:
     checkpoint: Path | None
     on_epoch: Callable[[Epoch], None]
     title: str
+    classes: Sequence[str]
 
 
 def _fit_apart(job: _Job) -> Fit:
@@ -104,7 +107,7 @@ def _fit_apart(job: _Job) -> Fit:
 
     modalities = modalities_of(job.training)
     torch.manual_seed(job.seed)
-    whole = _network(job.params, job.train, modalities)
+    whole = _network(job.params, job.train, modalities, job.classes)
     weights, history, best, origins, seconds = whole.state_dict(), dict[float, Epoch](), Epoch(epoch=0), [], 0.0
     for name in modalities:
         told = partial(_of_branch, name)
@@ -142,10 +145,12 @@ def _of_branch(name: ModalityName, row: Epoch) -> Epoch:
     return {key if key == "epoch" else f"{name}_{key}": value for key, value in row.items()}
 
 
-def _network(params: Params, train: Train, modalities: Sequence[ModalityName]) -> EmotionNet:
+def _network(
+    params: Params, train: Train, modalities: Sequence[ModalityName], classes: Sequence[str] = EMOTIONS
+) -> EmotionNet:
     from mmer.model.network import EmotionNet
 
-    return EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask)
+    return EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask, classes)
 
 
 def _fit(job: _Job) -> Fit:
@@ -161,7 +166,7 @@ def _fit(job: _Job) -> Fit:
     fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
     torch.manual_seed(job.seed)
-    network = _network(job.params, train, modalities_of(training))
+    network = _network(job.params, train, modalities_of(training), job.classes)
     origin = Origin(
         corpora=tuple(sorted({c.corpus for c in training})),
         pairing=train.pairing,
@@ -176,7 +181,7 @@ def _fit(job: _Job) -> Fit:
         module.mark_forward_method(method)
     # Validated and kept is the moving average of the weights (all of the last update where `ema` is 0).
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
-    weights = emotion_weights(training).to(fabric.device)
+    weights = emotion_weights(training, job.classes).to(fabric.device)
     read = Memory(train.memory_mb << 20)
 
     history: list[Epoch] = []
@@ -203,7 +208,14 @@ def _fit(job: _Job) -> Fit:
         sampled = sample_epoch(training, train.balance, np.random.default_rng((job.seed, epoch)))
         with tqdm(total=len(sampled), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
             for batch in batches(
-                training, sampled, job.processed, job.params, train, seed=(job.seed, epoch), read=read
+                training,
+                sampled,
+                job.processed,
+                job.params,
+                train,
+                seed=(job.seed, epoch),
+                read=read,
+                classes=job.classes,
             ):
                 batch = to_device(batch, fabric.device)
                 loss, before = batch_loss(module, batch, before, train, weights)

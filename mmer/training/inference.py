@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer import metrics
-from mmer.data.clips import Clip
+from mmer.data.clips import Clip, targets
 from mmer.data.samples import Read, load_clip, load_sample
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.config import Input
@@ -54,19 +54,22 @@ def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> No
 
     network.fusion.temperature.fill_(1.0)
     if not isinstance(network.fusion, LateFusion):
-        network.fusion.temperature.fill_(fit_temperature(predict(network, clips, processed), clips))
+        network.fusion.temperature.fill_(
+            fit_temperature(predict(network, clips, processed), targets(clips, network.classes))
+        )
         return
     for name in network.modalities:
         if having := [c for c in clips if getattr(c, f"has_{name}")]:
             said = predict(network, having, processed, modalities=[name])
-            network.fusion.temperature[MODALITIES.index(name)] = fit_temperature(said, having)
+            truth = targets(having, network.classes)
+            network.fusion.temperature[MODALITIES.index(name)] = fit_temperature(said, truth)
 
 
-def fit_temperature(probabilities: npt.NDArray[np.float32], clips: Sequence[Clip]) -> float:
-    """That under which these answers [n, 7] make the truth likeliest."""
+def fit_temperature(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:
+    """That under which these answers [n, C] make the truth [n] likeliest."""
     from scipy.optimize import minimize_scalar
 
-    log_probabilities, truth = np.log(np.clip(probabilities, 1e-7, 1)), np.array([c.target for c in clips])
+    log_probabilities = np.log(np.clip(probabilities, 1e-7, 1))
 
     def loss(log_temperature: float) -> float:
         scaled = log_probabilities / np.exp(log_temperature)
@@ -83,8 +86,9 @@ def clip_probabilities(
     modalities: Sequence[ModalityName] = MODALITIES,
     batch_size: int = 16,
     read: Read = load_sample,
+    classes: Sequence[str] = EMOTIONS,
 ) -> npt.NDArray[np.float32]:
-    """Clip probabilities float32 [n, 7] of whatever turns a batch into logits [B, T, 7].
+    """Clip probabilities float32 [n, C] of whatever turns a batch into logits [B, T, C].
 
     Args:
         modalities: all others are taken away.
@@ -95,12 +99,12 @@ def clip_probabilities(
 
     keep = torch.tensor([float(m in modalities) for m in MODALITIES])
     order = np.argsort([c.steps for c in clips], kind="stable")  # clips of one length waste no padding
-    out = np.empty((len(clips), len(EMOTIONS)), np.float32)
+    out = np.empty((len(clips), len(classes)), np.float32)
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             samples = [load_clip(clips[i], processed, read) for i in chosen]
-            batch = collate(samples, [target_of(clips[i], "intended") for i in chosen], input)
+            batch = collate(samples, [target_of(clips[i], "intended", classes) for i in chosen], input)
             batch = replace(batch, present=batch.present * keep)
             logits = clip_logits(forward(batch), batch.present, batch.valid)
             out[chosen] = logits.softmax(-1).numpy()
@@ -115,7 +119,7 @@ def predict(
     modalities: Sequence[ModalityName] = MODALITIES,
     read: Read = load_sample,
 ) -> npt.NDArray[np.float32]:
-    """Clip probabilities float32 [n, 7] of a network in evaluation mode, with all other modalities taken away."""
+    """Clip probabilities float32 [n, C] of a network in evaluation mode, with all other modalities taken away."""
     network.eval()
     device = next(network.parameters()).device
 
@@ -125,7 +129,7 @@ def predict(
         output: Output = network(given.faces, given.scenes, given.voice, given.present, begin)
         return output.logits.cpu()
 
-    return clip_probabilities(forward, clips, processed, network.input, modalities, read=read)
+    return clip_probabilities(forward, clips, processed, network.input, modalities, read=read, classes=network.classes)
 
 
 def score(network: EmotionNet, clips: Sequence[Clip], processed: Path, read: Read = load_sample) -> Epoch:
@@ -134,13 +138,14 @@ def score(network: EmotionNet, clips: Sequence[Clip], processed: Path, read: Rea
     several, each one's val_uar too.
     """
     probabilities = predict(network, clips, processed, read=read)
-    truth, corpus = np.array([c.target for c in clips]), np.array([c.corpus for c in clips])
+    truth, corpus = targets(clips, network.classes), np.array([c.corpus for c in clips])
     losses, uars, weights = {}, {}, []
     for name in sorted(set(corpus.tolist())):
         own = corpus == name
         weights.append(min(int(own.sum()), ENOUGH))
         losses[name] = metrics.negative_log_likelihood(probabilities[own], truth[own])
-        uars[name] = float(metrics.uar(metrics.confusion(truth[own], probabilities[own].argmax(1))))
+        counts = metrics.confusion(truth[own], probabilities[own].argmax(1), len(network.classes))
+        uars[name] = float(metrics.uar(counts))
     each = {f"val_uar_{name}": value for name, value in uars.items()} if len(uars) > 1 else {}
     loss, uar = (float(np.average(list(of.values()), weights=weights)) for of in (losses, uars))
     return {"val_loss": loss, "val_uar": uar, **each}

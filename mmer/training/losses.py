@@ -44,7 +44,7 @@ def batch_loss(
     Args:
         module: an `EmotionNet`, or what stands for it in training.
         before: states [B', K] in which clips of an earlier batch ended; None at the beginning of an epoch.
-        weights: [7], see `emotion_weights`.
+        weights: [C], see `emotion_weights`.
     """
     import torch
 
@@ -88,17 +88,17 @@ def batch_loss(
 
 
 def clip_losses(logits: Tensor, target: Tensor, *, kind: str, smoothing: float, weights: Tensor) -> Tensor:
-    """The loss of each clip: [n, 7], [n, 7] → [n].
+    """The loss of each clip: [n, C], [n, C] → [n].
 
     Args:
-        target: distributions over EMOTIONS.
+        target: distributions over the classes.
         kind: `cross_entropy`; `balanced`, in which an emotion counts by `weights`; or `focal`, in which it counts the
             less the surer the network is of it already (Lin et al. 2017, arXiv:1708.02002).
         smoothing: share of each target that is spread evenly over the emotions (Szegedy et al. 2016, arXiv:1512.00567).
-        weights: [7], see `emotion_weights`.
+        weights: [C], see `emotion_weights`.
     """
     chances = logits.log_softmax(-1)
-    wanted = target * (1 - smoothing) + smoothing / len(EMOTIONS)
+    wanted = target * (1 - smoothing) + smoothing / target.shape[-1]
     if kind == "balanced":
         wanted = wanted * weights
     elif kind == "focal":
@@ -107,22 +107,22 @@ def clip_losses(logits: Tensor, target: Tensor, *, kind: str, smoothing: float, 
 
 
 def disagreement(one: Tensor, other: Tensor) -> Tensor:
-    """How much two answers to the same clips differ, [n, 7], [n, 7] → [n]: the mean of the Kullback-Leibler divergences
+    """How much two answers to the same clips differ, [n, C], [n, C] → [n]: the mean of the Kullback-Leibler divergences
     in both directions (as in R-Drop, Liang et al. 2021, arXiv:2106.14448).
     """
     a, b = one.log_softmax(-1), other.log_softmax(-1)
     return ((a.exp() - b.exp()) * (a - b)).sum(-1) / 2
 
 
-def emotion_weights(clips: Sequence[Clip]) -> Tensor:
-    """For each emotion [7] the weight that makes all that there are count alike, 1 on average over the clips; 0 for one
+def emotion_weights(clips: Sequence[Clip], classes: Sequence[str] = EMOTIONS) -> Tensor:
+    """For each emotion [C] the weight that makes all that there are count alike, 1 on average over the clips; 0 for one
     that is not there.
     """
     import torch
 
     counts = Counter(clip.label for clip in clips)
     even = len(clips) / len(counts)
-    return torch.tensor([even / counts[e] if e in counts else 0.0 for e in EMOTIONS])
+    return torch.tensor([even / counts[e] if e in counts else 0.0 for e in classes])
 
 
 def seen_otherwise(faces: Tensor) -> Tensor:

@@ -126,6 +126,12 @@ finally:
         assert done.stderr.split() == ["heavy:"]
 
 
+def test_what_is_missing_of_mmer_itself_is_a_mistake_and_no_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mmer.runtime.recognizer", None)
+    with pytest.raises(ModuleNotFoundError, match="recognizer"):
+        main(["info"])
+
+
 def test_a_reader_that_goes_away_is_no_error(model: str) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -91,6 +91,29 @@ def test_corpora_that_are_tested_whole_leave_the_others_test_speakers_alone() ->
     assert [c.unused_because for c in split if c.split == "unused"] == [CROSS_CORPUS, CROSS_CORPUS, "a copy", "a copy"]
 
 
+@pytest.mark.parametrize(
+    ("tested", "sides"),
+    [
+        ((), ["unused", "train", "train", "train"]),
+        (("crops",), ["unused", "unused", "test", "train"]),
+        (("whole",), ["test", "test", "unused", "test"]),
+        (("whole", "crops"), ["unused", "test", "test", "test"]),
+    ],
+)
+def test_a_trial_in_two_corpora_is_one_clip_and_its_person_is_on_one_side(
+    tested: tuple[str, ...], sides: list[str]
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"clip_id": "a", "corpus": "whole", "speaker": "05"},
+        {"clip_id": "b", "corpus": "whole", "speaker": "05"},
+        {"clip_id": "a", "corpus": "crops", "speaker": "05", "derived_from": "whole"},
+        {"clip_id": "c", "corpus": "whole", "speaker": "06"},
+    ]
+    split = assign_splits([Clip(**(COMMON | {"fold": 3} | row)) for row in rows], Split(test_corpora=tested))
+    assert [c.split for c in split] == sides
+    assert speakers_on_two_sides(split) == []
+
+
 def test_a_clip_that_is_not_used_puts_no_speaker_on_two_sides() -> None:
     used = Clip(clip_id="a", speaker="1", split="test", **COMMON)
     assert speakers_on_two_sides([used, Clip(clip_id="b", speaker="1", split="unused", **COMMON)]) == []

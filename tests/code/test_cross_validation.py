@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from mmer.cli import main
 from mmer.config import Params
 from mmer.data.clips import Clip, with_modalities, write_manifest
+from mmer.data.corpora.ravdess import EMOTION_CODES
 from mmer.data.splits import speakers_on_two_sides
 from mmer.evaluation.cross_validation import (
     Fold,
@@ -25,6 +27,7 @@ from mmer.evaluation.cross_validation import (
     fold_numbers,
     in_words,
     prepared,
+    published,
     report,
 )
 from mmer.labels import EMOTIONS
@@ -65,6 +68,24 @@ def _corpus(processed: Path) -> list[Clip]:
     (processed / "clips.parquet").unlink()
     write_manifest(processed / "demo" / "clips.parquet", clips)
     return clips
+
+
+def _ravdess(processed: Path) -> None:
+    """The same corpus as RAVDESS's: its ids, and of each speaker a calm clip beside the neutral one."""
+    clips = []
+    for clip in _corpus(processed):
+        for code in (code for code, emotion in EMOTION_CODES.items() if emotion == clip.label):
+            own = clip.model_copy(
+                update={
+                    "corpus": "ravdess",
+                    "clip_id": f"01-{code}-01-01-01-{clip.fold:02}",
+                    "speaker": f"{clip.fold:02}",
+                }
+            )
+            (processed / own.sample).parent.mkdir(exist_ok=True)
+            shutil.copyfile(processed / clip.sample, processed / own.sample)
+            clips.append(own)
+    write_manifest(processed / "ravdess" / "clips.parquet", clips)
 
 
 def test_every_speaker_is_tested_once_and_never_on_two_sides() -> None:
@@ -198,6 +219,46 @@ def test_only_what_is_missing_is_trained_again_and_comes_out_the_same(workplace:
     assert (workplace / "one/predictions.csv").read_bytes() == (workplace / "two/predictions.csv").read_bytes()
 
 
+def test_ravdess_is_told_apart_in_the_seven_emotions_or_in_its_own_eight_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    _ravdess(tmp_path)
+    told, answers = {}, {}
+    for classes in ("emotions", "published"):
+        params = _params(**{
+            "corpora": ["ravdess", "demo"], "download.corpora": ["ravdess"], "folds.modalities": ["voice"],
+            "folds.classes": classes, "train.targets": "votes", "train.batch_size": 16,
+        })  # fmt: skip
+        out = tmp_path / classes
+        cross_validate(params, tmp_path, out)
+        told[classes] = json.loads((out / "metrics.json").read_text())
+        answers[classes] = list(csv.DictReader((out / "predictions.csv").open()))
+
+    seven, eight = told["emotions"], told["published"]
+    assert {name: row["n"] for name, row in seven["per_class"].items()} == {
+        e: 12 + 6 * (e == "neutral") for e in EMOTIONS
+    }
+    assert {name: row["n"] for name, row in eight["per_class"].items()} == dict.fromkeys((*EMOTIONS, "calm"), 6)
+    assert all(0 <= row["recall"] <= 1 for row in eight["per_class"].values())
+    recalls = [row["recall"] for row in eight["per_class"].values()]
+    assert eight["pooled"]["uar"] == pytest.approx(np.mean(recalls), abs=1e-3)
+    assert eight["corpora"] == ["ravdess"], "what was published in the seven emotions is left out"
+    assert "Told apart as published: neutral, happy, sad, angry, fear, disgust, surprise, calm." in eight["protocol"]
+    assert "as published" not in seven["protocol"]
+
+    for row in answers["published"]:
+        assert (row["label"] == "calm") == row["clip_id"].startswith("01-02-")
+        assert sum(float(row[f"p_{name}"]) for name in (*EMOTIONS, "calm")) == pytest.approx(1, abs=1e-3)
+    assert not any("p_calm" in row or row["label"] == "calm" for row in answers["emotions"])
+
+
+def test_classes_beyond_the_emotions_are_asked_of_corpora_that_have_them() -> None:
+    with pytest.raises(FoldsError, match=r"crema_d tell apart no more than the seven emotions"):
+        published([_clip(i, corpus="crema_d") for i in range(3)])
+
+
 def test_clips_that_hold_nothing_of_what_is_given_are_counted(workplace: Path) -> None:
     processed = workplace / "data" / "processed"
     clips = prepared(processed, ["demo"])
@@ -273,6 +334,8 @@ def test_the_command_line_says_what_is_wrong(
     monkeypatch.chdir(tmp_path)
     assert main(["folds", "--params", str(ROOT / "params.yaml"), "--corpora", "ravdess"]) == 1
     assert "dvc repro crop@ravdess" in capsys.readouterr().err
+    assert main(["folds", "--params", str(ROOT / "params.yaml"), "--classes", "eight"]) == 1
+    assert "folds.classes: Input should be 'emotions' or 'published'" in capsys.readouterr().err
     assert main(["folds", "--params", str(ROOT / "params.yaml"), "--jobs", "0"]) == 1
     assert "folds.jobs" in capsys.readouterr().err
     assert main(["folds"]) == 1

@@ -45,7 +45,8 @@ def put(server: Server, path: str, body: bytes = VOICE, *, stated: bool = True, 
 
 
 def published(*sources: Source, **more: Any) -> Corpus:
-    facts: dict[str, Any] = {"licence": "its licence", "citation": "its paper", "homepage": "https://its.page"} | more
+    facts: dict[str, Any] = {"licence": "its licence", "citation": "its paper", "homepage": "https://its.page"}
+    facts |= {"language": "English"} | more
     return Corpus(
         "tiny", "Tiny", list_clips=ravdess.list_clips, sources=lambda _: list(sources), expected={"clips": 2}, **facts
     )

@@ -294,10 +294,11 @@ def test_a_download_that_is_called_off_ends_at_once_and_goes_on_later(
 def test_ctrl_c_leaves_what_came_for_the_next_run(server: Server, tmp_path: Path) -> None:
     server.faults["a.bin"] = [http.stall]
     script = (
-        "import signal, sys; from pathlib import Path; from mmer.data.corpora import Corpus, Source, fetch\n"
+        "import signal, sys; from pathlib import Path; from mmer.data.corpora import Corpus, Source\n"
+        "from mmer.data.fetch.corpus import fetch\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background begins without it
-        "found = Corpus('tiny', 'Tiny', '', '', '', lambda _: [], lambda _: [Source('a.bin', sys.argv[1])])\n"
-        "fetch.fetch(found, Path(sys.argv[2]))\n"
+        "found = Corpus('tiny', 'Tiny', '', '', '', '', lambda _: [], lambda _: [Source('a.bin', sys.argv[1])])\n"
+        "fetch(found, Path(sys.argv[2]))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, server.url("a.bin"), str(tmp_path)],

@@ -32,6 +32,15 @@ def test_scores_equal_scikit_learns(pair):
             assert row["precision"] == pytest.approx(precision[i])
 
 
+def test_the_arrays_say_how_many_classes_there_are():
+    classes = ("neutral", "happy", "calm")
+    truth, probabilities = np.array([0, 1, 2, 2]), np.eye(3)[[0, 0, 2, 1]]
+    counts = metrics.confusion(truth, probabilities.argmax(-1), len(classes))
+    assert (counts == metrics.soft_confusion(truth, metrics.one_hot(probabilities))).all()
+    assert [row["recall"] for row in metrics.per_class(counts, classes).values()] == [1, 0, 0.5]
+    assert metrics.bootstrap(truth, probabilities, ["a", "a", "b", "b"], 100, 0).shape == (100, 3, 3)
+
+
 def test_uar_is_the_challenges_measure():
     truth, predicted = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 0])
     assert metrics.uar(metrics.confusion(truth, predicted)) == balanced_accuracy_score(truth, predicted) == 0.625

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +12,11 @@ import pytest
 import yaml
 
 from mmer.params import load_params
+from tests.checkout import copy_checkout
 from tests.conftest import ROOT
 
 STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "robustness"]
-RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "publish"]
+RELEASE = [*(stage for stage in STAGES if stage != "tune"), "folds", "eight_classes", "publish"]
 LIGHT = ["detector", "train", "evaluate", "package", "publish"]
 PIPELINES = [(ROOT, STAGES), (ROOT / "release", RELEASE), (ROOT / "release/light", LIGHT)]
 
@@ -68,12 +68,7 @@ def test_a_typo_in_the_parameters_stops_a_stage_with_the_right_name(tmp_path: Pa
 
 def clone(to: Path) -> None:
     """What somebody gets who clones the project as it stands in this folder, committed or not."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, files):
-        if (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
+    copy_checkout(to)
     for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
         subprocess.run(["git", *command], cwd=to, check=True)
 

@@ -41,6 +41,16 @@ def test_a_convolution_costs_its_weights_times_its_places(params: Params) -> Non
     assert cost(net(params)).by_branch["scene"].macs_per_s == pytest.approx(5 * (by_hand + step))
 
 
+def test_the_fourier_transform_of_log_mel_is_counted_as_the_graph_computes_it(params: Params) -> None:
+    """201 cosines and 201 sines of 400 samples each 10 ms of a window of 0.6 s, whose last frame ends with it."""
+    voice = params.model.voice.model_copy(update={"frontend": "logmel"})
+    network = net(params.model_copy(update={"model": params.model.model_copy(update={"voice": voice})}))
+    frames = (network.window - 400) // 160 + 1
+    counted = cost(network).by_branch["voice"].macs_per_s
+    assert counted > 5 * frames * 402 * 400
+    assert not network.branch["voice"].front.as_exported, "it trains as before"
+
+
 HEADS = (128 + 64 + 128) * 7 + 96 * 7
 INPUTS = 128 + 64 + 128 + 3
 

@@ -187,6 +187,17 @@ def test_late_fusion_adds_what_is_present_and_calibrated(params: Params) -> None
     torch.testing.assert_close(out.logits, face.log_softmax(-1) + voice.log_softmax(-1))
 
 
+@pytest.mark.parametrize("fusion", ["concat", "late"])
+@torch.no_grad()
+def test_a_network_tells_apart_as_many_classes_as_it_is_given(params: Params, fusion: str) -> None:
+    model, classes = params.model.model_copy(update={"fusion": fusion}), (*EMOTIONS, "calm")
+    network = EmotionNet(params.input, model, classes=classes).eval()
+    out = network(*clip(network), network.start(2))
+    assert network.classes == classes
+    assert {x.shape for x in (out.logits, *out.branches.values())} == {(2, 7, 8)}
+    assert network.unimodal(out).shape == (2, 7, 3, 8)
+
+
 def test_grey_is_lightness_three_times() -> None:
     x = torch.tensor([[[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [90, 90, 90]]]], dtype=torch.uint8)
     y = pixels(x, grey=True)

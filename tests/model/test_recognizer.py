@@ -232,7 +232,7 @@ def test_a_long_stream_keeps_no_past(recognizer: Recognizer) -> None:
     for k in range(200):
         stream.push_voice(hop, 0.2 * k)
         stream.step()
-    assert len(stream._walk.voice._line) <= 4 * 3200
+    assert len(stream._pipeline.voice._line) <= 4 * 3200
     assert not stream._coming
 
 
@@ -288,6 +288,13 @@ def test_a_model_named_by_the_environment_or_lying_in_release_is_found(
     (tmp_path / "release").symlink_to(model)
     monkeypatch.chdir(tmp_path)
     assert Recognizer.load().info.corpora == ("demo",)
+
+
+def test_the_small_graph_of_the_default_model_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Recognizer.load("mmer.int8.onnx").info.weights == "int8"
+    monkeypatch.setenv("MMER_MODEL", "mmer.int8.onnx")
+    assert Recognizer.load().info.weights == "int8"
 
 
 def break_graph(model: Path, folder: Path, how: str) -> None:

@@ -20,7 +20,10 @@ from mmer.data.clips import Clip
 from mmer.data.splits import speaker_folds
 from mmer.errors import MmerError
 
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
+AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a")
+
+RECORDING = "(?:wav|flac|opus)"
+"""How the name of a recording ends, as a pattern: a mirror may hold FLAC or Ogg Opus where the owner publishes wav."""
 
 IMAGES = (".jpg", ".jpeg", ".png")
 
@@ -56,12 +59,14 @@ class Corpus:
     licence: str
     citation: str
     homepage: str
+    language: str
+    """What is spoken, by its name in ISO 639; empty where nothing is, or the corpus does not know (one's own clips)."""
     list_clips: Callable[[Path], list[Clip]]
     """From the corpus's raw folder to its clips. Files that are missing are simply not listed."""
     sources: Callable[[Path | None], list[Source]] | None = None
     """From this corpus's folder, in a mirror or half fetched (None: nothing is there yet), to the files to fetch, as
-    far as the owner's own lists in that folder tell. None where nothing is fetched: the demo corpus, one's own clips.
-    """
+    far as the owner's own lists in that folder tell. None where no program may ask the owner: what is here was put
+    here by hand, or came from a mirror's folder."""
     expected: Mapping[str, int] = field(default_factory=dict)
     """Known counts of the official whole: `clips`, `speakers`, `pictures` (clips that have a picture)."""
     accept: str | None = None
@@ -69,6 +74,9 @@ class Corpus:
     accepted (the licence forbids nothing that a reader of params.yaml would not expect)."""
     conditions: str = ""
     """In words, what that licence forbids or asks for: non-commercial use, a signed form."""
+    published_label: Callable[[Clip], str] | None = None
+    """From a clip to its label as the owner published it, where that tells apart more than the seven emotions do; most
+    published figures are about these (`folds.classes`). None where it does not."""
     drawing: bool = False
     """Made by a program: good for trying and testing, no evidence about people."""
 

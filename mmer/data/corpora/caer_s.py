@@ -53,6 +53,7 @@ CORPUS = Corpus(
     citation="Lee J, Kim S, Kim S, Park J, Sohn K (2019). Context-Aware Emotion Recognition Networks. ICCV 2019. "
     "arXiv 1908.05913",
     homepage="https://caer-dataset.github.io",
+    language="",
     list_clips=list_clips,
     accept="CAER-research",
     conditions="research only; ask its owners for it on their page",

@@ -22,8 +22,8 @@ INTENSITIES: dict[str, Literal["low", "normal", "high", "unknown"]] = {"LO": "lo
 
 SEXES: dict[str, Sex] = {"Female": "female", "Male": "male"}
 
-FOLDERS = {"VideoFlash": (".flv",), "AudioWAV": (".wav", ".flac"), "AudioMP3": (".mp3",)}
-"""Where a clip may lie, best first. A mirror may hold FLAC where the owner publishes wav."""
+FOLDERS = {"VideoFlash": (".flv",), "AudioWAV": (".wav", ".flac", ".opus"), "AudioMP3": (".mp3",)}
+"""Where a clip may lie, best first. A mirror may hold FLAC or Ogg Opus where the owner publishes wav."""
 
 HEARD, SEEN, BOTH = "1", "2", "3"
 
@@ -113,6 +113,7 @@ CORPUS = Corpus(
     "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4): 377-390. "
     "doi 10.1109/TAFFC.2014.2336244",
     homepage=f"https://github.com/{REPOSITORY}",
+    language="English",
     list_clips=list_clips,
     sources=sources,
     expected={"clips": 7442, "speakers": 91, "pictures": 7442, "emotions": 6},

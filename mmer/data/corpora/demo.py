@@ -40,6 +40,7 @@ CORPUS = Corpus(
     licence="CC0 1.0",
     citation="Drawn by this project; no people in it.",
     homepage="docs/data.md",
+    language="",
     list_clips=list_clips,
     expected={"clips": 364, "speakers": 26},
     drawing=True,

@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 
 from mmer.data.clips import Clip, Sex
-from mmer.data.corpora import Corpus, Source
+from mmer.data.corpora import RECORDING, Corpus, Source
 from mmer.data.splits import deal_folds
 
-NAME = re.compile(r"(\d\d)[ab]\d\d([NFTWAE])[a-z]?\.(wav|flac)", re.IGNORECASE)
+NAME = re.compile(rf"(\d\d)[ab]\d\d([NFTWAE])[a-z]?\.{RECORDING}", re.IGNORECASE)
 
 WOMEN: dict[str, Sex] = dict.fromkeys(("08", "09", "13", "14", "16"), "female")
 
@@ -59,6 +59,7 @@ CORPUS = Corpus(
     citation="Burkhardt F, Paeschke A, Rolfes M, Sendlmeier WF, Weiss B (2005). A database of German emotional speech. "
     "Interspeech 2005: 1517-1520",
     homepage="http://emodb.bilderbar.info/docu/",
+    language="German",
     list_clips=list_clips,
     sources=sources,
     expected={"clips": 454, "speakers": 10, "pictures": 0},

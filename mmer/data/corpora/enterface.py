@@ -59,6 +59,7 @@ CORPUS = Corpus(
     citation="Martin O, Kotsia I, Macq B, Pitas I (2006). The eNTERFACE'05 Audio-Visual Emotion Database. ICDE "
     "Workshops. doi 10.1109/ICDEW.2006.145",
     homepage="https://enterface.net/enterface05/emotion.html",
+    language="English",
     list_clips=list_clips,
     accept="eNTERFACE05-research",
     conditions="made public for scientific research (so its paper); no other use is granted",

@@ -114,6 +114,7 @@ CORPUS = Corpus(
     citation="Goodfellow IJ, Erhan D, Carrier PL, Courville A, et al. (2013). Challenges in Representation Learning: A "
     "report on three machine learning contests. ICONIP 2013. arXiv 1307.0414",
     homepage="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
+    language="",
     list_clips=list_clips,
     sources=sources,
     expected={"clips": 35_887, "pictures": 35_887, "train": 28_709, "val": 3_589, "test": 3_589},

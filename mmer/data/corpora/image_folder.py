@@ -85,5 +85,6 @@ CORPUS = Corpus(
     licence="yours to know",
     citation="Your own.",
     homepage="docs/own-clips.md",
+    language="",
     list_clips=list_clips,
 )

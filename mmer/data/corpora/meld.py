@@ -82,6 +82,7 @@ CORPUS = Corpus(
     citation="Poria S, Hazarika D, Majumder N, Naik G, Cambria E, Mihalcea R (2019). MELD: A Multimodal Multi-Party "
     "Dataset for Emotion Recognition in Conversations. ACL 2019. arXiv 1810.02508",
     homepage="https://affective-meld.github.io",
+    language="English",
     list_clips=list_clips,
     accept="MELD-research",
     conditions="the clips are excerpts of a series whose owners have granted nothing: research, at your own judgement",

@@ -10,11 +10,13 @@ import re
 from pathlib import Path
 
 from mmer.data.clips import Clip
-from mmer.data.corpora import Corpus, Source
+from mmer.data.corpora import RECORDING, Corpus, Source
 from mmer.data.splits import speaker_folds
 
-NAME = re.compile(r"(0[123])-((01)-(0[1-8])-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4]))\.(mp4|wav|flac)", re.IGNORECASE)
-"""Speech only (vocal channel 01): the songs are left out. A mirror may hold FLAC where the owner publishes wav."""
+NAME = re.compile(
+    rf"(0[123])-((01)-(0[1-8])-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4]))\.(mp4|{RECORDING})", re.IGNORECASE
+)
+"""Speech only (vocal channel 01): the songs are left out."""
 
 RECORD = "https://zenodo.org/records/1188976"
 
@@ -66,6 +68,11 @@ def _clip(trial: str, files: dict[str, str], folds: dict[str, int]) -> Clip:
     )
 
 
+def published_label(clip: Clip) -> str:
+    """The eighth label is calm; a trial's name, which is the clip's id, holds it as its second field."""
+    return "calm" if clip.clip_id.split("-")[1] == "02" else clip.label
+
+
 def sources(_: Path | None) -> list[Source]:
     """The archives of speech: all voices in one, the videos in one for each actor."""
     voices, videos = "Audio_Speech_Actors_01-24.zip", [f"Video_Speech_Actor_{n:02d}.zip" for n in range(1, 25)]
@@ -88,9 +95,11 @@ CORPUS = Corpus(
     citation="Livingstone SR, Russo FA (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song "
     "(RAVDESS). PLoS ONE 13(5): e0196391. doi 10.1371/journal.pone.0196391",
     homepage=RECORD,
+    language="English",
     list_clips=list_clips,
     sources=sources,
     expected={"clips": 1440, "speakers": 24, "pictures": 1440},
+    published_label=published_label,
     accept="CC-BY-NC-SA-4.0",
     conditions="non-commercial use only; what you adapt from it stays under the same licence; its owners sell others",
 )

@@ -10,12 +10,12 @@ import re
 from pathlib import Path
 
 from mmer.data.clips import Clip, Sex
-from mmer.data.corpora import Corpus
+from mmer.data.corpora import RECORDING, Corpus
 from mmer.data.splits import deal_folds
 
 SEXES: dict[str, Sex] = dict.fromkeys(("DC", "JE", "JK", "KL"), "male")
 
-NAME = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|[adfhn])(\d{1,2})\.(avi|mp4|wav|flac)", re.IGNORECASE)
+NAME = re.compile(rf"(?:(DC|JE|JK|KL)_)?(sa|su|[adfhn])(\d{{1,2}})\.(avi|mp4|{RECORDING})", re.IGNORECASE)
 
 VIDEO = (".avi", ".mp4")
 
@@ -58,6 +58,7 @@ CORPUS = Corpus(
     licence="for research, after registration with the University of Surrey",
     citation="Jackson P, Haq S (2014). Surrey Audio-Visual Expressed Emotion (SAVEE) database. University of Surrey",
     homepage="http://kahlan.eps.surrey.ac.uk/savee/",
+    language="English",
     list_clips=list_clips,
     expected={"clips": 480, "speakers": 4, "pictures": 480},
     accept="SAVEE-research",

@@ -14,10 +14,10 @@ import re
 from pathlib import Path
 
 from mmer.data.clips import Clip, Sex
-from mmer.data.corpora import Corpus
+from mmer.data.corpora import RECORDING, Corpus
 from mmer.data.splits import deal_folds
 
-NAME = re.compile(r"(OA|YA)F?_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)\.(wav|flac)", re.IGNORECASE)
+NAME = re.compile(rf"(OA|YA)F?_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)\.{RECORDING}", re.IGNORECASE)
 
 SEXES: dict[str, Sex] = {"OAF": "female", "YAF": "female"}
 
@@ -61,6 +61,7 @@ CORPUS = Corpus(
     citation="Pichora-Fuller MK, Dupuis K (2020). Toronto emotional speech set (TESS). Borealis. "
     "doi 10.5683/SP2/E8H2MF",
     homepage="https://doi.org/10.5683/SP2/E8H2MF",
+    language="English",
     list_clips=list_clips,
     expected={"clips": 2800, "speakers": 2, "pictures": 0},
     accept="CC-BY-NC-ND-4.0",

@@ -64,12 +64,15 @@ def fetch(
         FetchError: its licence is not accepted, files cannot be had or are not what they should be (all others were
             fetched), or no clip was found.
     """
-    if corpus.sources is None:
-        raise FetchError(f"{corpus.name} is not fetched from anywhere; put its files into {raw}")
     require_licence(corpus, licences)
+    root = os.fspath(mirror) if mirror else ""
+    if corpus.sources is None and not (root and (Path(root) / corpus.name).is_dir()):
+        raise FetchError(
+            f"{corpus.name} is not fetched from anywhere: get it from {corpus.homepage} and put its files into {raw}, "
+            f"or into a mirror's folder (MMER_MIRROR) under {corpus.name}/"
+        )
     raw.mkdir(parents=True, exist_ok=True)
     fetching = _Fetching(corpus, raw, parallel, limits or Limits(), unpack_limits or UnpackLimits())
-    root = os.fspath(mirror) if mirror else ""
     try:
         if root.startswith(("http://", "https://")):
             base = f"{root.rstrip('/')}/{corpus.name}"
