@@ -155,7 +155,9 @@ def main() -> None:
                 path = make(file, folder / "sent", clip.resolve())
                 answers = [in_words(ask(path)["told"]) for ask in (before, after)]
                 command = sent.command.replace("|", "\\|")
-                rows.append(f"| {sent.row} | `{command}` | {answers[0]} | {answers[1]} | {over_http(service.url, path)} |")
+                rows.append(
+                    f"| {sent.row} | `{command}` | {answers[0]} | {answers[1]} | {over_http(service.url, path)} |"
+                )
                 print(rows[-1], flush=True)
         ordinary = [path.resolve() for path in (folder / "sent" / "clip.mp4", *args.ordinary)]
         with recogniser(old, model) as before, recogniser(ROOT, model) as after:
@@ -163,11 +165,12 @@ def main() -> None:
     version = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout.split()[2]
     hashed = ["git", "rev-parse", "--short", args.before]
     revision = subprocess.run(hashed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    clip_in_words = "a clip of its own" if args.clip else "a drawn clip, so the labels are no evidence about people"
     page = f"""# What people send
 
 Each file is made by the command beside it (`py` is Python) in a folder that holds `clip.mp4` and a frame of it,
-`face.png`; "before" is revision {revision}. Made by `python -m benchmarks.media --before {revision}` with ffmpeg {version}, Python
-{platform.python_version()}, the released model and {"a clip of its own" if args.clip else "a drawn clip (so the labels are no evidence about people)"}.
+`face.png`; "before" is revision {revision}. Made by `python -m benchmarks.media --before {revision}` with ffmpeg
+{version}, Python {platform.python_version()}, the released model and {clip_in_words}.
 
 | what | made by | before | after | over HTTP |
 |---|---|---|---|---|
