@@ -619,7 +619,8 @@ def _input(path: Path, media: Media, probed: Probe, start_s: float, end_s: float
     """ffmpeg's input, with every guard before it. One thread: workers and requests are what runs side by side."""
     part = {"ss": f"{start_s:.6f}"} if start_s else {}
     part |= {"t": f"{end_s - start_s:.6f}"} if end_s is not None else {}
-    return ffmpeg.input(_url(path, probed.bytes), **_guards(media, probed.bytes), **part, threads=1)
+    name = os.fsencode(_url(path, probed.bytes))  # bytes: a name may be no text, which ffmpeg-python cannot hash
+    return ffmpeg.input(name, **_guards(media, probed.bytes), **part, threads=1)
 
 
 def _part(path: Path, whole: Probe, start_s: float, end_s: float | None) -> Probe:

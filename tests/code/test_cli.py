@@ -94,7 +94,8 @@ def test_a_name_that_is_no_text_is_printed_escaped(model: str, tmp_path: Path, l
         assert done.returncode == 0, done.stderr
         assert b"Traceback" not in done.stderr
         assert b"\x1b" not in done.stdout
-        assert done.stdout.count(b".mp4") == 4
+        rows = [row for row in done.stdout.splitlines() if b".mp4" in row]
+        assert len(rows) == 4
         assert b"udcff" in done.stdout or b"\\xff" in done.stdout
 
 
@@ -108,18 +109,19 @@ def test_a_part_can_be_asked_for(model: str, capsys: pytest.CaptureFixture[str])
         main(["predict", path, "--model", model, "--start", "-1"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak so")
 def test_half_an_hour_takes_the_memory_of_five_minutes(model: str, tmp_path: Path) -> None:
     code = """
-import resource, sys
+import re, sys
 from mmer.cli import main
 code = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
+print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024, file=sys.stderr)
 sys.exit(code)
 """
     peaks = []
     for minutes in (5, 30):
         clip = tmp_path / f"{minutes}.mkv"
-        picture = ["-f", "lavfi", "-i", f"testsrc=s=320x240:r=5:d={60 * minutes}"]
+        picture = ["-f", "lavfi", "-i", f"testsrc=s=64x48:r=5:d={60 * minutes}"]
         voice = ["-f", "lavfi", "-i", f"sine=d={60 * minutes}:r=16000"]
         codec = ["-c:v", "mjpeg", "-q:v", "20", "-c:a", "pcm_s16le"]
         subprocess.run(["ffmpeg", "-v", "error", *picture, *voice, *codec, str(clip)], check=True)
