@@ -318,6 +318,7 @@ def image_bombs(heic_whole: bytes) -> Iterator[Attack]:
     claims = bytearray(rle)
     claims[18:26] = struct.pack("<II", 2**31 - 1, 2**31 - 1)
     size, cells = heic_whole.index(b"ispe") + 8, heic_whole.rindex(struct.pack(">BBBBHH", 0, 0, 1, 1, 256, 256))
+    before, after = heic_whole[:cells], heic_whole[cells + 8 :]
     found = {
         "million.gif": whole[:at] + whole[at:-1] * 100_000 + b";",
         "million.webp": webp.getvalue(),
@@ -327,7 +328,7 @@ def image_bombs(heic_whole: bytes) -> Iterator[Attack]:
         "rle.bmp": bytes(rle),
         "claim.bmp": bytes(claims),
         "claim.heic": heic_whole[:size] + b"\0\0\xff\xff" * 2 + heic_whole[size + 8 :],
-        "grid.heic": heic_whole[:cells] + b"\0\1\xff\xff" + b"\x7f\xff\xff\xff" * 2 + heic_whole[cells + 8 :],
+        "grid.heic": before + b"\0\1\xff\xff" + b"\x7f\xff\xff\xff" * 2 + after,
         "cells.heic": heic_whole[:cells]
         + struct.pack(">BBBBHH", 0, 0, 255, 255, 65535, 65535)
         + heic_whole[cells + 8 :],

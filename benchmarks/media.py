@@ -1,5 +1,5 @@
-"""What people send (`tests/sent.py`), made from one clip and given to an earlier revision, to this one, and over HTTP; and
-how long ordinary clips take in both, in turns. Writes a page of docs/measurements.
+"""What people send (`tests/sent.py`), made from one clip: what an earlier revision, this one, and the service answer. And
+how long ordinary clips take before and after, in turns. Writes a page of docs/measurements.
 
 Without `--clip` the files are made from a drawn clip, so what is recognised in them is no evidence about people: what
 counts is that they are read, where the face is, and that twins are answered alike.
