@@ -301,13 +301,13 @@ def image_bombs(heic_whole: bytes) -> Iterator[Attack]:
     gif = io.BytesIO()
     grey.save(gif, "GIF", save_all=True, append_images=[Image.new("L", (8, 8), 255)], duration=20)
     whole = gif.getvalue()
-    at = whole.index(b"\x21\xf9", 800)
+    at = whole.rindex(b"\x21\xf9")
     webp = io.BytesIO()
     pictures = [Image.new("L", (64, 64), k % 256) for k in range(3000)]
     grey.resize((64, 64)).save(webp, "WEBP", save_all=True, append_images=pictures, duration=1, method=0)
     wide = io.BytesIO()
-    canvas = [Image.new("P", (6900, 7000), k) for k in range(2)]
-    canvas[0].save(wide, "GIF", save_all=True, append_images=canvas[1:] * 30, duration=100)
+    canvas = [Image.new("P", (3000, 2990), k) for k in range(2)]
+    canvas[0].save(wide, "GIF", save_all=True, append_images=canvas[1:] * 10, duration=100)
     packed = io.BytesIO()
     Image.new("L", (7000, 7000)).save(packed, "TIFF", compression="tiff_deflate")
     bmp = io.BytesIO()
@@ -333,7 +333,7 @@ def image_bombs(heic_whole: bytes) -> Iterator[Attack]:
         + struct.pack(">BBBBHH", 0, 0, 255, 255, 65535, 65535)
         + heic_whole[cells + 8 :],
     }
-    for name, (count, entries) in {"pages.tiff": (100_000, 1), "loop.tiff": (1, 1), "tags.tiff": (1, 60_000)}.items():
+    for name, (count, entries) in {"pages.tiff": (20_000, 1), "loop.tiff": (1, 1), "tags.tiff": (1, 60_000)}.items():
         found[name] = tiff(count, entries, loop=name == "loop.tiff")
     for tag, value in ((256, 2**31 - 1), (257, 2**31 - 1), (279, 2**31 - 1), (273, 2**31 - 1), (278, 0), (277, 65535)):
         found[f"tag-{tag}.tiff"] = tiff(1, 1, more={tag: value})
@@ -345,12 +345,12 @@ def tiff(pages: int, entries: int, *, loop: bool = False, more: Mapping[int, int
     """A TIFF of many pages of 8x8 pixels, or of a page with many entries."""
     tags = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 8, 279: 64} | dict(more or {})
     listed = [(tag, 4, 1, value) for tag, value in tags.items()] + [(60_000, 4, 1, k) for k in range(entries - 1)]
-    data, length = b"II*\0" + struct.pack("<I", 72) + bytes(64), 2 + 12 * len(listed) + 4
+    data, length = [b"II*\0" + struct.pack("<I", 72) + bytes(64)], 2 + 12 * len(listed) + 4
     for page in range(pages):
         after = 72 if loop else 72 + length * (page + 1) if page + 1 < pages else 0
-        page_data = struct.pack("<H", len(listed)) + b"".join(struct.pack("<HHII", *entry) for entry in listed)
-        data += page_data + struct.pack("<I", after)
-    return data
+        data += [struct.pack("<H", len(listed)), *(struct.pack("<HHII", *entry) for entry in listed)]
+        data.append(struct.pack("<I", after))
+    return b"".join(data)
 
 
 def wav(channels: int, rate: int, bits: int, data: bytes, claimed: int | None = None) -> bytes:

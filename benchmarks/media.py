@@ -1,4 +1,4 @@
-"""What people send (`tests/sent.py`), made from one clip: what an earlier revision, this one, and the service answer. And
+"""What people send (`tests/sent.py`), made from one clip: what an earlier revision, this one and the service say, and
 how long ordinary clips take before and after, in turns. Writes a page of docs/measurements.
 
 Without `--clip` the files are made from a drawn clip, so what is recognised in them is no evidence about people: what

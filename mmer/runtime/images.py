@@ -186,6 +186,8 @@ def main(path: str, name: Format, limits: str, out: BinaryIO) -> None:
         found = shape(path, name)
     except ModuleNotFoundError:
         return tell(wrong="no reader")
+    except MemoryError:  # the reader knows this one by its name
+        raise
     except Exception as error:
         return tell(wrong="not media", reason=str(error))
     tell(width=found.width, height=found.height, animated=found.animated)
@@ -195,6 +197,8 @@ def main(path: str, name: Format, limits: str, out: BinaryIO) -> None:
         if not found.animated:
             return _write(out, 0.0, still(path, name, given["side"]))
         _write_all(out, frames(path, name, given["side"]), given["seconds"], given["rate"])
+    except MemoryError:
+        raise
     except Exception as error:
         out.write(HEAD.pack(-1.0, 0, 0) + str(error).encode(errors="replace")[:1000])
     return None

@@ -472,6 +472,8 @@ class _Frames:
         Raises:
             MediaError: the image is broken.
         """
+        if not self.shape:
+            raise _damaged_image(self._path, "the decoder gave up")
         if "wrong" in self.shape:
             raise _unreadable_image(self._path, self.shape)
         if self._bytes[: images.HEAD.size] == images.HEAD.pack(-1.0, 0, 0):

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from mmer import __version__
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime.graph import ModelInfo
+from mmer.runtime.media import ACCEPTED
 from mmer.runtime.spec import GraphSpec
 from mmer.runtime.types import NoteCode
 from mmer.serving.answers import ANSWERS
@@ -77,8 +78,8 @@ def _predict(settings: Settings) -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": "Recognise the emotion in a file",
-        "description": "mp4, webm, mkv, mov, avi, flv, mp3, wav, ogg, flac, jpeg or png. It is kept for the length of "
-        f"the request. At most {settings.max_upload_mb:g} MB and {settings.upload_duration_s:g} s.",
+        "description": f"{ACCEPTED}. It is kept for the length of the request. At most {settings.max_upload_mb:g} MB and "
+        f"{settings.upload_duration_s:g} s.",
         "parameters": [
             _query("start", seconds, "Where the part to look at begins, seconds."),
             _query("end", seconds, "Where it ends."),
