@@ -78,8 +78,8 @@ def _predict(settings: Settings) -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": "Recognise the emotion in a file",
-        "description": f"{ACCEPTED}. It is kept for the length of the request. At most {settings.max_upload_mb:g} MB and "
-        f"{settings.upload_duration_s:g} s.",
+        "description": f"{ACCEPTED}. It is kept for the length of the request. At most {settings.max_upload_mb:g} MB "
+        f"and {settings.upload_duration_s:g} s.",
         "parameters": [
             _query("start", seconds, "Where the part to look at begins, seconds."),
             _query("end", seconds, "Where it ends."),
