@@ -42,9 +42,9 @@ def _ffmpeg(arguments: str) -> str:
 
 FILES: dict[str, Sent] = {
     # pictures
-    "i16.png": Sent("16-bit grey", _ffmpeg("-i face.png -pix_fmt gray16be i16.png")),
+    "i16.png": Sent("16-bit grey", _ffmpeg("-i grey.png -pix_fmt gray16be i16.png"), ("grey.png",)),
     "grey.png": Sent("its 8-bit twin", _ffmpeg("-i face.png -pix_fmt gray grey.png")),
-    "i16.tiff": Sent("16-bit grey", _ffmpeg("-i face.png -pix_fmt gray16le i16.tiff")),
+    "i16.tiff": Sent("16-bit grey", _ffmpeg("-i grey.png -pix_fmt gray16le i16.tiff"), ("grey.png",)),
     "i32.tiff": Sent("mode I", _pil("i.convert('L').convert('I').point(lambda v: v * 257 + 0).save('i32.tiff')")),
     "f.tiff": Sent("mode F", _pil("i.convert('F').point(lambda v: v * (1 / 255) + 0).save('f.tiff')")),
     "la.png": Sent("mode LA", _pil(f"{CLEAR}; g = i.convert('LA'); g.putalpha(m); g.save('la.png')")),

@@ -93,6 +93,9 @@ power, they cancel each other out (a plug half in, a mixer's switch), and the lo
 _RESTARTS = ("mp3", "ogg", "aac", "mpegts", "mpeg")
 """Containers whose sound may go on at another rate, since files of them can be joined by `cat`."""
 
+_LATEST_S = 60.0
+"""Of a sound's beginning in them; what begins later is left to ffmpeg, which can say so in pieces."""
+
 _INTERLACED = ("tt", "bb", "tb", "bt")
 
 _TRANSFERS: dict[str, Transfer] = {"smpte2084": "pq", "arib-std-b67": "hlg"}
@@ -693,7 +696,8 @@ def _probe_streams(path: Path, media: Media, start_s: float) -> Probe:
         duration_s = 0.0
     begins_s = None
     if sound is not None and container.get("format_name") in _RESTARTS:
-        begins_s = max(0.0, float(sound.get("start_time", 0)) - float(container.get("start_time", 0)))
+        late_s = max(0.0, float(sound.get("start_time", 0)) - float(container.get("start_time", 0)))
+        begins_s = late_s if late_s < _LATEST_S else None
     notes = []
     if size is not None:
         notes.append(Note("truncated", "holds several recordings joined one behind the other, of which only the first "
@@ -743,6 +747,7 @@ def _level(path: Path, media: Media, heard: Probe, start_s: float) -> float:
         nonlocal loudness
         loudness += float(np.square(piece, dtype=np.float32).sum())
 
+    media = media.model_copy(update={"timeout_s": media.timeout_s / _TRACKS})
     sound = _Sound(path, media, heard, take)
     try:
         with _Process(path, media) as process:

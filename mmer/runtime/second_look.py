@@ -113,7 +113,9 @@ def _moments(
 ) -> Iterator[Picture]:
     """A few pictures of a clip, an image's only one."""
     step_s = recognizer.info.input.step_s
-    limits = recognizer.info.media.model_copy(update={"frame_side": side})
+    limits = recognizer.info.media.model_copy(
+        update={"frame_side": side, "timeout_s": recognizer.info.media.timeout_s / 10}
+    )
     mute = replace(probed, has_sound=False, duration_s=0.0)
     for share in (0.0,) if probed.is_image else MOMENTS:
         at = start_s + share * duration_s
