@@ -3,11 +3,8 @@ line and the service run on. Its state sums up everything it is shown, so that w
 another order between a clip and a stream changes every later step. Beside it, a few drawn clips to try it on.
 """
 
-import atexit
-import functools
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,13 @@ from mmer.data.demo.corpus import draw_corpus
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.packaging.detector import export_detector
 from mmer.runtime.config import Faces, Input, Media
+from tests.shared import made_once
 
 
 def write_model(folder: Path, **metadata: Any) -> Path:
     """Write `mmer.onnx` and `detector/` into a folder; keywords replace entries of the metadata."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(_detector(), folder / "detector")
+    shutil.copytree(detector(), folder / "detector")
     return write_graph(folder, **metadata)
 
 
@@ -55,26 +53,15 @@ def write_graph(folder: Path, **metadata: Any) -> Path:
     return folder
 
 
-@functools.cache
 def drawn_clips() -> dict[str, Path]:
     """One speaker's clip of each emotion: `neutral` hides the face in it, `angry` says nothing."""
-    out = _folder() / "demo"
-    draw_corpus(out, speakers=1, takes=1, workers=1)
+    out = made_once("demo", lambda folder: draw_corpus(folder, speakers=1, takes=1, workers=1))
     return {emotion: out / "clips" / f"s01-{emotion}-1.mp4" for emotion in EMOTIONS}
 
 
-@functools.cache
-def _detector() -> Path:
-    """Exporting takes seconds: once for all tests."""
-    export_detector(_folder() / "detector")
-    return _folder() / "detector"
-
-
-@functools.cache
-def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="mmer-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+def detector() -> Path:
+    """MTCNN's three nets: exporting them takes seconds."""
+    return made_once("detector", export_detector)
 
 
 def _graph(given: Input) -> onnx.GraphProto:

@@ -66,10 +66,10 @@ def serve(
     Raises:
         RuntimeError: it did not become ready; the message holds its log.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", port))
-        port = probe.getsockname()[1]
+    held = socket.socket()  # to the end, so that nobody else is given the port before the service listens
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", port))
+    port = held.getsockname()[1]
     home.mkdir(parents=True, exist_ok=True)
     log, temporary = home / "log", Path(tempfile.mkdtemp(prefix="mmer-"))  # a short path: sockets' names are bounded
     settings = {
@@ -101,15 +101,16 @@ def serve(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        held.close()
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _wait(served: Served, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(240):
+    for _ in range(1200):
         if process.poll() is not None:
             break
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{served.url}/readyz", timeout=5).is_success:
                 return
-        time.sleep(0.5)
+        time.sleep(0.1)
     raise RuntimeError(f"the service did not become ready:\n{served.log.read_text(errors='replace')}")

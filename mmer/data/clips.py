@@ -133,13 +133,17 @@ def targets(clips: Sequence[Clip], classes: Sequence[str] = EMOTIONS) -> npt.NDA
 
 
 def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
-    """Write clips as parquet, ordered by corpus and id so that the same clips give the same bytes."""
+    """Write clips as parquet, ordered by corpus and id so that the same clips give the same bytes. The column of what a
+    corpus was derived from is only there where a clip has it.
+    """
     import pandas as pd
 
     rows = sorted((c.model_dump() for c in clips), key=lambda r: (r["corpus"], r["clip_id"]))
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(rows, columns=list(Clip.model_fields))
     frame["fold"] = frame["fold"].astype("Int64")
+    if not frame["derived_from"].any():
+        frame = frame.drop(columns="derived_from")
     frame.to_parquet(path, index=False)
 
 

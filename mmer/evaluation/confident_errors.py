@@ -59,10 +59,10 @@ def explain_confident_errors(
     known = np.array([m in network.modalities for m in MODALITIES])
     told: list[Report] = []
     for place in most_confident(clips, probabilities, most):
-        clip, chances = clips[place], probabilities[place]
+        clip, own = clips[place], probabilities[place]
         sample = load_clip(clip, processed)
         sample = replace(sample, present=sample.present & known)
-        said, sure = EMOTIONS[int(chances.argmax())], float(chances.max())
+        said, sure = EMOTIONS[int(own.argmax())], float(own.max())
         found = explain(run, [as_pass(sample, given.step_s, given.voice_window_s, network.state_size)], said)
         drawn = clip.corpus in corpora.names() and corpora.get(clip.corpus).drawing
         numbers[clip.corpus] += 1

@@ -144,7 +144,7 @@ class EarlyFusion(nn.Module):
         hidden, state = self.temporal(self.mix(self.drop(joined), present), seen, state)
         return Decision(self.head(self.drop(hidden)) / self.temperature, branches, state)
 
-    def chances(self, name: ModalityName, logits: Tensor) -> Tensor:  # noqa: ARG002 (late fusion needs it)
+    def log_probabilities(self, name: ModalityName, logits: Tensor) -> Tensor:  # noqa: ARG002 (late fusion needs it)
         """A branch's logits as log-probabilities [B, T, 7]."""
         return logits.log_softmax(-1)
 
@@ -198,10 +198,10 @@ class LateFusion(nn.Module):
             said = self.drop(part).reshape(batch, steps * frames, -1)
             hidden, after = self.temporal[name](torch.cat([said, seen], -1), seen, before)
             branches[name] = self.head[name](self.drop(hidden[:, frames - 1 :: frames]))
-            logits = logits + here * self.chances(name, branches[name])
+            logits = logits + here * self.log_probabilities(name, branches[name])
             states.append(after)
         return Decision(logits, branches, torch.cat(states, dim=-1))
 
-    def chances(self, name: ModalityName, logits: Tensor) -> Tensor:
+    def log_probabilities(self, name: ModalityName, logits: Tensor) -> Tensor:
         """A branch's logits as calibrated log-probabilities [B, T, 7]."""
         return (logits / self.temperature[MODALITIES.index(name)]).log_softmax(-1)

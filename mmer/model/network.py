@@ -192,7 +192,9 @@ class EmotionNet(nn.Module):
     def unimodal(self, output: Output) -> Tensor:
         """What each modality says by itself: log-probabilities [B, T, 3, 7], of no meaning where it is absent."""
         silent = torch.zeros_like(output.logits)
-        said = [self.fusion.chances(m, output.branches[m]) if m in output.branches else silent for m in MODALITIES]
+        said = [
+            self.fusion.log_probabilities(m, output.branches[m]) if m in output.branches else silent for m in MODALITIES
+        ]
         return torch.stack(said, dim=2)
 
     def _embed(self, name: ModalityName, x: Tensor, here: Tensor) -> Tensor:

@@ -48,11 +48,11 @@ def plot_timeline(prediction: Prediction, out: Path) -> None:
     _title(lines, faces, prediction)
     _faces(faces, prediction, start, end)
 
-    chances = np.array([s.probabilities for s in steps])
+    probabilities = np.array([s.probabilities for s in steps])
     edges = np.append(start, times)
     leader = EMOTIONS.index(prediction.label) if prediction.label else -1
     for k, name in enumerate(EMOTIONS):
-        colour, values = COLOURS[name], np.append(chances[:1, k], chances[:, k])
+        colour, values = COLOURS[name], np.append(probabilities[:1, k], probabilities[:, k])
         lines.plot(edges, values, color=colour, lw=2.6 if k == leader else 1.5, label=name, zorder=3 + (k == leader))
         lines.fill_between(edges, values, color=colour, alpha=0.16 if k == leader else 0.05, lw=0)
     lines.set_ylim(0, 1)

@@ -119,11 +119,11 @@ class Predictions:
         if query.smooth:
             smoother = Smoother(self._recognizer.info.input.step_s)
             for step, row in zip(prediction.steps, told["steps"], strict=True):
-                chances, label = smoother.push(step.probabilities, any(step.present.values()))
-                row |= {"label": label, "probabilities": by_emotion(chances)}
+                probabilities, label = smoother.push(step.probabilities, any(step.present.values()))
+                row |= {"label": label, "probabilities": by_emotion(probabilities)}
         if query.top:
             best = sorted(told["probabilities"].items(), key=lambda item: -item[1])[: query.top]
-            told["top"] = [{"label": label, "probability": chance} for label, chance in best]
+            told["top"] = [{"label": label, "probability": probability} for label, probability in best]
         if not query.steps:
             del told["steps"]
         return told

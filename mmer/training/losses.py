@@ -97,13 +97,13 @@ def clip_losses(logits: Tensor, target: Tensor, *, kind: str, smoothing: float, 
         smoothing: share of each target that is spread evenly over the emotions (Szegedy et al. 2016, arXiv:1512.00567).
         weights: [C], see `emotion_weights`.
     """
-    chances = logits.log_softmax(-1)
+    log_probabilities = logits.log_softmax(-1)
     wanted = target * (1 - smoothing) + smoothing / target.shape[-1]
     if kind == "balanced":
         wanted = wanted * weights
     elif kind == "focal":
-        wanted = wanted * (1 - chances.exp()) ** FOCUS
-    return -(wanted * chances).sum(-1)
+        wanted = wanted * (1 - log_probabilities.exp()) ** FOCUS
+    return -(wanted * log_probabilities).sum(-1)
 
 
 def disagreement(one: Tensor, other: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,3 +119,13 @@ def test_a_clip_that_is_not_used_puts_no_speaker_on_two_sides() -> None:
     used = Clip(clip_id="a", speaker="1", split="test", **COMMON)
     assert speakers_on_two_sides([used, Clip(clip_id="b", speaker="1", split="unused", **COMMON)]) == []
     assert speakers_on_two_sides([used, Clip(clip_id="b", speaker="1", split="val", **COMMON)]) == ["demo/1"]
+
+
+def test_a_manifest_says_what_a_corpus_was_derived_from_only_where_it_was(tmp_path: Path) -> None:
+    plain = Clip(clip_id="a", corpus="ravdess", speaker="1", label="sad", path="a.wav")
+    crop = plain.model_copy(update={"corpus": "ravdess_crops", "derived_from": "ravdess"})
+    write_manifest(tmp_path / "plain.parquet", [plain])
+    write_manifest(tmp_path / "both.parquet", [plain, crop])
+    assert "derived_from" not in pq.read_schema(tmp_path / "plain.parquet").names
+    assert read_manifest(tmp_path / "plain.parquet") == [plain]
+    assert read_manifest(tmp_path / "both.parquet") == [plain, crop]

@@ -17,6 +17,7 @@ from mmer.data.demo.trials import STRENGTH, plan_trials
 from mmer.labels import EMOTIONS
 from mmer.runtime.grid import SAMPLE_RATE, voice_windows
 from mmer.runtime.voice import voice_activity
+from tests.graphs import drawn_clips
 
 SPEAKERS = 2
 
@@ -41,9 +42,9 @@ def sound_of(path: Path) -> np.ndarray:
     return np.frombuffer(raw, np.int16)
 
 
-def test_the_same_seed_draws_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
-    draw_corpus(tmp_path / "again", speakers=1, takes=1, workers=1)
-    clips = sorted((tmp_path / "again" / "clips").iterdir())
+def test_the_same_seed_draws_the_same_bytes(corpus: Path) -> None:
+    """One speaker by one process, or two by two."""
+    clips = sorted(drawn_clips()["happy"].parent.iterdir())
     assert len(clips) == 2 * len(EMOTIONS)
     for path in clips:
         assert path.read_bytes() == (corpus / "clips" / path.name).read_bytes(), path.name

@@ -16,6 +16,7 @@ from mmer.runtime.detector import Detector
 from mmer.runtime.resize import crop, shrink
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Box
+from tests import graphs
 
 ROOT = Path(__file__).parents[2]
 FACES = Faces(min_face=40, max_gap_s=0.6)
@@ -74,16 +75,9 @@ def real_frames(path: Path) -> np.ndarray:
     return np.frombuffer(out.stdout, np.uint8).reshape(-1, 360, width, 3)
 
 
-def export_detector(folder: Path) -> None:
-    """Run the stage, as the pipeline does."""
-    subprocess.run([sys.executable, "-m", "stages.detector", "--out", folder], cwd=ROOT, check=True)
-
-
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("detector")
-    export_detector(made)
-    return made
+def folder() -> Path:
+    return graphs.detector()
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +178,8 @@ def test_a_missing_network_says_how_to_make_it(folder: Path, tmp_path: Path) -> 
 
 
 def test_export_gives_the_same_bytes_again(folder: Path, tmp_path: Path) -> None:
-    export_detector(tmp_path)
+    """In another process, by the stage, as the pipeline does."""
+    subprocess.run([sys.executable, "-m", "stages.detector", "--out", tmp_path], cwd=ROOT, check=True)
     for name in ("pnet.onnx", "rnet.onnx", "onet.onnx"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
     assert sum(f.stat().st_size for f in tmp_path.iterdir()) < 2.5e6

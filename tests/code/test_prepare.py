@@ -17,6 +17,7 @@ from mmer.data.crop import crop_corpus
 from mmer.data.extract import extract_corpus
 from mmer.data.prepare import REPORT, PrepareError
 from mmer.data.samples import FramesReader, load_sample
+from tests import graphs
 
 ROOT = Path(__file__).resolve().parents[2]
 VIDEO, MUTE, VOICE = "01-01-03-01-01-01-01.mp4", "02-01-04-01-01-01-01.mp4", "03-01-05-01-01-01-02.flac"
@@ -46,15 +47,12 @@ def raw(drawn: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def detector() -> Path:
     """MTCNN's three nets: those of the pipeline, else exported here."""
     folder = ROOT / "models/detector"
     if not (folder / "onet.onnx").is_file():
         pytest.importorskip("facenet_pytorch", reason="the detector is not exported, and its package is not installed")
-        from stages.detector import export_detector
-
-        folder = tmp_path_factory.mktemp("detector")
-        export_detector(folder)
+        return graphs.detector()
     return folder
 
 

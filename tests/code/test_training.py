@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
+import random
 import signal
-import subprocess
-import sys
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mmer.training.augment import pair
 from mmer.training.batches import _update_voice_activity, sample_epoch, target_of
 from mmer.training.checkpoints import checkpoint_of, data_key, load_network, read_origin, save_network
 from mmer.training.fit import TrainingError, _network, fit
-from mmer.training.inference import calibrate, predict, score
+from mmer.training.inference import Epoch, calibrate, predict, score
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
@@ -298,39 +298,35 @@ def test_a_key_changes_with_parameters_and_with_data(small: Params, corpus: Path
     assert len({checkpoint_of(key, given, 0) for given in (small, wider, faster)}) == 3
 
 
-SCRIPT = """
-import hashlib, json, os, signal, sys
-from pathlib import Path
-from mmer.data.clips import read_manifest
-from mmer.params import load_params
-from mmer.training.fit import fit
-
-corpus, params_file, cut_after = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-params = load_params(params_file, json.loads(sys.argv[4]))
-clips = read_manifest(corpus / "clips.parquet")
-
-def on_epoch(row):
-    if row["epoch"] == cut_after:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-done = fit(params, params.train, clips, corpus, seed=0, checkpoint=Path("a.ckpt"), on_epoch=on_epoch)
-weights = b"".join(v.numpy().tobytes() for v in done.network.state_dict().values())
-print(json.dumps({"history": done.history, "weights": hashlib.sha256(weights).hexdigest()}))
-"""
-
-
 def run(corpus: Path, home: Path, cut_after: int = 0) -> dict[str, object] | None:
     """Train in a process of its own, which kills itself after that many epochs; None if it was killed."""
     home.mkdir(exist_ok=True)
-    arguments = [str(corpus), str(ROOT / "params.yaml"), str(cut_after), json.dumps(SMALL)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SCRIPT, *arguments]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
-    if done.returncode == -signal.SIGKILL:
+    process = get_context("fork").Process(target=_train, args=(corpus, home, cut_after))  # torch is imported already
+    process.start()
+    process.join()
+    if process.exitcode == -signal.SIGKILL:
         return None
-    assert done.returncode == 0, done.stderr
-    result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    assert process.exitcode == 0
+    result: dict[str, object] = json.loads((home / "result.json").read_text())
     return result
+
+
+def _train(corpus: Path, home: Path, cut_after: int) -> None:
+    torch.set_num_threads(1)
+    random.seed()  # a fresh process begins with other random numbers than the one before
+    np.random.seed()  # noqa: NPY002 (the global ones are meant)
+    torch.seed()
+    params = load_params(ROOT / "params.yaml", SMALL)
+
+    def on_epoch(row: Epoch) -> None:
+        if row["epoch"] == cut_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    clips, checkpoint = read_manifest(corpus / "clips.parquet"), home / "a.ckpt"
+    done = fit(params, params.train, clips, corpus, seed=0, checkpoint=checkpoint, on_epoch=on_epoch)
+    weights = b"".join(v.numpy().tobytes() for v in done.network.state_dict().values())
+    told = {"history": done.history, "weights": hashlib.sha256(weights).hexdigest()}
+    (home / "result.json").write_text(json.dumps(told))
 
 
 def test_a_killed_training_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A real model of a part of the demo corpus: the real stages' functions with the real parameters, shrunk."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,13 @@ from mmer.data.corpora import get
 from mmer.data.crop import crop_corpus
 from mmer.data.extract import extract_corpus
 from mmer.data.validation import validate
-from mmer.packaging.detector import export_detector
 from mmer.packaging.export import export
 from mmer.packaging.quantise import quantise
 from mmer.params import load_params
 from mmer.training.checkpoints import save_network
 from mmer.training.fit import fit
 from tests.conftest import ROOT
+from tests.graphs import detector
 
 SPEAKERS = 15
 """Three in each fold: three are tested, three validate, nine train."""
@@ -55,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
             (raw / clip.path).symlink_to(demo / clip.path)
 
     params = load_params(ROOT / "params.yaml", {"train.epochs": 10, "train.batch_size": 8})
-    export_detector(folder / "detector")
+    shutil.copytree(detector(), folder / "detector")
     extract_corpus("demo", raw, interim / "demo", params)
     crop_corpus("demo", interim / "demo", processed / "demo", folder / "detector", params)
     found = validate(params, processed, home / "clips.parquet", home / "validation.json")

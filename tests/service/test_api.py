@@ -6,7 +6,6 @@ import itertools
 import re
 import socket
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -121,15 +120,6 @@ def test_passes_of_different_clients_form_batches(service: Served) -> None:
     assert set(answers) == {200}
     assert after[0] - summed == 400
     assert 400 / (after[1] - counted) > 1.5
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """With a key, one allowed origin, little patience, and room for one file and nine bodies."""
-    limits = {"MMER_KEY": "open-sesame", "MMER_ORIGINS": ORIGIN, "MMER_UPLOAD_S": "2", "MMER_PREDICTIONS": "1"}
-    limits |= {"MMER_UPLOAD_DURATION_S": "1.5", "MMER_UPLOADS": "9"}
-    with serve(write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home"), **limits) as served:
-        yield served
 
 
 def test_without_the_key_nothing_is_taken(strict: Served) -> None:

@@ -252,21 +252,6 @@ def test_a_page_of_another_origin_is_refused(service: Served) -> None:
         assert session.ready["type"] == "ready"
 
 
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A service with limits that tests can reach."""
-    limits = {
-        "MMER_KEY": "open-sesame",
-        "MMER_ORIGINS": "https://app.example.org",
-        "MMER_IDLE_S": "1",
-        "MMER_SESSION_S": "4",
-        "MMER_MESSAGE_KB": "64",
-        "MMER_MESSAGES_PER_S": "50",
-    }
-    with serve(write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home"), **limits) as served:
-        yield served
-
-
 KEYED = HELLO | {"key": "open-sesame"}
 
 
