@@ -80,7 +80,7 @@ def plot_timeline(prediction: Prediction, out: Path) -> None:
 
 def _title(lines: Any, top: Any, prediction: Prediction) -> None:
     """What the clip is as a whole; below the legend, what it lacked."""
-    name = Path(prediction.path).name
+    name = Path(prediction.path).name.encode(errors="backslashreplace").decode()  # it may hold what is no text
     if prediction.label is None:
         told = "nothing to go by"
     else:
