@@ -67,7 +67,7 @@ def batches(
     classes: Sequence[str] = EMOTIONS,
     answers: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> Iterator[Batch]:
-    """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
+    """One epoch of training: the sampled clips, augmented, with modality dropout; all of it decided by the seed."""
     voices = [clip for clip in clips if clip.has_voice]
     faces = _faces_alone(clips) if train.pairing == "label" else {}
     even = np.full(len(classes), 1 / len(classes), np.float32)
