@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, PEERS = ROOT / "docs/measurements/results.md", ROOT / "studies/peers.json"
 PUBLISHED = PAGE.with_name("published.csv")
 GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
-#: Cross-validations of RAVDESS's voices, by the number of classes: those of the first release's voice, until `make folds`
+#: Cross-validations of RAVDESS's voices, by the number of classes: of the first release's voice, until `make folds`
 #: was run for the present one.
 REPORTS = PAGE.with_name("voices-0.1")
 FILES = {"7": REPORTS / "folds/metrics.json", "8": REPORTS / "eight_classes/metrics.json"}
