@@ -201,7 +201,7 @@ def hiss(kind: str, dbfs: float, seconds: int) -> npt.NDArray[np.int16]:
     [
         ("white", -55),
         ("white", -45),
-        pytest.param("white", -35, marks=not_yet("0.51, after its first second")),
+        ("white", -35),
         ("fan", -55),
         ("fan", -45),
         ("fan", -35),
