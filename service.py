@@ -36,7 +36,7 @@ from mmer.serving.settings import SettingsError, read_settings
 from mmer.serving.site import site_routes
 from mmer.serving.stream import Streams
 from mmer.serving.tensors import read_tensors, write_tensors
-from mmer.serving.uploads import NO_FILE, forget, forget_orphans, take_over_forms
+from mmer.serving.uploads import NO_FILE, SEVERAL_FILES, forget, forget_orphans, take_over_forms
 from mmer.serving.watch import Watch
 
 WEB = Path(__file__).parent / "web"
@@ -142,6 +142,8 @@ class EmotionService:
         try:
             if file == NO_FILE:
                 raise Refusal("no_file", "the form has no file in its field 'file'")
+            if file == SEVERAL_FILES:
+                raise Refusal("several_files", "the form has more than one file")
             return await self.predictions(file, read_query(ctx.request.query_params))
         except (Refusal, MediaError) as error:
             self.watch.refused(error.code)

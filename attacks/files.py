@@ -10,19 +10,33 @@ import struct
 import subprocess
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-FORMATS = ("mp4", "webm", "mkv", "mov", "avi", "flv", "mp3", "wav", "ogg", "flac", "jpeg", "png")
+from PIL import Image
+
+from tests import heic
+
+STILLS = ("jpeg", "png", "bmp", "tiff", "webp", "gif", "avif", "heic")
+ANIMATED = ("film.gif", "film.webp", "film.png")
+SOUNDS = ("mp3", "wav", "ogg", "flac", "aac", "aiff", "caf", "wma", "au", "amr")
+FORMATS = ("mp4", "webm", "mkv", "mov", "avi", "flv", "wmv", "3gp", *SOUNDS, *STILLS, *ANIMATED)
 _IMAGE = ("-frames:v", "1")
 _OPTIONS = {
     "webm": ("-deadline", "realtime", "-cpu-used", "8"),
     "flv": ("-ar", "44100"),
     "mp3": ("-ar", "44100"),
+    "3gp": ("-c:v", "libx264", "-c:a", "aac"),
+    "film.gif": ("-an", "-r", "5"),
+    "film.webp": ("-an", "-r", "5", "-c:v", "libwebp_anim"),
+    "film.png": ("-an", "-r", "5", "-f", "apng"),
     "jpeg": _IMAGE,
     "png": _IMAGE,
 }
+
+
+AMR = b"#!AMR\n"
 
 
 class Attack(NamedTuple):
@@ -43,9 +57,18 @@ def every_format(clip: Path, folder: Path) -> dict[str, bytes]:
     """A second of a clip in each format."""
     found = {}
     for suffix in FORMATS:
+        if suffix in ("amr", *STILLS[2:]):
+            continue
         out = folder / f"whole.{suffix}"
         ffmpeg("-i", clip, "-t", "1", *_OPTIONS.get(suffix, ()), out)
         found[suffix] = out.read_bytes()
+    with Image.open(folder / "whole.png") as image:
+        for suffix in STILLS[2:-1]:
+            image.convert("RGB").save(folder / f"whole.{suffix}")
+            found[suffix] = (folder / f"whole.{suffix}").read_bytes()
+    heic.write(folder / "whole.png", folder / "whole.heic", tiles=True)
+    found["heic"] = (folder / "whole.heic").read_bytes()
+    found["amr"] = AMR + b"".join(b"\x3c" + random.Random(0).randbytes(31) for _ in range(50))
     return found
 
 
@@ -59,7 +82,7 @@ def real_clips() -> list[Path]:
 def attacks(count: int, seed: int, wholes: Sequence[dict[str, bytes]], folder: Path) -> Iterator[Attack]:
     """All bombs and pretenders, then damaged clips and noise, `count` in all."""
     rng = random.Random(seed)
-    fixed = [*pretenders(), *bombs(folder), *crafted_images(), *crafted_sounds()]
+    fixed = [*pretenders(), *bombs(folder), *crafted_images(), *image_bombs(wholes[0]["heic"]), *crafted_sounds()]
     endless = (noise(rng) if k % 25 == 0 else damaged(rng.choice(wholes), rng) for k in itertools.count())
     return itertools.islice(itertools.chain(fixed, endless), count)
 
@@ -69,6 +92,18 @@ def noise(rng: random.Random) -> Attack:
     heads: tuple[bytes, ...] = (
         b"",
         b"RIFF\0\0\1\0AVI ",
+        b"RIFF\0\0\1\0WEBPVP8X\n\0\0\0\2",
+        b"GIF89a\x40\1\xf0\0\xf7",
+        b"II*\0\x08\0\0\0",
+        b"BM\0\0\1\0\0\0\0\0\x36\0\0\0\x28\0\0\0",
+        b"\0\0\0\x18ftypheic",
+        b"\0\0\0\x18ftypavif",
+        b"caff\0\1\0\0desc",
+        b"FORM\0\0\1\0AIFFCOMM",
+        b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c",
+        b"\xff\xf1\x50\x80",
+        b".snd\0\0\0\x18",
+        AMR,
         b"\x1aE\xdf\xa3",
         b"OggS\0\2",
         b"fLaC\0\0\0\x22",
@@ -219,8 +254,6 @@ def png(width: int, height: int, rows: bytes, *extra: bytes) -> bytes:
 
 def crafted_images() -> Iterator[Attack]:
     """Images whose cost does not show in their size."""
-    from PIL import Image
-
     rows, packed = (b"\0" + bytes(24)) * 8, zlib.compress(bytes(1_000_000))
     huge = zlib.compress(bytes(100_000_000))
     found = {
@@ -260,6 +293,64 @@ def crafted_images() -> Iterator[Attack]:
         found[f"exif-{name}.png"] = png(8, 8, rows, chunk(b"eXIf", exif))
     for name, data in found.items():
         yield Attack("image", name, data)
+
+
+def image_bombs(heic_whole: bytes) -> Iterator[Attack]:
+    """Images of the newer formats that are small and claim, or unpack to, a lot."""
+    grey = Image.new("L", (8, 8))
+    gif = io.BytesIO()
+    grey.save(gif, "GIF", save_all=True, append_images=[Image.new("L", (8, 8), 255)], duration=20)
+    whole = gif.getvalue()
+    at = whole.rindex(b"\x21\xf9")
+    webp = io.BytesIO()
+    pictures = [Image.new("L", (64, 64), k % 256) for k in range(3000)]
+    grey.resize((64, 64)).save(webp, "WEBP", save_all=True, append_images=pictures, duration=1, method=0)
+    wide = io.BytesIO()
+    canvas = [Image.new("P", (3000, 2990), k) for k in range(2)]
+    canvas[0].save(wide, "GIF", save_all=True, append_images=canvas[1:] * 10, duration=100)
+    packed = io.BytesIO()
+    Image.new("L", (7000, 7000)).save(packed, "TIFF", compression="tiff_deflate")
+    bmp = io.BytesIO()
+    grey.save(bmp, "BMP")
+    rle = bytearray(bmp.getvalue())
+    rle[18:26] = struct.pack("<II", 7000, 7000)
+    rle[30:34] = struct.pack("<I", 1)  # packed
+    claims = bytearray(rle)
+    claims[18:26] = struct.pack("<II", 2**31 - 1, 2**31 - 1)
+    size, cells = heic_whole.index(b"ispe") + 8, heic_whole.rindex(struct.pack(">BBBBHH", 0, 0, 1, 1, 256, 256))
+    before, after = heic_whole[:cells], heic_whole[cells + 8 :]
+    found = {
+        "million.gif": whole[:at] + whole[at:-1] * 100_000 + b";",
+        "million.webp": webp.getvalue(),
+        "wide-film.gif": wide.getvalue(),
+        "claim.gif": b"GIF89a" + struct.pack("<HH", 65535, 65535) + whole[10:],
+        "packed.tiff": packed.getvalue(),
+        "rle.bmp": bytes(rle),
+        "claim.bmp": bytes(claims),
+        "claim.heic": heic_whole[:size] + b"\0\0\xff\xff" * 2 + heic_whole[size + 8 :],
+        "grid.heic": before + b"\0\1\xff\xff" + b"\x7f\xff\xff\xff" * 2 + after,
+        "cells.heic": heic_whole[:cells]
+        + struct.pack(">BBBBHH", 0, 0, 255, 255, 65535, 65535)
+        + heic_whole[cells + 8 :],
+    }
+    for name, (count, entries) in {"pages.tiff": (20_000, 1), "loop.tiff": (1, 1), "tags.tiff": (1, 60_000)}.items():
+        found[name] = tiff(count, entries, loop=name == "loop.tiff")
+    for tag, value in ((256, 2**31 - 1), (257, 2**31 - 1), (279, 2**31 - 1), (273, 2**31 - 1), (278, 0), (277, 65535)):
+        found[f"tag-{tag}.tiff"] = tiff(1, 1, more={tag: value})
+    for name, data in found.items():
+        yield Attack("image", name, data)
+
+
+def tiff(pages: int, entries: int, *, loop: bool = False, more: Mapping[int, int] | None = None) -> bytes:
+    """A TIFF of many pages of 8x8 pixels, or of a page with many entries."""
+    tags = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 8, 279: 64} | dict(more or {})
+    listed = [(tag, 4, 1, value) for tag, value in tags.items()] + [(60_000, 4, 1, k) for k in range(entries - 1)]
+    data, length = [b"II*\0" + struct.pack("<I", 72) + bytes(64)], 2 + 12 * len(listed) + 4
+    for page in range(pages):
+        after = 72 if loop else 72 + length * (page + 1) if page + 1 < pages else 0
+        data += [struct.pack("<H", len(listed)), *(struct.pack("<HHII", *entry) for entry in listed)]
+        data.append(struct.pack("<I", after))
+    return b"".join(data)
 
 
 def wav(channels: int, rate: int, bits: int, data: bytes, claimed: int | None = None) -> bytes:

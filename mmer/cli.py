@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from mmer.runtime.results import Prediction, Step
 
 DRAWN = "This model was trained on drawn people: what it says is no evidence about real ones."
-#: What is looked at in a folder; a file that is named is always looked at.
-VIDEO = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".3gp")
-SOUND = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a")
-IMAGE = (".jpg", ".jpeg", ".png")
+LONGEST_H = 12.0
+"""Of a file that `mmer predict` takes: it is the user's own, and memory does not grow with it."""
+
 BAR = 12
 """Characters of a full bar."""
 
@@ -35,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 1 where something could not be done; argparse itself exits with 2 on a wrong command line.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold what no encoding has
     args = parser().parse_args(argv)
     try:
         code: int = args.run(args)
@@ -67,7 +70,14 @@ def parser() -> argparse.ArgumentParser:
         help="the model's folder, or a graph in it (default: $MMER_MODEL, else release/ here, else mmer's own)",
     )
 
-    predict = commands.add_parser("predict", parents=[model], help="recognise the emotion in clips")
+    predict = commands.add_parser(
+        "predict",
+        parents=[model],
+        help="recognise the emotion in clips",
+        description="Recognise the emotion in clips, of any length. A file that cannot be used is a row with its "
+        "reason; the exit code is 1 where that happened to a file that was named, or to all. Files of a folder that "
+        "turn out to be no clips are no failure.",
+    )
     predict.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH", help="a video, sound or image; or a folder of them"
     )
@@ -75,6 +85,8 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--plot", type=Path, metavar="PNG", help="also draw the timeline (of several clips: PNG-1, PNG-2, …)"
     )
+    predict.add_argument("--start", type=_seconds_of, default=0.0, metavar="S", help="begin at this second")
+    predict.add_argument("--end", type=_seconds_of, metavar="S", help="end at this second")
     predict.set_defaults(run=_predict)
 
     explain = commands.add_parser(
@@ -96,10 +108,8 @@ def parser() -> argparse.ArgumentParser:
         "to a running service, and print a line for each step that it answers.",
     )
     source = stream.add_mutually_exclusive_group(required=True)
-    source.add_argument("--file", type=Path, metavar="CLIP", help="a video or a sound")
-    source.add_argument(
-        "--camera", type=int, nargs="?", const=0, metavar="N", help="the first camera, or the N-th from 0"
-    )
+    source.add_argument("--file", type=Path, metavar="CLIP", help="a video, sound or image")
+    source.add_argument("--camera", nargs="?", const="0", metavar="N", help="the first camera, or the N-th from 0")
     stream.add_argument("url", nargs="?", default="http://localhost:3000", metavar="URL", help="default: %(default)s")
     stream.add_argument("--speed", type=float, default=1.0, metavar="X", help="2 plays the clip twice as fast")
     stream.add_argument("--key", metavar="KEY", help="the service's API key (default: $MMER_KEY)")
@@ -151,23 +161,39 @@ def parser() -> argparse.ArgumentParser:
 def _predict(args: argparse.Namespace) -> int:
     from mmer.runtime.recognizer import Recognizer
 
+    if args.end is not None and args.end <= args.start:
+        return _complain(f"--end {args.end:g} must be later than --start {args.start:g}")
     recognizer = Recognizer.load(args.model)
     if recognizer.info.drawings:
         print(f"mmer: {DRAWN}", file=sys.stderr)
-    paths, failed = list(_clips(args.paths)), 0
-    if not paths:
+    limits = recognizer.info.media
+    longer = LONGEST_H * 3600 / limits.max_duration_s
+    recognizer = recognizer.with_media(max_duration_s=LONGEST_H * 3600, timeout_s=limits.timeout_s * longer)
+    clips = list(_clips(args.paths))
+    if not clips:
         return _complain(f"no video, sound or image in {', '.join(map(str, args.paths))}")
-    for number, path in enumerate(paths, 1):
+    failed, done = 0, 0
+    for number, (path, named) in enumerate(clips, 1):
         try:
-            prediction = recognizer.predict(path, keep_crops=args.plot is not None)
+            prediction = recognizer.predict(path, keep_crops=args.plot is not None, start_s=args.start, end_s=args.end)
         except (MmerError, OSError) as error:
-            failed = _complain(error)
+            print(_failure(path, error, args.json), flush=True)
+            failed |= _complain(error) if named else 0
             continue
+        done += 1
         print(json.dumps(prediction.to_json()) if args.json else _table(prediction), flush=True)
         if args.plot is not None:
-            out = args.plot if len(paths) == 1 else args.plot.with_stem(f"{args.plot.stem}-{number}")
+            out = args.plot if len(clips) == 1 else args.plot.with_stem(f"{args.plot.stem}-{number}")
             failed |= _plot(prediction, out)
-    return failed
+    return failed if done else 1
+
+
+def _failure(path: Path, error: Exception, as_json: bool) -> str:
+    """The row of a file that could not be used."""
+    if as_json:
+        told = {"code": getattr(error, "code", "failed"), "message": str(error)}
+        return json.dumps({"path": str(path), "error": told})
+    return _printable(f"{path}\n        not recognised: {getattr(error, 'reason', error)}\n")
 
 
 def _stream(args: argparse.Namespace) -> int:
@@ -177,6 +203,8 @@ def _stream(args: argparse.Namespace) -> int:
     from mmer.client.playback import film, pieces, play
     from mmer.client.stream import connect
 
+    if args.camera is not None and not args.camera.isdecimal():  # `--camera URL`: no number was given
+        args.camera, args.url = "0", args.camera
     clip = pieces(args.file) if args.file else []
     sound = any(piece.voice for piece in clip)
     picture = args.file is None or any(piece.jpeg for piece in clip)
@@ -203,7 +231,7 @@ def _stream(args: argparse.Namespace) -> int:
             if args.file:
                 await play(session, clip, show, speed=args.speed)
             else:
-                await film(session, args.camera, show)
+                await film(session, int(args.camera), show)
 
     try:
         asyncio.run(run())
@@ -252,7 +280,7 @@ def _explain(args: argparse.Namespace) -> int:
     info = prediction.model
     note = DRAWN if info.drawings else ""
     plot_explanation(explanation, args.out, step_s=info.input.step_s, title=args.path.name, note=note)
-    means = {name: float(contributions.mean()) for name, contributions in explanation.contributions.items()}
+    means = {name: float(values.mean()) for name, values in explanation.contributions.items()}
     told = ", ".join(f"{name} {mean:+.2f}" for name, mean in means.items())
     print(f"{args.path}: {explanation.emotion}; brought on average, in nats: {told}\n{args.out}")
     return 0
@@ -302,30 +330,46 @@ def _folds(args: argparse.Namespace) -> int:
     return 0
 
 
-def _clips(paths: Sequence[Path]) -> Iterator[Path]:
-    """Each file named, and of each folder named the media files below it, in the order of their names."""
+def _clips(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
+    """Each file named, and of each folder named the media files below it, in the order of their names; with each,
+    whether it was named itself. Hidden files (such as a Mac's `._clip.mp4`) are no clips.
+    """
+    from mmer.runtime.media import IMAGE, SOUND, VIDEO
+
     for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO + SOUND + IMAGE and p.is_file())
-        else:
-            yield path
+        if not path.is_dir():
+            yield path, True
+            continue
+        hidden = 0
+        for found in sorted(path.rglob("*")):
+            if found.suffix.lower() in VIDEO + SOUND + IMAGE and found.is_file():
+                if any(part.startswith(".") for part in found.relative_to(path).parts):
+                    hidden += 1
+                else:
+                    yield found, False
+        if hidden:
+            files = "1 hidden file" if hidden == 1 else f"{hidden} hidden files"
+            print(f"mmer: {_printable(str(path))}: {files} left out", file=sys.stderr)
 
 
 def _table(prediction: Prediction) -> str:
     """The clip second by second, and what it is as a whole."""
-    rows = [f"{prediction.path}", f"{'time':>7}  {'emotion':<9} {'':<{BAR}}   p    face voice"]
+    rows = [_printable(prediction.path), f"{'time':>7}  {'emotion':<9} {'':<{BAR}}   p    face voice"]
     for step in _seconds(prediction):
         probability = float(step.probabilities.max())
         seen = " ".join(f"{'yes' if step.present[name] else '–':^5}" for name in ("face", "voice"))
         rows.append(f"{step.t:6.1f}s  {step.label or '–':<9} {_bar(probability)} {probability:4.0%}  {seen}".rstrip())
     if prediction.label is None:
-        rows.append("        nothing to go by: no picture, and no voice above the silence level")
+        shown = any(note.code in ("no_face", "small_face") for note in prediction.notes)
+        picture = "no face was found in its picture" if shown else "no picture"
+        rows.append(f"        nothing to go by: {picture}, and no voice above the silence level")
     else:
         best = sorted(zip(prediction.probabilities.tolist(), EMOTIONS, strict=True), reverse=True)
         rows.append(f"  whole  {prediction.label:<9} {_bar(best[0][0])} {best[0][0]:4.0%}")
         rows.append("         " + "  ".join(f"{name} {probability:.0%}" for probability, name in best))
     if prediction.missing:
         rows.append(f"         without {' and '.join(prediction.missing)}{_untrained(prediction.model)}")
+    rows += [f"         the file {note.text}" for note in prediction.notes]
     return "\n".join(rows) + "\n"
 
 
@@ -362,8 +406,20 @@ def _made_up(info: ModelInfo) -> str:
 
 
 def _complain(problem: object) -> int:
-    print(f"mmer: {problem}", file=sys.stderr)
+    print(f"mmer: {_printable(str(problem))}", file=sys.stderr)
     return 1
+
+
+def _printable(text: str) -> str:
+    """A text with what a terminal should not be sent (a file's name may hold it) escaped."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def _seconds_of(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e6:
+        raise ValueError(text)
+    return seconds
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The typed parameters: `params.yaml` as one object, validated once and passed down.
+"""The schema of `params.yaml`: its keys, defaults and bounds, as one object that is validated once and passed down.
 
-Nothing else in the project reads a setting from a file or a global.
+mmer/params.py reads the file. Nothing else in the project reads a setting from a file or a global.
 """
 
 from __future__ import annotations

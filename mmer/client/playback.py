@@ -22,10 +22,11 @@ from mmer.runtime.media import decode
 FRAME_S = 0.1
 """Seconds between two pictures, and of a piece of voice."""
 
+STILL_S = 1.0
+"""How long an image is shown, as if it were held before the camera."""
+
 QUALITY = 80
-
 SIDE = 640
-
 Show = Callable[[dict[str, Any], float], None]
 
 
@@ -48,6 +49,8 @@ def pieces(clip: Path) -> list[Piece]:
     found: list[Piece] = []
     media = Media(frame_side=SIDE)
     decoded = decode(clip, media, FRAME_S, lambda _, t, rgb: found.append(Piece(t, jpeg=to_jpeg(rgb))))
+    if decoded.is_image:
+        return [Piece(k * FRAME_S, jpeg=found[0].jpeg) for k in range(1 + round(STILL_S / FRAME_S))]
     length = round(FRAME_S * SAMPLE_RATE)
     for k in range(math.ceil(len(decoded.voice) / length)):
         part = decoded.voice[k * length : (k + 1) * length]

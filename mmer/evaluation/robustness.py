@@ -106,9 +106,7 @@ def dropped(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
 
 STEPS = 512
 """In a pass, at most: bounds the memory."""
-
 SNR = "signal to noise, dB"
-
 CORRUPTIONS: dict[str, Corruption] = {
     "white noise": Corruption("voice", SNR, (30, 20, 10, 5, 0, -5), white_noise),
     "pink noise": Corruption("voice", SNR, (30, 20, 10, 5, 0, -5), pink_noise),
@@ -148,7 +146,7 @@ def measure(
     Args:
         clips: of the test split.
         processed: the folder of prepared samples.
-        draws: behind each interval.
+        bootstrap: behind each interval.
         most: clips of each corpus that are looked at (`choose`).
         seed: of that choice, of noise and of which frames are lost.
 

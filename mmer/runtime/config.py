@@ -39,6 +39,8 @@ class Media(Block):
     """Longest clip that is decoded."""
     max_pixels: int = Field(9_000_000, gt=0)
     """Largest picture that is decoded (a little over 4K UHD)."""
+    max_image_pixels: int = Field(50_000_000, gt=0)
+    """Largest still image: what telephones take. Above `max_pixels` it is read by a process of its own, with limits."""
     max_fps: float = Field(240, gt=0)
     """Pictures in a second of a video (slow motion of telephones has 240)."""
     timeout_s: float = Field(120, gt=0)

@@ -35,6 +35,8 @@ class FrameFeatures:
     scene: Picture | None
     """Where the model was trained on scenes."""
     box: tuple[float, float, float, float] | None
+    score: float
+    """The detector's, of the box; 0 where there is none."""
     ms: float
 
 
@@ -74,7 +76,7 @@ class Pipeline:
             x1, y1, x2, y2 = view.box
             box = (x1 / width, y1 / height, x2 / width, y2 / height)
         scene = shrink(rgb, self._info.input.scene_size) if "scene" in self._info.modalities else None
-        return FrameFeatures(view.face, scene, box, 1000 * (time.perf_counter() - start))
+        return FrameFeatures(view.face, scene, box, view.score, 1000 * (time.perf_counter() - start))
 
     def advance(self, features: Sequence[FrameFeatures | None]) -> tuple[Floats, list[Step]]:
         """Go on by the next steps: their logits [n, 7], and each as a `Step`. None is a step without a picture."""

@@ -12,13 +12,11 @@ from mmer.runtime import media
 from mmer.runtime.detector import Detector
 from mmer.runtime.explain import Explanation, explain
 from mmer.runtime.graph import HOW_TO_GET, Graph, ModelError, find_model
-from mmer.runtime.pipeline import FrameFeatures, Pipeline
 from mmer.runtime.results import Prediction, pool
+from mmer.runtime.second_look import DOUBT, View, look_again
 from mmer.runtime.stream import Stream
-from mmer.runtime.types import Arrays, Forward, Picture
-
-CHUNK = 32
-"""Steps that go through the graph at once: bounds memory, whatever a clip's length."""
+from mmer.runtime.types import Arrays, Forward
+from mmer.runtime.walk import Walk
 
 
 class Recognizer:
@@ -32,7 +30,6 @@ class Recognizer:
 
     def __init__(self, graph: Graph, detector: Detector, forward: Forward | None = None) -> None:
         self.graph, self.detector, self.forward = graph, detector, forward or graph
-
         self.info = graph.info
         """What the model says of itself."""
 
@@ -72,7 +69,9 @@ class Recognizer:
     ) -> Prediction:
         """Recognise one file: a video, a sound or an image.
 
-        What is kept of a clip while it is read is its crops (24 kB a step) and its voice (32 kB a second).
+        What is kept of a clip is its timeline alone. Where no face is found, or a doubtful one, there is a
+        second look, turned and at
+        its own size (`mmer.runtime.second_look`).
 
         Args:
             path: the file.
@@ -83,33 +82,48 @@ class Recognizer:
         Raises:
             mmer.runtime.media.MediaError: the file is empty, no media, cut off, too long, …; `code` says which.
         """
-        pipeline = Pipeline(self)
-        features: dict[int, FrameFeatures] = {}
-
-        def on_picture(step: int, at: float, rgb: Picture) -> None:
-            features[step] = pipeline.features(rgb, at)
-
-        decoded = media.decode(
-            Path(path), self.info.media, self.info.input.step_s, on_picture, start_s=start_s, end_s=end_s
-        )
-        pipeline.voice.put(decoded.voice, 0)
-        logits, steps = [], []
-        for first in range(0, decoded.steps, CHUNK):
-            chunk = [features.get(k) for k in range(first, min(first + CHUNK, decoded.steps))]
-            more_logits, more_steps = pipeline.advance(chunk)
-            logits.append(more_logits)
-            steps += more_steps
-        evidence = np.array([any(step.present.values()) for step in steps])
-        probabilities = pool(np.concatenate(logits), evidence)
+        path, view = Path(path), View()
+        probed = media.probe(path, self.info.media, start_s=start_s, end_s=end_s)
+        clip = self._walk(path, probed, view, start_s, end_s, keep_crops)
+        notes = list(clip.notes)
+        score = float(np.median(clip.scores or [0.0]))
+        if probed.has_picture and "face" in self.info.modalities and score < DOUBT:
+            view, note = look_again(self, path, probed, start_s, clip.duration_s, score)
+            notes += [note] if note else []
+            if view != View():
+                clip = self._walk(path, probed, view, start_s, end_s, keep_crops)
+        evidence = np.array([any(step.present.values()) for step in clip.steps])
+        probabilities = pool(np.concatenate(clip.logits), evidence)
         return Prediction(
             path=str(path),
             label=EMOTIONS[int(probabilities.argmax())] if evidence.any() else None,
             probabilities=probabilities,
-            steps=steps,
-            missing=[name for name in MODALITIES if not any(step.present[name] for step in steps)],
+            steps=clip.steps,
+            missing=[name for name in MODALITIES if not any(step.present[name] for step in clip.steps)],
             model=self.info,
-            crops=[features[k].face if k in features else None for k in range(len(steps))] if keep_crops else [],
+            turned=view.turn,
+            notes=notes,
+            crops=clip.crops,
         )
+
+    def _walk(
+        self, path: Path, probed: media.Probe, view: View, start_s: float, end_s: float | None, keep_crops: bool
+    ) -> Walk:
+        walk, limits = Walk(self, probed, view, keep_crops), self.info.media
+        if view.side is not None:
+            limits = limits.model_copy(update={"frame_side": view.side})
+        decoded = media.decode(
+            path,
+            limits,
+            self.info.input.step_s,
+            walk.on_picture,
+            on_voice=walk.on_voice,
+            start_s=start_s,
+            end_s=end_s,
+            probed=probed,
+        )
+        walk.end(decoded)
+        return walk
 
     def stream(self) -> Stream:
         """A live session of its own, at time zero."""

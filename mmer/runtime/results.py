@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer.labels import EMOTIONS, ModalityName
-from mmer.runtime.types import Floats, Picture
+from mmer.runtime.types import Floats, Note, Picture
 
 if TYPE_CHECKING:
     from mmer.runtime.graph import ModelInfo
@@ -63,6 +63,11 @@ class Prediction:
     missing: list[ModalityName]
     """Modalities that the clip never showed, or that the model was not trained on."""
     model: ModelInfo
+    turned: int = 0
+    """Degrees clockwise by which the pictures were turned, since no face was found in them as they were: 90, 180, 270.
+    Boxes are those of the pictures as they were."""
+    notes: list[Note] = field(default_factory=list)
+    """What whoever sent the clip should know."""
     crops: list[Picture | None] = field(default_factory=list, repr=False)
     """The face [S, S, 3] RGB at each step, where it was asked for."""
 
@@ -73,6 +78,8 @@ class Prediction:
             "label": self.label,
             "probabilities": by_emotion(self.probabilities),
             "missing": self.missing,
+            "turned": self.turned,
+            "notes": [{"code": note.code, "message": f"The file {note.text}."} for note in self.notes],
             "steps": [step.to_json() for step in self.steps],
             "model": self.model.to_json(),
         }

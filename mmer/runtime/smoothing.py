@@ -11,10 +11,8 @@ from mmer.runtime.types import Floats
 
 TAU_S = 0.6
 """Time constant: after it, a change has come through to 63%."""
-
 LEAD = 0.12
 """How far another emotion's probability must be ahead before the label changes."""
-
 FORGET_S = 2.0
 """Without evidence for longer than this, the next step begins anew, and nothing is said meanwhile."""
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 STALE_S = 1.0
 """A stream's picture older than this no longer shows what is there: the camera has stopped."""
-
 AHEAD_S = 10.0
 """A stream takes nothing from further ahead of its next step: what waits there is kept in memory."""
 

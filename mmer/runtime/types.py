@@ -1,9 +1,9 @@
-"""Names for the types of the runtime's arrays."""
+"""Names for the types of the runtime's arrays, and what is said beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,17 @@ OnPicture = Callable[[int, float, Picture], None]
 """Told of each step's picture: the step, the picture's time in seconds, the picture."""
 OnVoice = Callable[[npt.NDArray[np.int16]], None]
 """Told of each piece of the voice, 16 kHz mono."""
+
+
+NoteCode = Literal["truncated", "unknown_sound", "turned", "no_face", "small_face"]
+
+
+class Note(NamedTuple):
+    """Something that whoever sent a clip should know; nothing that stops its recognition."""
+
+    code: NoteCode
+    text: str
+    """What the file is or does (`has sound of …`): its name goes before."""
 
 
 def check_picture(rgb: Picture) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 ANSWERS: dict[str, tuple[int, str]] = {
     # uploads
     "no_file": (422, "Send the clip itself in the form field 'file': curl -F file=@clip.mp4 …"),
+    "several_files": (422, "Send each file in a request of its own."),
     "no_form": (415, "Send a multipart form: curl -F file=@clip.mp4 …"),
     "not_media": (415, "Send a video, a sound or an image, such as mp4, webm, wav, mp3 or jpeg."),
     "refused": (415, "Send the clip itself: playlists and scripts that name other files are not opened."),
     "too_large": (413, "Send a shorter clip, or one of lower resolution."),
-    "too_long": (413, "Cut the clip and send its parts."),
+    "too_long": (413, "Cut the clip and send its parts, or ask for a part of it: /predict?start=0&end=60."),
     "empty": (422, "The upload may have been cut off: send it again."),
     "truncated": (422, "The recording or the upload was cut off: send the whole file."),
     "no_stream": (422, "Send a clip with a picture or sound."),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from mmer import __version__
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime.graph import ModelInfo
+from mmer.runtime.media import ACCEPTED
 from mmer.runtime.spec import GraphSpec
+from mmer.runtime.types import NoteCode
 from mmer.serving.answers import ANSWERS
 from mmer.serving.settings import Settings
 
@@ -15,8 +17,8 @@ MAX_BATCH, MAX_STEPS = 32, 64
 """Of one call of /infer."""
 
 PREDICT_REFUSALS = (
-    "key", "slow", "too_large", "too_long", "no_form", "not_media", "refused", "no_file", "empty", "truncated",
-    "no_stream", "timeout", "bad_query", "busy",
+    "key", "slow", "too_large", "too_long", "no_form", "not_media", "refused", "no_file", "several_files",
+    "empty", "truncated", "no_stream", "timeout", "bad_query", "busy",
 )  # fmt: skip
 
 _CHANCES = {name: 0.9 if name == "happy" else 0.01667 for name in EMOTIONS}
@@ -68,14 +70,16 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "label": "happy",
         "probabilities": _CHANCES,
         "missing": ["scene"],
+        "turned": 0,
+        "notes": [],
         "top": [{"label": "happy", "probability": 0.9}],
     }
     seconds = {"type": "number", "minimum": 0}
     return {
         "operationId": "predict",
         "summary": "Recognise the emotion in a file",
-        "description": "mp4, webm, mkv, mov, avi, flv, mp3, wav, ogg, flac, jpeg or png. It is kept for the length of "
-        f"the request. At most {settings.max_upload_mb:g} MB and {settings.upload_duration_s:g} s.",
+        "description": f"{ACCEPTED}. It is kept for the length of the request. At most {settings.max_upload_mb:g} MB "
+        f"and {settings.upload_duration_s:g} s.",
         "parameters": [
             _query("start", seconds, "Where the part to look at begins, seconds."),
             _query("end", seconds, "Where it ends."),
@@ -184,6 +188,24 @@ def _prediction() -> dict[str, Any]:
         "label": _LABEL,
         "probabilities": _SHARES,
         "missing": {"type": "array", "items": {"type": "string", "enum": list(MODALITIES)}},
+        "turned": {
+            "type": "integer",
+            "enum": [0, 90, 180, 270],
+            "description": "Degrees clockwise by which the pictures were turned, since as they were they showed no "
+            "face, or a doubtful one. Boxes are those of the pictures as they were.",
+        },
+        "notes": {
+            "type": "array",
+            "description": "What whoever sent the clip should know.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "code": {"type": "string", "enum": list(get_args(NoteCode))},
+                    "message": {"type": "string"},
+                },
+                "required": ["code", "message"],
+            },
+        },
         "steps": {"type": "array", "items": {"$ref": "#/components/schemas/Step"}},
         "top": {"type": "array", "items": top},
         "model": {
@@ -194,5 +216,5 @@ def _prediction() -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
-        "required": ["path", "label", "probabilities", "missing", "model"],
+        "required": ["path", "label", "probabilities", "missing", "turned", "notes", "model"],
     }

@@ -16,6 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 PREFIX = "mmer-upload-"
 NO_FILE = Path()
 """What `predict` is given where the form holds no file."""
+SEVERAL_FILES = Path("..")
+"""And where it holds more than one."""
 
 
 class Uploads(MultipartSerde):  # type: ignore[misc]
@@ -26,8 +28,9 @@ class Uploads(MultipartSerde):  # type: ignore[misc]
         """The arguments of `predict`."""
         try:
             form = await request.form(max_files=1, max_fields=8)
-        except (HTTPException, ClientDisconnect):  # no form at all, or nobody left to hear of it
-            return cls.model_construct(file=NO_FILE)
+        except (HTTPException, ClientDisconnect) as error:  # no form at all, or nobody left to hear of it
+            several = isinstance(error, HTTPException) and "Too many files" in str(error.detail)
+            return cls.model_construct(file=SEVERAL_FILES if several else NO_FILE)
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
             return cls.model_construct(file=NO_FILE)
@@ -50,7 +53,7 @@ def take_over_forms() -> None:
 
 def forget(file: Path) -> None:
     """Delete an upload."""
-    if file != NO_FILE:
+    if file not in (NO_FILE, SEVERAL_FILES):
         shutil.rmtree(file.parent, ignore_errors=True)
 
 

@@ -66,7 +66,7 @@ def batches(
     read: Read = load_sample,
     classes: Sequence[str] = EMOTIONS,
 ) -> Iterator[Batch]:
-    """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
+    """One epoch of training: the sampled clips, augmented, with modality dropout; all of it decided by the seed."""
     faces = _faces_alone(clips) if train.pairing == "label" else {}
     even = np.full(len(classes), 1 / len(classes), np.float32)
     for start in range(0, len(sampled), train.batch_size):

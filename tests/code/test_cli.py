@@ -56,9 +56,91 @@ def test_a_folder_is_walked_and_a_bad_file_stops_nothing(
     assert main(["predict", str(tmp_path), str(tmp_path / "gone.mp4"), "--model", model]) == 1
     out, err = capsys.readouterr()
     assert "b.MP4" in out
-    assert "a_letter.mp4" in err
-    assert "gone.mp4" in err
+    assert "a_letter.mp4\n        not recognised: " in out
+    assert "gone.mp4\n        not recognised: does not exist" in out
+    assert "gone.mp4: does not exist" in err
     assert "notes.txt" not in out + err
+
+
+def test_rubbish_in_a_folder_is_no_failure_but_a_row(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "._clip.mp4").write_bytes(b"\0\5\x16\7")
+    (tmp_path / ".trash").mkdir()
+    for name in ("clip.mp4", ".trash/clip.mp4"):
+        (tmp_path / name).write_bytes(drawn_clips()["sad"].read_bytes())
+    assert main(["predict", str(tmp_path), "--model", model, "--json"]) == 0
+    out, err = capsys.readouterr()
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [Path(row["path"]).name for row in rows] == ["clip.mp4", "empty.mp4"]
+    assert rows[0]["label"] in EMOTIONS
+    assert rows[1]["error"]["code"] == "empty"
+    assert "2 hidden files left out" in err
+    (tmp_path / "clip.mp4").unlink()
+    assert main(["predict", str(tmp_path), "--model", model]) == 1, "nothing was recognised"
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "en_US.ISO-8859-1"])
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_no_text_is_printed_escaped(model: str, tmp_path: Path, locale: str) -> None:
+    for name in (b"\xff\xfe.mp4", "Grüße ☀.mp4".encode(), b"a\x1b[31m\nred.mp4"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(drawn_clips()["sad"].read_bytes())
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xfc.mp4")).touch()
+    environment = {**os.environ, "LC_ALL": locale, "LANG": locale}
+    for more in ([], ["--json"]):
+        command = [sys.executable, "-m", "mmer.cli", "predict", str(tmp_path), "--model", model, *more]
+        done = subprocess.run(command, capture_output=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert b"Traceback" not in done.stderr
+        assert b"\x1b" not in done.stdout
+        rows = [row for row in done.stdout.splitlines() if b".mp4" in row]
+        assert len(rows) == 4
+        assert b"udcff" in done.stdout or b"\\xff" in done.stdout
+
+
+def test_a_part_can_be_asked_for(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(drawn_clips()["happy"])
+    assert main(["predict", path, "--model", model, "--json", "--start", "0.4", "--end", "1.0"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["steps"]) == 3
+    assert main(["predict", path, "--model", model, "--start", "1", "--end", "0.5"]) == 1
+    assert "--end 0.5 must be later than --start 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["predict", path, "--model", model, "--start", "-1"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak so")
+def test_half_an_hour_takes_the_memory_of_five_minutes(model: str, tmp_path: Path) -> None:
+    code = """
+import re, sys
+from mmer.cli import main
+code = main(sys.argv[1:])
+print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024, file=sys.stderr)
+sys.exit(code)
+"""
+    peaks = []
+    for minutes in (5, 30):
+        clip = tmp_path / f"{minutes}.mkv"
+        picture = ["-f", "lavfi", "-i", f"testsrc=s=64x48:r=5:d={60 * minutes}"]
+        voice = ["-f", "lavfi", "-i", f"sine=d={60 * minutes}:r=16000"]
+        codec = ["-c:v", "mjpeg", "-q:v", "20", "-c:a", "pcm_s16le"]
+        subprocess.run(["ffmpeg", "-v", "error", *picture, *voice, *codec, str(clip)], check=True)
+        command = [sys.executable, "-c", code, "predict", str(clip), "--model", model, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert len(json.loads(done.stdout)["steps"]) == 300 * minutes
+        peaks.append(int(done.stderr.split()[-1]))
+    assert peaks[1] < 300
+    assert peaks[1] < peaks[0] + 80, "the timeline alone grows"
+
+
+def test_a_picture_without_a_face_is_told_so(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import numpy as np
+
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((480, 640, 3), 100, np.uint8))
+    assert main(["predict", str(tmp_path / "grey.png"), "--model", model]) == 0
+    out = capsys.readouterr().out
+    assert "the file shows a picture, but no face was found in it: it may be" in out
 
 
 def test_an_empty_folder_and_a_missing_model_are_told(

@@ -352,8 +352,9 @@ def test_a_recording_that_does_not_know_its_length_is_taken(make: Make) -> None:
 def test_too_large_a_picture_is_refused(make: Make, name: str) -> None:
     codec = {"mkv": ("-c:v", "ffv1"), "avi": ("-c:v", "mjpeg")}.get(name[-3:], ())
     big = make(name, *picture(1, rate=1, size="640x480"), "-frames:v", "1", *codec)
-    assert refusal(big, Media(max_pixels=640 * 480 - 1)).code == "too_large"
-    assert decoded(big, Media(max_pixels=640 * 480))[0].steps >= 1
+    least = Media(max_pixels=640 * 480 - 1, max_image_pixels=640 * 480 - 1)
+    assert refusal(big, least).code == "too_large"
+    assert decoded(big, Media(max_pixels=640 * 480, max_image_pixels=640 * 480))[0].steps >= 1
 
 
 def test_a_png_that_claims_a_giant_picture_is_refused_by_its_header(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from mmer.runtime import media
 from mmer.runtime.config import Faces, Input, Media
 from mmer.runtime.graph import ModelError
 from mmer.runtime.media import MediaError
-from mmer.runtime.recognizer import CHUNK, Recognizer
+from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Prediction, Step
 from mmer.runtime.stream import AHEAD_S, Stream
+from mmer.runtime.walk import CHUNK
 from tests.graphs import drawn_clips, write_graph, write_model
 
 Pictures = list[tuple[float, np.ndarray]]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,12 +32,25 @@ def test_as_json_it_prints_the_messages_as_they_are(service: Served, capsys: pyt
     assert [m["n"] for m in told] == list(range(len(told)))
 
 
+def test_an_image_is_shown_for_a_second(service: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = tmp_path / "face.jpg"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-ss", "1", "-i", drawn_clips()["sad"], "-frames:v", "1", image], check=True
+    )
+    assert main(["stream", "--file", str(image), service.url]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert all("face" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--file", "{clip}", "http://127.0.0.1:9"], "no service answers at ws://127.0.0.1:9/stream"),
         (["--file", "nowhere.mp4", "{url}"], "nowhere.mp4: does not exist"),
         (["--camera", "77", "{url}"], "camera 77 cannot be opened"),
+        (["--camera", "{url}"], "camera 0 cannot be opened"),
+        (["--camera", "http://127.0.0.1:9"], "no service answers at ws://127.0.0.1:9/stream"),
     ],
 )
 def test_what_cannot_be_done_is_said(

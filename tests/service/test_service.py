@@ -87,6 +87,8 @@ def test_a_clip_cut_off_is_refused(client: httpx.Client) -> None:
 
 def test_a_form_without_a_file_is_refused(client: httpx.Client) -> None:
     assert refusal(client.post("/predict", files={"clip": b"not here"})) == (422, "no_file")
+    two = [("file", ("a.mp4", b"a")), ("file", ("b.mp4", b"b"))]
+    assert refusal(client.post("/predict", files=two)) == (422, "several_files")
     broken = {"content-type": "multipart/form-data; boundary=x"}
     assert refusal(client.post("/predict", content=b"--y\r\nno form", headers=broken)) == (422, "no_file")
 
