@@ -73,8 +73,8 @@ def test_in_hours_on_this_device_the_page_does_not_grow(browser: Browser, servic
     for _ in range(PARTS):
         page.evaluate("(seconds) => hours.goOn(seconds)", round(3600 * HOURS / PARTS))
         samples.append((*used(tools), resident(browser)))
+        print("kB, nodes, MB:", *samples[-1], flush=True)
     found = page.evaluate("hours")
-    print(f"{found['last']:.0f} s: kB, nodes and MB after each part: {samples}")
     assert found["troubles"] == []
     assert found["last"] >= 3600 * HOURS
     assert min(found["faces"], found["voices"]) > found["last"]  # of five steps a second, so not always nothing
