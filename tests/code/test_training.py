@@ -195,7 +195,7 @@ def test_wrong_branches_are_errors_that_name_the_key() -> None:
     late = SMALL | {"model.fusion": "late"}
     for changed, message in (
         (late | {"train.branches": {"voice": {"epoch": 2}}}, "branches.voice.*'epoch'.*'epochs'"),
-        (late | {"train.branches": {"voice": {"epochs": 0}}}, "branches.voice: epochs"),
+        (late | {"train.branches": {"voice": {"epochs": -1}}}, "branches.voice: epochs"),
         (SMALL | {"train.branches": {"voice": {"epochs": 2}}}, "fusion: late"),
         (late | {"train.branches": {"voice": {}}, "train.pairing": "label"}, "pairing"),
     ):

@@ -145,7 +145,7 @@ def test_the_past_of_a_stream_hardly_changes_the_answer(trained: Trained) -> Non
             "present": s.present[None].astype(np.float32),
             "state": state,
         }
-        found = graph.run(feeds)
+        found = graph.forward(feeds)
         return found["logits"][0].mean(0), found["state_out"]
 
     zeros = np.zeros((1, graph.graph.state_size), np.float32)
