@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -45,6 +46,16 @@ for line in sys.stdin:
     print(json.dumps({"told": told, "wall": time.perf_counter() - wall, "cpu": spent() - cpu}), flush=True)
 """
 """Recognises one file a line, and says what it found, and the seconds of the clock and of the processor."""
+
+COMMAND = """
+import re, sys
+from pathlib import Path
+from mmer.cli import main
+code = main(["predict", *sys.argv[1:], "--json"])
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024, file=sys.stderr)
+sys.exit(code)
+"""
+"""`mmer predict`, which then says the most memory that it had, in MB (Linux)."""
 
 Ask = Any
 
@@ -107,6 +118,23 @@ def over_http(url: str, path: Path) -> str:
     return f"{answer.status_code} {told['error']['code'] if 'error' in told else told['label'] or 'nothing to go by'}"
 
 
+def long_recordings(clip: Path, model: Path, folder: Path) -> list[str]:
+    """Rows: how long a clip played again and again takes, and the most memory."""
+    rows = []
+    for minutes in (5, 30):
+        path = folder / f"{minutes}.mp4"
+        loop = ["-stream_loop", "-1", "-i", clip, "-t", str(60 * minutes), "-c", "copy", path]
+        subprocess.run(["ffmpeg", "-v", "error", "-y", *loop], check=True)
+        start = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-c", COMMAND, path, "--model", model]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
+        steps = len(json.loads(done.stdout)["steps"])
+        rows.append(f"| {minutes} minutes | {steps} | {done.stderr.split()[-1]} | {seconds:.0f} |")
+    return rows
+
+
 def timings(before: Ask, after: Ask, clips: Sequence[Path], turns: int) -> list[str]:
     """Rows: each clip's median seconds in both, and the ratios."""
     rows, ratios = [], []
@@ -162,6 +190,7 @@ def main() -> None:
         ordinary = [path.resolve() for path in (folder / "sent" / "clip.mp4", *args.ordinary)]
         with recogniser(old, model) as before, recogniser(ROOT, model) as after:
             timed = timings(before, after, ordinary, args.turns)
+        long = long_recordings(ordinary[0], model, folder)
     version = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout.split()[2]
     hashed = ["git", "rev-parse", "--short", args.before]
     revision = subprocess.run(hashed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
@@ -175,6 +204,14 @@ Each file is made by the command beside it (`py` is Python) in a folder that hol
 | what | made by | before | after | over HTTP |
 |---|---|---|---|---|
 {chr(10).join(rows)}
+
+## Long recordings
+
+The clip again and again, by `mmer predict --json`; before, more than 10 minutes were refused.
+
+| recording | steps | most memory, MB | CPU s |
+|---|---|---|---|
+{chr(10).join(long)}
 
 ## Ordinary clips
 

@@ -76,7 +76,7 @@ FILES: dict[str, Sent] = {
     "small.jpg": Sent(
         "a small face in 1920x1080",
         _pil(
-            "i.thumbnail((300, 300)); g = Image.new('RGB', (1920, 1080), (90, 100, 110)); g.paste(i, (1400, 600)); "
+            "i.thumbnail((220, 220)); g = Image.new('RGB', (1920, 1080), (90, 100, 110)); g.paste(i, (1400, 600)); "
             "g.save('small.jpg', quality=95)"
         ),
     ),
@@ -84,7 +84,7 @@ FILES: dict[str, Sent] = {
         "a small face in 1920x1080",
         _ffmpeg(
             "-f lavfi -i color=0x5a646e:s=1920x1080:r=25:d=2 -i clip.mp4 -filter_complex "
-            "[1]scale=-2:225[f];[0][f]overlay=1400:600 -t 2 small.mp4"
+            "[1]scale=-2:165[f];[0][f]overlay=1400:600 -t 2 small.mp4"
         ),
     ),
     "tiny.jpg": Sent(
