@@ -5,6 +5,7 @@ SHELL := bash
 
 PYTHON ?= python3
 MODEL ?= release
+HOST ?= 127.0.0.1
 PORT ?= 3000
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -41,8 +42,9 @@ wheel: ## Build the package that installs, with the model of release/ in it, in 
 	rm -rf build
 	@ls -l dist/*.whl
 
-serve: .venv-serve/.ready ## Serve a model over HTTP: make serve MODEL=models PORT=3000
-	MMER_MODEL=$(MODEL) .venv-serve/bin/bentoml serve service:svc --port $(PORT)
+serve: .venv-serve/.ready ## Serve a model over HTTP: make serve MODEL=models PORT=3000; HOST=0.0.0.0 for other machines too
+	@echo "serve: http://$(HOST):$(PORT) $(if $(filter 127.% localhost ::1,$(HOST)),(this machine alone; others too: make serve HOST=0.0.0.0),(whoever reaches $(HOST)))"
+	MMER_MODEL=$(MODEL) .venv-serve/bin/bentoml serve service:svc --host $(HOST) --port $(PORT)
 
 page: ## Let the page recognise on the visitor's device, without a server: fetches its runtime (needs Node)
 	@command -v npm >/dev/null || { echo "page: npm is missing: install Node 20 or newer (Debian: apt-get install npm)"; exit 1; }
@@ -93,5 +95,5 @@ web/node_modules/.package-lock.json: web/package-lock.json
 		echo "set-up: no npm, so the page's own checks and its mode \"On this device\" are left out (install Node, then: make page)"; fi
 
 .venv/.tests: .venv/.ready
-	scripts/setup.sh packages chromium:chromium
+	scripts/setup.sh packages chromium:chromium firefox-esr:firefox-esr nginx:nginx-light
 	touch $@

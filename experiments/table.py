@@ -15,7 +15,7 @@ from mmer import metrics
 from mmer.data.clips import Clip
 from mmer.evaluation.protocol import about, describe, resampled
 from mmer.labels import EMOTIONS
-from mmer.plots.evaluation import BLUE, FAINT, GREY, INK
+from mmer.plots.palette import BLUE, FAINT, GREY, INK
 
 Floats = npt.NDArray[np.float64]
 

@@ -280,7 +280,7 @@ def _explain(args: argparse.Namespace) -> int:
     info = prediction.model
     note = DRAWN if info.drawings else ""
     plot_explanation(explanation, args.out, step_s=info.input.step_s, title=args.path.name, note=note)
-    means = {name: float(contributions.mean()) for name, contributions in explanation.contributions.items()}
+    means = {name: float(values.mean()) for name, values in explanation.contributions.items()}
     told = ", ".join(f"{name} {mean:+.2f}" for name, mean in means.items())
     print(f"{args.path}: {explanation.emotion}; brought on average, in nats: {told}\n{args.out}")
     return 0

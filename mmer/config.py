@@ -1,6 +1,6 @@
-"""The typed parameters: `params.yaml` as one object, validated once and passed down.
+"""The schema of `params.yaml`: its keys, defaults and bounds, as one object that is validated once and passed down.
 
-Nothing else in the project reads a setting from a file or a global.
+mmer/params.py reads the file. Nothing else in the project reads a setting from a file or a global.
 """
 
 from __future__ import annotations
@@ -175,6 +175,21 @@ class Model(Block):
         return self
 
 
+class Channels(Block):
+    """How often a voice in training goes through each of what lies between a mouth and a model
+    (mmer/training/channels.py)."""
+
+    equaliser: Share = 0.0
+    clipping: Share = 0.0
+    compression: Share = 0.0
+    gate: Share = 0.0
+    telephone: Share = 0.0
+    babble: Share = 0.0
+    gain: Share = 0.0
+    shift: Share = 0.0
+    """The start moved by up to a step."""
+
+
 class Balance(Block):
     """How often a clip is drawn in an epoch: 0 leaves a corpus (an emotion) as frequent as its clips make it, 1 draws
     all corpora (in each corpus, all emotions) equally often."""
@@ -188,7 +203,8 @@ class Balance(Block):
 class Train(Block):
     """One training."""
 
-    epochs: int = Field(16, ge=1)
+    epochs: int = Field(16, ge=0)
+    """0: what `init_from` starts from is kept as it is."""
     """Passes over the training clips."""
     batch_size: int = Field(16, ge=2)
     """Clips in a batch."""
@@ -216,6 +232,8 @@ class Train(Block):
     """Weight of each branch's own loss."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
+    channels: Channels | None = None
+    """None: a voice is only changed as `augment` says."""
     outlier_exposure: float = Field(0.0, ge=0, lt=0.5)
     """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another
     (outlier exposure, Hendrycks et al. 2019)."""
@@ -228,6 +246,8 @@ class Train(Block):
     balance: Balance = Balance()
     targets: Literal["intended", "votes", "both"] = "intended"
     """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""
+    taught: Share = 0.0
+    """How much a teacher's answer counts beside the target, where `stages/teach.py` made one (data/teacher.npz)."""
     pairing: Literal["none", "label"] = "none"
     """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of
     such a training says so."""
@@ -243,6 +263,12 @@ class Train(Block):
     branches: dict[ModalityName, dict[str, Any]] = Field(default_factory=dict)
     """With `fusion: late`: the branches are trained apart, each on the clips that hold its modality and with these keys
     of `train` changed: {voice: {epochs: 60}}."""
+
+    @model_validator(mode="after")
+    def _something_is_learnt_or_kept(self) -> Train:
+        if not self.epochs and not self.init_from:
+            raise ValueError("epochs: 0 keeps what init_from names: name it, or train for an epoch or more")
+        return self
 
     @model_validator(mode="after")
     def _branches_are_trainings(self) -> Train:

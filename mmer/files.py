@@ -18,5 +18,5 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal: what the train stage tags its run with."""
+    """Of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

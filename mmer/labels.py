@@ -11,7 +11,7 @@ from mmer.errors import MmerError
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 
-#: The words for the seven emotions: in folder names, in tables, in people's own lists. Calm is neutral, as above.
+#: The words for the seven emotions: in folder names, in tables, in people's own lists. Calm is neutral.
 WORDS = {
     "neutral": ("neutral", "neutrality", "calm"),
     "happy": ("happy", "happiness", "joy", "joyful"),
@@ -21,7 +21,6 @@ WORDS = {
     "disgust": ("disgust", "disgusted"),
     "surprise": ("surprise", "surprised", "pleasant surprise"),
 }
-
 EMOTION_OF = {word: emotion for emotion, words in WORDS.items() for word in words}
 
 

@@ -16,17 +16,13 @@ import numpy.typing as npt
 from mmer.labels import EMOTIONS
 
 Ints = npt.NDArray[np.integer[Any]]
-
 Floats = npt.NDArray[np.floating[Any]]
-
 Counts = npt.NDArray[np.number[Any]]
-
+Probabilities = npt.NDArray[np.floating[Any]]
 Score = Callable[[Counts], npt.NDArray[np.float64]]
 
 #: Bins of confidence, after Guo et al. 2017.
 CALIBRATION_BINS = 15
-
-Probabilities = npt.NDArray[np.floating[Any]]
 
 
 def confusion(truth: Ints, predicted: Ints, classes: int = len(EMOTIONS)) -> npt.NDArray[np.int64]:

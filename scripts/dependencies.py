@@ -25,7 +25,6 @@ PIPELINES = (Path("dvc.yaml"), Path("release/dvc.yaml"), Path("release/light/dvc
 LEFT_OUT = {
     "stages": "prints errors and sets threads",
     "mmer.errors": "messages",
-    "mmer.model.cost": "counts parameters and multiply-adds, which decide no weight",
     "mmer.training.mlflow_runs": "logs to MLflow's store, which is no output",
 }
 #: Imports that ask something that changes no output.

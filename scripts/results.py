@@ -1,6 +1,6 @@
 """Write the tables of docs/measurements/results.md from committed files, so that nobody types a figure.
 
-Ours come from `release/metrics.json`, `release/reports/folds/metrics.json`, that of `eight_classes` beside it and
+Ours come from `release/metrics.json`, the cross-validations in docs/measurements/voices-0.1/ and
 `studies/peers.json`, published ones from `published.csv` beside the page. What is between the page's marks is replaced;
 a figure whose file is not there is said to be missing.
 """
@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, PEERS = ROOT / "docs/measurements/results.md", ROOT / "studies/peers.json"
 PUBLISHED = PAGE.with_name("published.csv")
 GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
-REPORTS = ROOT / "release/reports"
-#: Cross-validations of RAVDESS's voices, by the number of classes.
+#: Cross-validations of RAVDESS's voices, by the number of classes: of the first release's voice, until `make folds`
+#: was run for the present one.
+REPORTS = PAGE.with_name("voices-0.1")
 FILES = {"7": REPORTS / "folds/metrics.json", "8": REPORTS / "eight_classes/metrics.json"}
 BEGIN, END = "<!-- begin: python -m scripts.results -->", "<!-- end -->"
 COLUMNS = ("what", "score", "%", "people", "labels", "parameters", "pretraining", "from")
@@ -72,8 +73,8 @@ def ours(info: ModelInfo, metrics: Json, folds: Mapping[str, Json | None], peers
         people += f"{100 * spread['min']:.0f} to {100 * spread['max']:.0f}, median {100 * spread['median']:.0f}"
         rest = [people, f"intended ({classes})", "voice branch", "none", f"`{FILES[classes].relative_to(ROOT)}`"]
         rows["voice"] += [
-            ["RAVDESS: mmer, causal, mean over folds", "UAR", share(told, "uar"), *rest],
-            ["RAVDESS: mmer, causal, all clips pooled", "accuracy", share(pooled, "war"), *rest],
+            ["RAVDESS: mmer 0.1, causal, mean over folds", "UAR", share(told, "uar"), *rest],
+            ["RAVDESS: mmer 0.1, causal, all clips pooled", "accuracy", share(pooled, "war"), *rest],
         ]
     if (uar := metrics["uar_by_corpus"].get("ravdess")) is not None:
         cells = ["UAR", f"**{100 * uar:.1f}**", "unseen, the shipped model's test fold", "intended (7)", size, "none"]

@@ -30,9 +30,9 @@ SHARED = {
     "mmer.runtime.grid": ("SAMPLE_RATE",),
     "mmer.runtime.detector": ("WINDOW", "STRIDE", "FACTOR", "BATCH", "FOLLOWED_SCALES", "FOLLOWED_REACH"),
     "mmer.runtime.tracker": ("SAME_FACE_IOU", "SAME_FACE_STEP", "SAME_FACE_GROWTH"),
-    "mmer.runtime.voice": ("JITTER_S",),
+    "mmer.runtime.voice": ("FRAME_SAMPLES", "DIGITAL_SILENCE", "LOW_PASS", "LAG", "HEARD_AT", "JITTER_S"),
     "mmer.runtime.stream": ("STALE_S", "AHEAD_S"),
-    "mmer.runtime.smoothing": ("TAU_S", "LEAD", "FORGET_S"),
+    "mmer.runtime.smoothing": ("TAU_S", "PRIOR_STEPS", "LISTEN_S", "LEAD", "FORGET_S", "LEAST"),
     "mmer.serving.live": ("LATE_S", "BEHIND_S", "KEEP_S", "EARLY"),
     "mmer.serving.protocol": ("VERSION", "FRAME", "VOICE", "CAMERA_OFF", "MICROPHONE_OFF"),
 }

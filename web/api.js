@@ -35,8 +35,9 @@ export async function predict(file, signal, key) {
   throw new Refused(what, error.hint ?? "Its log says why.", error.code);
 }
 
-/** What the model says of itself. @returns {Promise<import("./runtime/pipeline.js").ModelInfo>} */
+/** What the model says of itself. @returns {Promise<import("./runtime/pipeline.js").ModelInfo>} @throws {Error} */
 export async function modelInfo() {
   const response = await fetch("model/info.json");
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
   return response.json();
 }

@@ -3,7 +3,7 @@ import { Refused, modelInfo, predict } from "./api.js";
 import { Clip } from "./clip.js";
 import { Connection } from "./connection.js";
 import { DeviceSession } from "./device/client.js";
-import { listDevices, missingSupport } from "./devices.js";
+import { describeDevices, listDevices, missingSupport } from "./devices.js";
 import { Live } from "./live.js";
 import { prepare } from "./microphone.js";
 import { OnDevice } from "./ondevice.js";
@@ -14,13 +14,21 @@ const SAY_EVERY_MS = 3000; // to a screen reader: a label that changes faster wo
 
 /** @param {string} id @returns {any} */
 const at = (id) => document.getElementById(id);
-const info = await modelInfo();
+const info = await modelInfo().catch((error) => {
+  at("go").disabled = at("file").disabled = true;
+  complain("The service cannot be reached.", "Load this page again once it runs.");
+  throw error;
+});
 const view = new View(at, info.faces.margin);
 const timeline = new Timeline(at("timeline"));
 /** @type {Live|null} */
 let live = null;
+/** When the first session of those that follow each other began, by `performance.now`. @type {number|null} */
+let begun = null;
 /** @type {Clip|null} */
 let clip = null;
+/** What had the focus at the start, and has it again after Close. @type {HTMLElement} */
+let opener = at("go");
 /** @type {{label: string|null, at: number}} */
 let said = { label: "", at: 0 };
 /** Samples that were fetched, by name. @type {Map<string, Blob>} */
@@ -47,7 +55,9 @@ if (unsupported) {
   at("unsupported").textContent = unsupported;
 }
 
-at("go").addEventListener("click", () => goLive());
+at("go").addEventListener("click", () => {
+  if (at("go").ariaDisabled !== "true") goLive();
+});
 at("stop").addEventListener("click", () => stop());
 at("pause").addEventListener("click", () => {
   const paused = at("pause").getAttribute("aria-pressed") !== "true";
@@ -61,6 +71,13 @@ at("mirror").addEventListener("click", () => {
 for (const menu of ["camera", "microphone"]) {
   at(menu).addEventListener("change", () => goLive({ camera: at("camera").value, microphone: at("microphone").value }));
 }
+at("processed").addEventListener("change", () => live && goLive(live.using));
+navigator.mediaDevices?.addEventListener("devicechange", async () => {
+  const mine = live;
+  if (!mine) return;
+  const back = mine.back(await listDevices(at("camera"), at("microphone"), mine.tracks));
+  if (back && mine === live) goLive({ ...mine.using, ...back });
+});
 at("png").addEventListener("click", async () => save(await timeline.toPng(), "png"));
 at("csv").addEventListener("click", () => save(timeline.toCsv(), "csv"));
 at("form").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
@@ -105,24 +122,38 @@ function recognise(file, signal) {
   return onDevice.device.predict(file, signal, (seconds) => say(`Looking at ${file.name} … ${seconds.toFixed(1)} s`, true));
 }
 
-/** @param {{camera?: string, microphone?: string}} [chosen] */
-async function goLive(chosen) {
-  stop();
+/** Begin; or go on with other devices, and what is shown stays. @param {import("./devices.js").Chosen} [chosen] */
+async function goLive(chosen = {}) {
+  if (live && !at("view").hidden) {
+    live.stop();
+    view.mark(true);
+    at("error").hidden = true;
+  } else stop();
   say("Waiting for camera and microphone …", true);
-  at("go").disabled = true;
+  at("go").ariaDisabled = "true"; // not disabled: it would lose the focus
+  const processed = at("processed").checked;
   const mine = (live = new Live(at("video"), connect, {
-    ready: (ready) => {
-      timeline.begin(ready.step_s);
+    ready: ({ step_s: stepS }) => {
+      const now = performance.now();
+      if (begun === null) timeline.begin(stepS);
+      else timeline.goOn(stepS, (now - begun) / 1000);
+      begun ??= now;
       document.body.dataset.state = "live";
     },
     step: (step) => {
       timeline.push(step);
       const video = at("video");
       view.show(step, video, { width: video.videoWidth || 4, height: video.videoHeight || 3 });
-      announce(step.label);
+      announce(step);
     },
     say,
     wrong: (text) => (text ? complain(text) : (at("error").hidden = true)),
+    age: (old) => view.mark(old),
+    lack: (without) => {
+      view.lack(without);
+      listDevices(at("camera"), at("microphone"), mine.tracks);
+      fill(at("given"), describeDevices(mine.tracks, processed));
+    },
     refused: (why) => {
       stop(true);
       complain(why?.message ?? "The service does not take this session.", why?.hint, why?.code);
@@ -132,14 +163,15 @@ async function goLive(chosen) {
       at("figures").textContent = `${latency === null ? "–" : Math.round(latency)} ms from capture to paint · ${rate.toFixed(1)} steps a second`;
     },
   }));
-  const started = await mine.start(chosen);
-  at("go").disabled = false;
+  const started = await mine.start(chosen, processed);
+  at("go").ariaDisabled = null;
   if (live !== mine) return mine.stop(); // something else was begun meanwhile
   if (!started) return stop(true);
+  at("pause").setAttribute("aria-pressed", "false");
+  if (!at("view").hidden) return;
   at("stage").classList.add("mirrored");
   at("mirror").setAttribute("aria-pressed", "true");
   open("live");
-  await listDevices(at("camera"), at("microphone"), mine.tracks);
 }
 
 /** @param {File} [file] */
@@ -149,7 +181,7 @@ async function openClip(file) {
   say(`Looking at ${file.name} …`, true);
   /** @type {Step[]} */
   let steps = [];
-  const mine = (clip = new Clip(file, at("stage"), (seconds) => showAt(mine, steps, seconds)));
+  const mine = (clip = new Clip(file, at("stage"), at("unplayed"), (seconds) => showAt(mine, steps, seconds)));
   try {
     const prediction = await mine.recognise(recognise);
     if (clip !== mine) return;
@@ -161,6 +193,7 @@ async function openClip(file) {
     at("missing").textContent = prediction.missing.map((name) => missing(name, prediction.model)).join(" ");
     say(`${file.name}: ${prediction.label ?? "nothing to go by"}`);
     showAt(mine, steps, 0);
+    await mine.settle(steps.at(-1)?.t ?? 0);
     mine.play();
   } catch (error) {
     if (clip !== mine) return;
@@ -183,33 +216,46 @@ function showAt(of, steps, seconds) {
 
 /** @param {"live"|"clip"} state */
 function open(state) {
+  const focused = document.activeElement;
+  opener = focused instanceof HTMLElement && at("start").contains(focused) ? focused : at(unsupported ? "file" : "go");
   document.body.dataset.state = state;
   at("view").hidden = false;
+  keepFocus(at("view"));
   at("cliplabel").textContent = at("missing").textContent = at("figures").textContent = "";
   at("pause").setAttribute("aria-pressed", "false");
   at("timeline").setAttribute("aria-label", "Probabilities over time; the button CSV gives them as a table");
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) at("view").scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
+/** What has the focus may just have been hidden: whoever uses the keyboard would begin at the top. @param {HTMLElement} other has it then */
+function keepFocus(other) {
+  const focused = document.activeElement;
+  if (!focused || focused === document.body || !focused.checkVisibility()) other.focus({ preventScroll: true });
+}
+
 /** @param {boolean} [keepWords] what was complained of stays */
 function stop(keepWords = false) {
   live?.stop();
   clip?.stop();
-  live = clip = null;
+  live = clip = begun = null;
+  const shown = !at("view").hidden;
   at("view").hidden = true;
+  view.mark(false);
+  view.without = {};
   at("stage").classList.remove("mirrored");
   document.body.dataset.state = "start";
+  if (shown) keepFocus(opener);
   view.show(null, null, { width: 4, height: 3 });
   say("");
   if (!keepWords) at("error").hidden = true;
 }
 
-/** @param {string|null} label */
-function announce(label) {
+/** @param {Step} step */
+function announce({ label, present }) {
   const now = performance.now();
   if (label === said.label || now - said.at < SAY_EVERY_MS) return;
   said = { label, at: now };
-  at("announce").textContent = label ? `It looks and sounds ${label}.` : "Nothing to go by.";
+  at("announce").textContent = label ? `It looks and sounds ${label}.` : present.voice ? "Listening." : "Nothing to go by.";
   at("timeline").setAttribute("aria-label", timeline.describe());
 }
 
@@ -232,13 +278,18 @@ function showModel() {
     uses: info.modalities.join(", "),
     licence: info.licence,
   };
-  for (const [name, value] of Object.entries(rows)) {
+  fill(at("model"), rows);
+}
+
+/** @param {HTMLElement} list @param {Record<string, string>} rows names and what is to be told of them */
+function fill(list, rows) {
+  list.replaceChildren(...Object.entries(rows).flatMap(([name, value]) => {
     const term = document.createElement("dt");
     term.textContent = name;
     const fact = document.createElement("dd");
     fact.textContent = value;
-    at("model").append(term, fact);
-  }
+    return [term, fact];
+  }));
 }
 
 /** @param {Blob} blob @param {string} suffix */

@@ -1,4 +1,5 @@
 // A camera's pictures, about ten a second: never more than one on its way.
+import { hiddenCanvas } from "./canvas.js";
 
 const EVERY_MS = 95;
 const SIDE = 640;
@@ -21,7 +22,7 @@ export class Camera {
     this.stopped = false;
     this.busy = false;
     this.last = -Infinity;
-    this.canvas = typeof OffscreenCanvas === "function" ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
+    this.canvas = hiddenCanvas(1, 1);
     video.srcObject = new MediaStream([track]);
     video.play().catch(() => {}); // a browser that wants a gesture first has had one
     this.#next();

@@ -1,4 +1,7 @@
 // A clip of the reader's own or a sample: played here, recognised by the service or this device, shown as it plays.
+import { listTracks } from "./container.js";
+
+const PATIENCE_MS = 4000; // with a browser that loads nothing before it is told to play
 
 /** @typedef {import("./runtime/results.js").Prediction} Prediction */
 
@@ -6,31 +9,57 @@ export class Clip {
   /**
    * @param {File} file
    * @param {HTMLElement} place for the player
+   * @param {HTMLElement} note where it is told what this browser cannot play
    * @param {(seconds: number) => void} onTime
    */
-  constructor(file, place, onTime) {
+  constructor(file, place, note, onTime) {
     this.file = file;
+    this.place = place;
+    this.note = note;
+    this.onTime = onTime;
     this.abort = new AbortController();
     this.url = URL.createObjectURL(file);
-    const player = (this.player = playerFor(file.type));
-    if (!player) return;
+    this.player = this.#put(playerFor(file.type));
+    /** Whether this browser can play it. */
+    this.plays = this.player ? loads(this.player) : Promise.resolve(false);
+  }
+
+  /** @template {HTMLMediaElement|HTMLImageElement|null} Player @param {Player} player @returns {Player} */
+  #put(player) {
+    if (!player) return player;
     player.id = "player";
     player.src = this.url;
     if (player instanceof HTMLMediaElement) {
       player.controls = true;
       const follow = () => {
-        onTime(player.currentTime);
+        this.onTime(player.currentTime);
         if (!player.paused && player.isConnected) requestAnimationFrame(follow);
       };
       for (const event of ["play", "seeked", "timeupdate"]) player.addEventListener(event, follow);
     }
-    player.addEventListener("error", () => player.remove()); // this browser cannot play it: the rest still works
-    place.append(player);
+    this.place.append(player);
+    return player;
   }
 
   /** @param {(file: File, signal: AbortSignal) => Promise<Prediction>} by whom @returns {Promise<Prediction>} */
   recognise(by) {
     return by(this.file, this.abort.signal);
+  }
+
+  /** Say what this browser cannot play of it, and give another way through it. @param {number} seconds its last step */
+  async settle(seconds) {
+    const plays = await this.plays;
+    const { player } = this;
+    const unseen = plays && player instanceof HTMLVideoElement && !player.videoWidth && (await listTracks(this.file)).picture;
+    if (this.abort.signal.aborted || (plays && !unseen)) return;
+    player?.remove();
+    this.player = unseen ? this.#put(new Audio()) : null;
+    if (!unseen) this.slider = this.place.appendChild(sliderTo(seconds, this.onTime));
+    this.note.textContent = unseen
+      ? "This browser cannot decode these pictures; it plays the sound alone."
+      : "This browser cannot play this file; what was recognised in it can be looked through.";
+    this.note.hidden = false;
+    this.place.classList.add("blind");
   }
 
   /** Begin to play. */
@@ -54,13 +83,35 @@ export class Clip {
   stop() {
     this.abort.abort();
     this.player?.remove();
+    this.slider?.remove();
+    this.note.hidden = true;
+    this.place.classList.remove("blind");
     URL.revokeObjectURL(this.url);
   }
 }
 
-/** @param {string} type of a file */
+/** @param {string} type of a file @returns {HTMLAudioElement|HTMLVideoElement|HTMLImageElement|null} */
 function playerFor(type) {
   if (type.startsWith("audio/")) return new Audio();
   if (type.startsWith("image/")) return Object.assign(new Image(), { alt: "the picture that was chosen" });
   return type.startsWith("video/") ? Object.assign(document.createElement("video"), { playsInline: true }) : null;
+}
+
+/** @param {HTMLElement} player @returns {Promise<boolean>} whether it could load what it is to play */
+function loads(player) {
+  return new Promise((done) => {
+    for (const event of ["loadedmetadata", "load"]) player.addEventListener(event, () => done(true));
+    player.addEventListener("error", () => done(false));
+    setTimeout(() => done(true), PATIENCE_MS);
+  });
+}
+
+/** In the place of a player. @param {number} seconds @param {(seconds: number) => void} onTime */
+function sliderTo(seconds, onTime) {
+  const label = document.createElement("label");
+  label.textContent = "Moment of the clip";
+  const slider = label.appendChild(document.createElement("input"));
+  Object.assign(slider, { type: "range", min: "0", max: String(seconds), step: "0.1", value: "0" });
+  slider.addEventListener("input", () => onTime(Number(slider.value)));
+  return label;
 }

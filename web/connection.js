@@ -5,6 +5,9 @@ import { CAMERA_OFF, FRAME, MICROPHONE_OFF, SAMPLE_RATE, VERSION, VOICE } from "
 const FULL = 64 * 1024; // bytes that wait to be sent: a slow line, on which pictures are left out, not queued
 const BEHIND_MS = 800; // so old an answer tells of a slow line too: what waits below the browser cannot be seen …
 const ANYWAY_MS = 1000; // … but a picture a second is sent, or one who only shows a face would never hear again
+const OPENS_MS = 10_000; // in which a session begins, or it is tried again
+const SILENT_MS = 20_000; // without an answer to what is sent: a line that was cut without a word
+const REST_MS = 2000; // so long after what was sent last, no answer is waited for any more
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
 const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying again would change nothing
 
@@ -38,8 +41,12 @@ export class Connection {
     this.closed = false;
     this.open = false;
     this.origin = this.answered = this.sent = 0; // by `performance.now`: the session's start, the last answer's step, the last picture
+    /** Of what was sent since the last answer, when it began, by `performance.now`. @type {number|null} */
+    this.unanswered = null;
+    this.spoke = -Infinity;
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this.timer = undefined;
+    this.giveUp = () => {};
     this.socket = this.#connect();
   }
 
@@ -53,9 +60,12 @@ export class Connection {
     /** @type {Trouble|null} */
     let last = null;
     socket.onopen = () => socket.send(JSON.stringify({ type: "hello", protocol: VERSION, rate: SAMPLE_RATE, ...this.hello }));
+    this.timer = setTimeout(() => this.giveUp(), OPENS_MS);
     socket.onmessage = ({ data }) => {
+      this.unanswered = null;
       const message = JSON.parse(data);
       if (message.type === "ready") {
+        clearTimeout(this.timer);
         this.attempt = 0;
         this.origin = this.answered = this.sent = performance.now();
         this.open = true;
@@ -68,15 +78,27 @@ export class Connection {
         this.on.trouble(message);
       }
     };
-    socket.onclose = () => {
-      sockets -= 1;
+    let lost = false;
+    const lose = () => {
+      if (lost || this.closed) return;
+      lost = true;
       this.open = false;
-      if (this.closed) return;
+      this.unanswered = null;
+      clearTimeout(this.timer);
       const final = last?.type === "closing" && FINAL.has(last.code ?? "");
       const wait = final ? null : WAITS_MS[Math.min(this.attempt, WAITS_MS.length - 1)];
       this.attempt += 1;
       this.on.lost(wait === null ? null : wait / 1000);
       if (wait !== null) this.timer = setTimeout(() => (this.socket = this.#connect()), wait);
+    };
+    socket.onclose = () => {
+      sockets -= 1;
+      lose();
+    };
+    this.giveUp = () => {
+      socket.onmessage = null;
+      socket.close();
+      lose(); // a line that was cut without a word may take minutes to tell that it is closed
     };
     return socket;
   }
@@ -89,6 +111,12 @@ export class Connection {
   /** @param {number} kind @param {number} now @param {ArrayBuffer} [payload] */
   #send(kind, now, payload = new ArrayBuffer(0)) {
     if (!this.open || this.socket.readyState !== WebSocket.OPEN) return;
+    if (kind === FRAME || kind === VOICE) {
+      const present = performance.now();
+      if (this.unanswered === null || present - this.spoke > REST_MS) this.unanswered = present;
+      this.spoke = present;
+      if (present - this.unanswered > SILENT_MS) return this.giveUp();
+    }
     const message = new Uint8Array(5 + payload.byteLength);
     const head = new DataView(message.buffer);
     head.setUint8(0, kind);

@@ -1,7 +1,12 @@
-// Cameras and microphones: asking for them, and saying in words why one cannot be had.
+// Cameras and microphones: asking for them, and saying in words why one cannot be had, and what was given.
 
 const VIDEO = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, facingMode: "user" };
-const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+/** What browsers do to a voice for calls; it takes away what an emotion is heard by. */
+const PROCESSING = /** @type {const} */ ({
+  echoCancellation: "echo cancelling",
+  noiseSuppression: "noise suppression",
+  autoGainControl: "gain control",
+});
 /** @type {Record<string, string>} */
 const WHY = {
   NotAllowedError: "was not allowed: allow it in the browser's bar of addresses, and start again",
@@ -9,6 +14,10 @@ const WHY = {
   NotReadableError: "is used by another program: close that one",
   OverconstrainedError: "is gone: choose another",
 };
+
+/** @typedef {"camera"|"microphone"} DeviceName */
+/** What is wanted: ids, "" for none, and any where nothing is said. @typedef {Partial<Record<DeviceName, string>>} Chosen */
+/** @typedef {{video: MediaStreamTrack|null, audio: MediaStreamTrack|null}} Tracks */
 
 /** Whether this browser lets this page have any. @returns {string|null} why not */
 export function missingSupport() {
@@ -20,14 +29,16 @@ export function missingSupport() {
 
 /**
  * Both if possible, else the one that can be had.
- * @param {{camera?: string, microphone?: string}} chosen their ids; "" for none
- * @returns {Promise<{video: MediaStreamTrack|null, audio: MediaStreamTrack|null, problems: string[]}>}
+ * @param {Chosen} chosen
+ * @param {boolean} processed whether the voice is wanted as for calls
+ * @returns {Promise<Tracks & {problems: string[]}>}
  */
-export async function openDevices(chosen = {}) {
+export async function openDevices(chosen, processed) {
+  const processing = Object.fromEntries(Object.keys(PROCESSING).map((name) => [name, processed]));
   const video = chosen.camera === "" ? false : { ...VIDEO, ...(chosen.camera && { deviceId: { exact: chosen.camera } }) };
-  const audio = chosen.microphone === "" ? false : { ...AUDIO, ...(chosen.microphone && { deviceId: { exact: chosen.microphone } }) };
+  const audio = chosen.microphone === "" ? false : { ...processing, ...(chosen.microphone && { deviceId: { exact: chosen.microphone } }) };
   /** @type {string[]} */
-  const problems = [];
+  const problems = video || audio ? [] : ["Neither camera nor microphone was chosen."];
   /** @param {string} name @param {MediaStreamConstraints} constraints */
   const ask = async (name, constraints) => {
     try {
@@ -48,11 +59,15 @@ export async function openDevices(chosen = {}) {
   return { video: one("video"), audio: one("audio"), problems };
 }
 
+/** Which device a track is of. @param {MediaStreamTrack|null} track @returns {string} "" where it gives nothing any more */
+export const idOf = (track) => (track?.readyState === "live" ? (track.getSettings().deviceId ?? "") : "");
+
 /**
  * Fill the two menus; names are known only once permission was given.
  * @param {HTMLSelectElement} camera
  * @param {HTMLSelectElement} microphone
- * @param {{video: MediaStreamTrack|null, audio: MediaStreamTrack|null}} used
+ * @param {Tracks} used
+ * @returns {Promise<MediaDeviceInfo[]>} what there is
  */
 export async function listDevices(camera, microphone, used) {
   const found = await navigator.mediaDevices.enumerateDevices();
@@ -63,6 +78,30 @@ export async function listDevices(camera, microphone, used) {
     const options = found.filter((device) => device.kind === kind && device.deviceId)
       .map((device, k) => new Option(device.label || `${name} ${k + 1}`, device.deviceId));
     menu.replaceChildren(new Option(`no ${name}`, ""), ...options);
-    menu.value = track?.getSettings().deviceId ?? "";
+    menu.value = idOf(track);
   }
+  return found;
+}
+
+/**
+ * What the browser gave, which may not be what it was asked for.
+ * @param {Tracks} tracks @param {boolean} processed what was asked for
+ * @returns {Record<string, string>} in words, by name
+ */
+export function describeDevices({ video, audio }, processed) {
+  /** @type {Record<string, string>} */
+  const rows = { camera: "none", microphone: "none" };
+  if (video) {
+    const { width, height, frameRate } = video.getSettings();
+    rows.camera = `${video.label}, ${width} × ${height}, ${Math.round(frameRate ?? 0)} pictures a second`;
+  }
+  if (!audio) return rows;
+  /** @type {Record<string, any>} */
+  const given = audio.getSettings();
+  rows.microphone = [audio.label, given.sampleRate && `${given.sampleRate} Hz`].filter(Boolean).join(", ");
+  for (const [name, words] of Object.entries(PROCESSING)) {
+    const on = name in given ? Boolean(given[name]) && given[name] !== "none" : null;
+    rows[words] = on === null ? "not told by this browser" : (on ? "on" : "off") + (on === processed ? "" : ", though this page asked otherwise");
+  }
+  return rows;
 }

@@ -1,14 +1,18 @@
 // A live session: devices in, steps out, everything measured on the way.
 import { Camera } from "./camera.js";
-import { openDevices } from "./devices.js";
+import { unreadable } from "./canvas.js";
+import { idOf, openDevices } from "./devices.js";
 import { Microphone } from "./microphone.js";
 
 const MEASURED = 25; // steps that the figures are of
 const AGAIN_MS = 10_000; // well within what the service waits for one who says nothing
 const RESUMED_MS = 3000; // so soon after a pause the service tells of the moments left out in it
 const CALM_MS = 3000;
+const OLD_MS = 3000; // without a step: what is shown is of before
+const LOOK_MS = 500;
 
 /** @typedef {import("./connection.js").Connection | import("./device/client.js").DeviceSession} Session */
+/** @typedef {import("./devices.js").DeviceName} DeviceName */
 /** @typedef {(media: {video: boolean, audio: boolean}, on: import("./connection.js").SessionEvents) => Session} Connect */
 
 export class Live {
@@ -18,8 +22,10 @@ export class Live {
    * @param {object} on
    * @param {(step: import("./runtime/results.js").Step) => void} on.step
    * @param {(ready: {step_s: number}) => void} on.ready a session has begun
-   * @param {(text: string) => void} on.say how it goes
+   * @param {(text: string, busy?: boolean) => void} on.say how it goes
    * @param {(text: string) => void} on.wrong what is wrong at present; "" where nothing is any more
+   * @param {(old: boolean) => void} on.age whether what is shown is of before, since nothing new comes in
+   * @param {(without: Record<string, string>) => void} on.lack what gives nothing at present, by modality
    * @param {(why: import("./connection.js").Trouble|null) => void} on.refused the service does not take this session
    * @param {(figures: {latency: number|null, last: number|null, rate: number}) => void} on.figures milliseconds from capture to
    *   paint, the median of the last steps and the last; steps a second
@@ -29,6 +35,14 @@ export class Live {
     this.connect = connect;
     this.on = on;
     this.paused = this.behind = false;
+    /** Whether the service has begun a session; null before it was asked. @type {boolean|null} */
+    this.connected = null;
+    /** When the last step came, by `performance.now`. @type {number|null} */
+    this.stepped = null;
+    /** @type {boolean|null} */
+    this.old = null;
+    /** Devices that went, and whether the list of devices was without them since. @type {Map<DeviceName, {id: string, label: string, missed: boolean}>} */
+    this.gone = new Map();
     this.resumed = -Infinity;
     /** What is wrong, by what it is about. @type {Map<string, string>} */
     this.wrong = new Map();
@@ -45,21 +59,25 @@ export class Live {
     this.closing = null;
   }
 
-  /** @param {{camera?: string, microphone?: string}} [chosen] @returns {Promise<boolean>} */
-  async start(chosen) {
-    const { video, audio, problems } = await openDevices(chosen);
+  /** @param {import("./devices.js").Chosen} chosen @param {boolean} processed the voice, as for calls @returns {Promise<boolean>} */
+  async start(chosen, processed) {
+    const { video, audio, problems } = await openDevices(chosen, processed);
     this.#wrong("devices", problems.join(" "));
     if (!video && !audio) return false;
     this.tracks = { video, audio };
-    video?.addEventListener("ended", () => this.#lost("camera"));
-    audio?.addEventListener("ended", () => this.#lost("microphone"));
+    const { signal } = this.over;
+    video?.addEventListener("ended", () => this.#lose("camera", video), { signal });
+    audio?.addEventListener("ended", () => this.#lose("microphone", audio), { signal });
+    for (const event of ["mute", "unmute"]) video?.addEventListener(event, () => this.#look(video), { signal });
     const session = (this.session = this.connect(
       { video: Boolean(video), audio: Boolean(audio) },
       {
         ready: (ready) => {
+          this.connected = true;
           this.closing = null;
           this.#wrong("line", "");
           this.on.ready(ready);
+          this.#tellOff();
           this.#tell();
         },
         step: (step) => this.#step(step),
@@ -67,27 +85,33 @@ export class Live {
         lost: (seconds) => this.#lostLine(seconds),
       },
     ));
-    if (video) this.camera = new Camera(video, this.video, session.takes, (picture, taken) => session.sendPicture(picture, taken));
+    if (video) {
+      this.camera = new Camera(video, this.video, session.takes, (picture, taken) => session.sendPicture(picture, taken));
+      this.#wrong("canvas", unreadable());
+      this.#look(video);
+    }
     if (audio) {
-      try {
-        this.microphone = await Microphone.open(audio, (pcm, begun) => session.sendVoice(pcm, begun));
-      } catch (error) {
-        this.#wrong("microphone", `The microphone cannot be heard here: ${/** @type {Error} */ (error).message}`);
-        session.microphoneOff();
-      }
+      this.microphone = new Microphone(audio, (pcm, begun) => session.sendVoice(pcm, begun), (why) => {
+        this.#wrong("microphone", why);
+        this.#lack();
+      });
     }
     document.addEventListener("visibilitychange", () => {
       this.resumed = performance.now();
       this.#tellOff();
-    }, { signal: this.over.signal });
-    this.timer = setInterval(() => this.#tellOff(), AGAIN_MS);
+    }, { signal });
+    this.timers = [setInterval(() => this.#tellOff(), AGAIN_MS), setInterval(() => this.#age(), LOOK_MS)];
+    this.#lack();
+    this.#tell();
     return true;
   }
 
   /** @param {import("./runtime/results.js").Step} step */
   #step(step) {
     if (this.paused || !this.session) return;
+    this.stepped = performance.now();
     this.on.step(step);
+    this.#age();
     const { origin } = this.session;
     requestAnimationFrame(() => setTimeout(() => this.#measure(step, origin))); // the frame callback comes before the paint
   }
@@ -127,15 +151,64 @@ export class Live {
   /** @param {number|null} seconds until it is tried again */
   #lostLine(seconds) {
     const { closing } = this;
+    this.connected = false;
+    if (this.stepped !== null) this.stepped = -Infinity;
+    this.#age();
     if (seconds === null) return this.on.refused(closing);
+    this.#tell();
     const why = closing ? `${closing.message};` : "The service cannot be reached;";
     this.#wrong("line", `${why} trying again in ${seconds} s.`);
   }
 
-  /** @param {"camera"|"microphone"} name */
-  #lost(name) {
+  #age() {
+    if (this.stepped === null) return;
+    const old = !this.paused && performance.now() - this.stepped > OLD_MS;
+    if (old !== this.old) this.on.age(old);
+    this.old = old;
+  }
+
+  /** @param {DeviceName} name @param {MediaStreamTrack} track */
+  #lose(name, track) {
+    if (name === "microphone") this.microphone?.stop();
+    this.gone.set(name, { id: track.getSettings().deviceId ?? "", label: track.label, missed: false });
+    this.#wrong(name, `The ${name} is gone; going on without it. It is taken again once it is back.`);
+    this.#lack();
+  }
+
+  /** Whether a camera gives pictures. @param {MediaStreamTrack} video */
+  #look(video) {
+    this.#wrong("camera", video.muted ? "The camera gives no pictures at present: it may be covered or used elsewhere." : "");
+    this.#lack();
+  }
+
+  /** What gives nothing, and why, in two words. */
+  #lack() {
+    const { video, audio } = this.tracks;
+    const blind = video?.readyState !== "live" ? "no camera" : video.muted ? "no pictures" : "";
+    const deaf = audio?.readyState !== "live" ? "no microphone" : this.microphone?.trouble ? "not heard" : "";
+    this.on.lack({ face: blind, scene: blind, voice: deaf });
     this.#tellOff();
-    this.#wrong(name, `The ${name} is gone; going on without it.`);
+  }
+
+  /** Which devices are in use. @returns {Record<DeviceName, string>} */
+  get using() {
+    return { camera: idOf(this.tracks.video), microphone: idOf(this.tracks.audio) };
+  }
+
+  /**
+   * Which devices that went are back.
+   * @param {MediaDeviceInfo[]} devices what there is
+   * @returns {import("./devices.js").Chosen|null} null: none
+   */
+  back(devices) {
+    /** @type {import("./devices.js").Chosen} */
+    const back = {};
+    for (const [name, gone] of this.gone) {
+      const there = devices.some(({ deviceId, label }) => deviceId === gone.id && label === gone.label);
+      if (there && gone.missed) back[name] = gone.id; // one that was there all the time was taken away from this page
+      gone.missed ||= !there;
+    }
+    return Object.keys(back).length ? back : null;
   }
 
   /** @param {string} about @param {string} what "" where it is well again */
@@ -146,15 +219,17 @@ export class Live {
   }
 
   #tell() {
-    if (this.paused) this.on.say("Paused: nothing is looked at.");
+    if (this.connected === null) this.on.say("Connecting …", true);
+    else if (!this.connected) this.on.say("Not connected: nothing is recognised at present.");
+    else if (this.paused) this.on.say("Paused: nothing is looked at.");
     else this.on.say(this.behind ? "Recognition is behind: some moments are left out." : "Live.");
   }
 
   /** Tell the service what gives nothing at present: now and then again, since it ends a session that says nothing. */
   #tellOff() {
     const { video, audio } = this.tracks;
-    if (this.camera && (this.paused || document.hidden || video?.readyState === "ended")) this.session?.cameraOff();
-    if (this.microphone && (this.paused || audio?.readyState === "ended")) this.session?.microphoneOff();
+    if (video && (this.paused || document.hidden || video.muted || video.readyState === "ended")) this.session?.cameraOff();
+    if (audio && (this.paused || this.microphone?.trouble || audio.readyState === "ended")) this.session?.microphoneOff();
   }
 
   /** @param {boolean} paused */
@@ -165,6 +240,7 @@ export class Live {
     if (paused) this.video.pause();
     else {
       this.resumed = performance.now();
+      if (this.stepped !== null) this.stepped = this.resumed;
       this.video.play().catch(() => {});
     }
     this.#tellOff();
@@ -173,7 +249,7 @@ export class Live {
 
   stop() {
     this.over.abort();
-    clearInterval(this.timer);
+    this.timers?.forEach(clearInterval);
     clearTimeout(this.calm);
     this.session?.close();
     this.camera?.stop();

@@ -25,6 +25,9 @@ export class OnDevice {
     /** @type {import("./device/client.js").Part[]} */
     this.parts = [];
     this.button.checked = false; // some browsers bring back what it was
+    this.button.addEventListener("click", (/** @type {Event} */ event) => {
+      if (this.button.ariaDisabled === "true") event.preventDefault();
+    });
     this.button.addEventListener("change", () => (this.button.checked ? this.#turnOn() : this.#turnOff()));
     this.#offer();
   }
@@ -44,7 +47,7 @@ export class OnDevice {
 
   async #turnOn() {
     this.on.change();
-    this.button.disabled = true;
+    this.button.ariaDisabled = "true"; // not disabled: it would lose the focus
     let fetched = 0;
     const tell = () => this.on.say(`Fetching model and runtime: ${Math.floor((100 * fetched) / this.#sum("bytes"))}% …`, true);
     tell();
@@ -64,7 +67,7 @@ export class OnDevice {
       this.on.say("");
       this.on.complain("It cannot run on this device.", `${/** @type {Error} */ (error).message}. The server still can.`);
     }
-    this.button.disabled = false;
+    this.button.ariaDisabled = null;
     document.body.dataset.device = this.device ? "on" : "off";
   }
 

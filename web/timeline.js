@@ -22,21 +22,30 @@ export class Timeline {
     /** @type {number|null} */
     this.head = null;
     this.stepS = 0.2;
+    /** From the first session's start to the present one's, seconds. */
+    this.after = 0;
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
   /** @param {number} stepS seconds between two steps */
   begin(stepS) {
     this.steps = [];
-    this.stepS = stepS;
     this.head = null;
+    this.goOn(stepS, 0);
+  }
+
+  /** Another session has begun, so many seconds after the first: what there is stays. @param {number} stepS @param {number} after */
+  goOn(stepS, after) {
+    this.stepS = stepS;
+    this.after = after;
   }
 
   /** The next step of a stream: the last 60 seconds are shown, and kept. @param {Step} step */
   push(step) {
-    this.steps.push(step);
-    while (this.steps[0].t < step.t - 60) this.steps.shift();
-    this.span = { from: Math.max(0, step.t - 60), to: Math.max(60, step.t) };
+    const t = Number((this.after + step.t).toFixed(3));
+    this.steps.push({ ...step, t });
+    while (this.steps[0].t < t - 60) this.steps.shift();
+    this.span = { from: Math.max(0, t - 60), to: Math.max(60, t) };
     this.draw();
   }
 

@@ -3,6 +3,7 @@ import { SIGNS, colour, likeliest } from "./emotions.js";
 import { EMOTIONS } from "./runtime/constants.js";
 
 const QUIETEST = -60; // dB of full scale, the left end of the voice's level
+const LISTENING = "listening…"; // to a voice of which not enough was heard yet
 /** @type {Record<string, string>} */
 const ABSENT = { face: "not seen", scene: "not seen", voice: "silent" };
 /** @type {Record<string, string>} */
@@ -22,6 +23,10 @@ export class View {
     /** @type {Map<import("./runtime/results.js").Emotion, {name: HTMLElement, bar: HTMLMeterElement, fill: HTMLElement, share: HTMLElement}>} */
     this.rows = new Map();
     for (const emotion of EMOTIONS) this.#row(emotion);
+    /** What gives nothing at present, whatever a step says, by modality. @type {Record<string, string>} */
+    this.without = {};
+    /** What is shown. @type {Step|null} */
+    this.step = null;
     /** @type {HTMLCanvasElement} */
     this.overlay = at("overlay");
     /** @type {HTMLCanvasElement} */
@@ -53,8 +58,10 @@ export class View {
    * @param {Size} size of the picture
    */
   show(step, picture, size) {
+    this.step = step;
     const label = step?.label ?? null;
-    this.at("label").textContent = label ? `${SIGNS[label]} ${label}` : "nothing to go by";
+    const nothing = step?.present.voice ? LISTENING : "nothing to go by";
+    this.at("label").textContent = label ? `${SIGNS[label]} ${label}` : nothing;
     this.at("label").style.borderColor = label ? colour(label) : "";
     for (const [emotion, { name, bar, fill, share }] of this.rows) {
       const probability = label && step ? step.probabilities[emotion] : 0;
@@ -70,16 +77,31 @@ export class View {
     this.#face(step, picture, size);
   }
 
+  /** What is shown is of before: nothing new comes in. @param {boolean} old */
+  mark(old) {
+    this.at("old").hidden = !old;
+    this.at("view").classList.toggle("old", old);
+  }
+
+  /** Devices that give nothing: told at once, before the next step. @param {Record<string, string>} without by modality; none: "" */
+  lack(without) {
+    this.without = without;
+    this.#unimodal(this.step);
+    if (without.voice) this.at("level").value = 0;
+  }
+
   /** What each modality says by itself. @param {Step|null} step */
   #unimodal(step) {
     const rows = Object.entries(step?.alone ?? {}).map(([name, probabilities]) => {
       const row = document.createElement("li");
-      const best = probabilities && likeliest(probabilities);
+      const without = this.without[name];
+      const best = probabilities && !without ? likeliest(probabilities) : null;
       row.classList.toggle("gone", !best);
       const mark = row.appendChild(document.createElement("span"));
       mark.className = "dot";
       mark.style.background = best ? colour(best) : "";
-      const said = best && probabilities ? `${SIGNS[best]} ${best} ${Math.round(100 * probabilities[best])}%` : ABSENT[name];
+      const absent = without || (name === "voice" && step?.present.voice ? LISTENING : ABSENT[name]);
+      const said = best && probabilities ? `${SIGNS[best]} ${best} ${Math.round(100 * probabilities[best])}%` : absent;
       row.append(`${NAMES[name]}: ${said}`);
       return row;
     });

@@ -26,9 +26,7 @@ STILL_S = 1.0
 """How long an image is shown, as if it were held before the camera."""
 
 QUALITY = 80
-
 SIDE = 640
-
 Show = Callable[[dict[str, Any], float], None]
 
 

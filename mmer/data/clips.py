@@ -18,9 +18,7 @@ from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 
 SplitName = Literal["train", "val", "test", "unused"]
 """`unused`: listed and prepared, but on no side (a copy of a test image among the training images)."""
-
 MANIFEST = "clips.parquet"
-
 Sex = Literal["female", "male", "unknown"]
 
 

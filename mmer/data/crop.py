@@ -23,7 +23,7 @@ from mmer.runtime.grid import SAMPLE_RATE, voice_windows
 from mmer.runtime.resize import shrink
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Picture
-from mmer.runtime.voice import voice_activity
+from mmer.runtime.voice import Hearing
 
 PIECE = 256
 """Steps of a clip that are in memory at once when it is cropped."""
@@ -104,14 +104,14 @@ def _voice(frames: FramesReader, params: Params) -> Iterator[tuple[npt.NDArray[n
     hop = round(given.step_s * SAMPLE_RATE)
     context = math.ceil(given.voice_window_s / given.step_s)
     pieces = frames.voice(PIECE * hop)
-    before = np.zeros(context * hop, np.int16)
+    before, hearing = np.zeros(context * hop, np.int16), Hearing(given, params.media.silence_dbfs)
     for first in range(0, frames.steps, PIECE):
         steps = min(PIECE, frames.steps - first)
         last = first + steps == frames.steps
         voice = np.concatenate([np.empty(0, np.int16), *(pieces if last else islice(pieces, 1))])
         line = np.concatenate([before, voice])
         windows = voice_windows(line, context + steps, given.step_s, given.voice_window_s)[context:]
-        yield voice, voice_activity(windows, params.media.silence_dbfs)
+        yield voice, hearing(windows)[1]
         before = np.pad(line, (0, max(0, (context + steps) * hop - len(line))))[steps * hop :][: context * hop]
 
 

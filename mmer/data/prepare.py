@@ -23,9 +23,7 @@ from mmer.errors import MmerError
 from mmer.files import write_whole
 
 REPORT = "report.json"
-
 INSTALL = "`pip install '{}'`, on all machines of the cluster"
-
 KILLED = "a worker was killed, most likely for want of memory: lower prepare.workers and run again"
 
 

@@ -24,7 +24,9 @@ import numpy.typing as npt
 
 from mmer.data.clips import Clip
 from mmer.labels import MODALITIES, ModalityName
-from mmer.runtime.grid import voice_windows
+from mmer.runtime.config import Input
+from mmer.runtime.types import Floats
+from mmer.runtime.voice import hear
 
 SPOOL = 1 << 20
 """Bytes of an array that are kept in memory while it is written."""
@@ -43,13 +45,17 @@ class Sample:
     present: npt.NDArray[np.bool_]
     """[T, 3]: face, scene, voice."""
 
+    def windows(self, given: Input) -> Floats:
+        """The voice window that ends at each step as a network is to hear it, float32 [T, W]."""
+        return hear(self.voice, len(self.present), given, 0.0)[0]
 
-def as_pass(sample: Sample, step_s: float, window_s: float, state_size: int) -> dict[str, npt.NDArray[Any]]:
+
+def as_pass(sample: Sample, given: Input, state_size: int) -> dict[str, npt.NDArray[Any]]:
     """What a forward pass takes to see a whole clip at once, B = 1, from the state at the start."""
     return {
         "faces": sample.faces[None],
         "scenes": sample.scenes[None],
-        "voice": voice_windows(sample.voice, len(sample.present), step_s, window_s)[None],
+        "voice": sample.windows(given)[None],
         "present": sample.present[None].astype(np.float32),
         "state": np.zeros((1, state_size), np.float32),
     }

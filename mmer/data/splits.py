@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 CROSS_CORPUS = "kept for this corpus's own test, while another corpus is tested"
-
 SAME_PERSON = "of a person in the corpus that is tested"
-
 SAME_TRIAL = "the same trial is a clip of another corpus"
 
 

@@ -33,13 +33,10 @@ if TYPE_CHECKING:
 
 
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
-
 SHOWN = 3
 """Clips named for each broken expectation and corpus."""
-
 SAMPLE_COLUMNS = ("faces", "scenes", "voice", "present", "voice_over_s", "voice_lost", "face_off", "voice_off")
 """Empty, and not judged, where a sample cannot be read."""
-
 Row = dict[str, Any]
 
 

@@ -63,7 +63,7 @@ def explain_confident_errors(
         sample = load_clip(clip, processed)
         sample = replace(sample, present=sample.present & known)
         said, sure = EMOTIONS[int(own.argmax())], float(own.max())
-        found = explain(run, [as_pass(sample, given.step_s, given.voice_window_s, network.state_size)], said)
+        found = explain(run, [as_pass(sample, given, network.state_size)], said)
         drawn = clip.corpus in corpora.names() and corpora.get(clip.corpus).drawing
         numbers[clip.corpus] += 1
         figure = f"{clip.corpus}-{numbers[clip.corpus]}.png"

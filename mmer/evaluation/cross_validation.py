@@ -12,7 +12,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +27,12 @@ from mmer.evaluation.scores import Bootstrap, by, score
 from mmer.labels import EMOTIONS
 from mmer.metrics import one_hot
 from mmer.plots.evaluation import plot_speakers
-from mmer.reporting import counted, plain, write_csv, write_json
+from mmer.reporting import Report, counted, plain, write_csv, write_json
 from mmer.training import mlflow_runs
 from mmer.training.checkpoints import WORK, data_key, fingerprint
 from mmer.training.fit import fit
 from mmer.training.inference import predict
 from mmer.training.mlflow_runs import Run
-
-Report = dict[str, Any]
 
 LEAST = 3
 """Folds: one to test, one to validate and one to train on."""

@@ -9,7 +9,6 @@ from mmer.data.clips import Clip
 from mmer.reporting import Report, counted
 
 DRAWN = "drawn people: no evidence about people"
-
 PAIRED = "trained with faces and voices of different people, joined by emotion (train.pairing: label)"
 
 

@@ -27,10 +27,9 @@ from mmer.metrics import one_hot
 from mmer.plots.evaluation import plot_robustness
 from mmer.reporting import Report, plain, write_csv, write_json
 from mmer.runtime.config import Input
-from mmer.runtime.grid import voice_windows
 from mmer.runtime.results import pool
 from mmer.runtime.types import Floats, Forward, Picture
-from mmer.runtime.voice import voice_activity
+from mmer.runtime.voice import hear
 
 Corrupt = Callable[[Sample, float, np.random.Generator], Sample]
 
@@ -106,9 +105,7 @@ def dropped(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
 
 STEPS = 512
 """In a pass, at most: bounds the memory."""
-
 SNR = "signal to noise, dB"
-
 CORRUPTIONS: dict[str, Corruption] = {
     "white noise": Corruption("voice", SNR, (30, 20, 10, 5, 0, -5), white_noise),
     "pink noise": Corruption("voice", SNR, (30, 20, 10, 5, 0, -5), pink_noise),
@@ -148,7 +145,7 @@ def measure(
     Args:
         clips: of the test split.
         processed: the folder of prepared samples.
-        draws: behind each interval.
+        bootstrap: behind each interval.
         most: clips of each corpus that are looked at (`choose`).
         seed: of that choice, of noise and of which frames are lost.
 
@@ -266,7 +263,7 @@ def ask(model: Subject, samples: Sequence[Sample]) -> Floats:
     found: list[Floats] = []
     for first in range(0, len(samples), size):
         some = [only(sample, model.modalities) for sample in samples[first : first + size]]
-        passes = [as_pass(s, model.input.step_s, model.input.voice_window_s, model.state_size) for s in some]
+        passes = [as_pass(s, model.input, model.state_size) for s in some]
         logits = model.forward({name: np.concatenate([one[name] for one in passes]) for name in passes[0]})["logits"]
         found += [pool(row, np.asarray(s.present.any(axis=-1))) for row, s in zip(logits, some, strict=True)]
     return np.stack(found)
@@ -275,8 +272,7 @@ def ask(model: Subject, samples: Sequence[Sample]) -> Floats:
 def _heard(sample: Sample, model: Subject) -> Sample:
     """The same, with the presence of the voice decided anew."""
     present = sample.present.copy()
-    windows = voice_windows(sample.voice, len(present), model.input.step_s, model.input.voice_window_s)
-    present[:, MODALITIES.index("voice")] = voice_activity(windows, model.silence_dbfs)
+    _, present[:, MODALITIES.index("voice")] = hear(sample.voice, len(present), model.input, model.silence_dbfs)
     return replace(sample, present=present)
 
 

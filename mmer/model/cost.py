@@ -65,9 +65,11 @@ def _as_exported(network: EmotionNet) -> Iterator[None]:
     banks = [module for module in network.modules() if isinstance(module, MelBank)]
     for bank in banks:
         bank.as_exported = True
-    yield
-    for bank in banks:
-        bank.as_exported = False
+    try:
+        yield
+    finally:
+        for bank in banks:
+            bank.as_exported = False
 
 
 def _lstm_flops(steps: Any, weights_in: Any, weights_again: Any, *_: Any, **__: Any) -> int:

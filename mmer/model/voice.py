@@ -1,7 +1,7 @@
 """The 1D CNN on the voice, after the local feature learning blocks of Zhao, Mao and Chen 2019
 ("Speech emotion recognition using deep 1D & 2D CNN LSTM networks"): convolution, batch normalisation, ELU, max-pooling.
 
-What the blocks see is the output of a front: a filter bank learnt on the waveform (their 1D network), or log-mel
+What the blocks see is the output of a frontend: a filter bank learnt on the waveform (their 1D network), or log-mel
 energies (what their 2D network is given; here the blocks still run over time alone, which costs a tenth).
 """
 

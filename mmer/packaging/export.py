@@ -1,4 +1,4 @@
-"""The one graph: EmotionNet as ONNX, with all that a recogniser must know inside, checked against the network."""
+"""The one graph: EmotionNet as ONNX, with all that a recogniser must know inside."""
 
 from __future__ import annotations
 

@@ -26,7 +26,6 @@ STATUS = {
     "experiment": "**An experiment.**",
     "release": "A release.",
 }
-
 PURPOSE = """\
 **For** research, teaching and trying out interfaces, with people who know that it runs and want it to.
 
@@ -36,14 +35,12 @@ for watching people who did not ask for it; not for deciding anything about anyb
 **Most of what it learnt from is acted.** An acted emotion is not a felt one, and a face or a voice does not show what
 somebody feels (Barrett et al. 2019): the label says what a clip looks and sounds like to this model, nothing more.
 """
-
 LAW = """\
 In the European Union the AI Act (Regulation 2024/1689) forbids systems that infer emotions in the areas of workplace
 and education, save for medical or safety reasons (Article 5(1)(f)). Elsewhere an emotion recognition system is
 high-risk (Annex III, 1(c)), and whoever deploys one must tell the people exposed to it (Article 50(3)). Faces and
 voices are personal data. This is no legal advice.
 """
-
 NOT_MEASURED = """\
 - how it does by age, skin colour, language or culture: no score is told apart by them;
 - glasses, masks, beards, children, several people in one picture;
@@ -90,16 +87,12 @@ LABELS["ravdess_crops"] = LABELS["ravdess"]
 
 WATTS = 15
 """What a busy core is taken to draw, with its share of the machine: an assumption, nothing was metered."""
-
 SHARE_ALIKE = "CC BY-NC-SA 4.0"
-
 DEED = "https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode"
 
 #: Of the evaluation's slices, those that do not merely tell the corpora apart.
 SLICES = ("sex", "intensity", "published training part")
-
 FIGURES = "The figures are in `figures/` beside this card in the repository; an installed package leaves them out."
-
 FRAGILE = 10
 """An interval over fewer speakers says little."""
 

@@ -14,7 +14,7 @@ from mmer import metrics
 from mmer.data.clips import Clip
 from mmer.metrics import one_hot
 from mmer.runtime.graph import Graph
-from mmer.runtime.spec import GraphSpec
+from mmer.runtime.spec import INPUTS, GraphSpec
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def predict_graph(path: Path, clips: Sequence[Clip], processed: Path) -> npt.NDA
     graph = Graph(path)
 
     def forward(batch: Batch) -> torch.Tensor:
-        given = {n: getattr(batch, n).numpy() for n in ("faces", "scenes", "voice", "present")}
+        given = {n: getattr(batch, n).numpy() for n in INPUTS if n != "state"}
         begin = np.zeros((len(batch.target), graph.state_size), np.float32)
         return torch.from_numpy(graph({**given, "state": begin})["logits"])
 

@@ -1,9 +1,9 @@
 """The small graph: weights as int8, and everything computed in float32 as before.
 
 A weight is a whole number of -127..127 times the scale of its output channel; what nobody learnt (the Fourier transform
-of the log-mel front) is kept as float16. onnxruntime multiplies them out once, when it opens the file, so that a pass
-costs what one of `mmer.onnx` costs, on every machine, and nothing has to be calibrated. docs/budgets.md compares it
-with quantising the activations too.
+of the log-mel frontend) is kept as float16. onnxruntime multiplies them out once, when it opens the file, so that a
+pass costs what one of `mmer.onnx` costs, on every machine, and nothing has to be calibrated.
+docs/measurements/budgets.md compares it with quantising the activations too.
 """
 
 from __future__ import annotations

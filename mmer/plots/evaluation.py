@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmer.plots.palette import BLUE, FAINT, GREY, INK, ORANGE, SKY
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-# Of Okabe and Ito's palette, told apart with any colour vision; greys for what only frames the data.
-BLUE, SKY, ORANGE = "#0072b2", "#56b4e9", "#d55e00"
-
-INK, GREY, FAINT = "#22262e", "#6b7280", "#d9dce2"
 
 LINES = (BLUE, ORANGE, "#009e73", "#cc79a7", SKY)
 

@@ -9,14 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer.labels import EMOTIONS, ModalityName
-from mmer.plots.timeline import COLOURS, FAINT, INK
+from mmer.plots.palette import COLOURS, FAINT, GREY, INK
 from mmer.runtime.explain import Explanation
-
-GREY = "#6b7280"
 
 #: Told apart by dash as well as by grey, since colour says the emotion.
 LINES: dict[ModalityName, tuple[str, str]] = {"face": (INK, "-"), "scene": (GREY, ":"), "voice": (GREY, "--")}
-
 MARKED = 8
 """Clips of fewer steps have their steps marked: one alone would not be seen as a line."""
 
@@ -56,9 +53,9 @@ def plot_explanation(
     lines.set_title(f"{explanation.emotion}: what spoke for it", loc="left", color=colour, weight="bold", fontsize=14)
     if title:  # in a row of its own: a clip's name may be as long as the axes
         figure.suptitle(title, x=0.99, ha="right", color=GREY, fontsize=8)
-    for name, contributions in explanation.contributions.items():
+    for name, values in explanation.contributions.items():
         colour, style = LINES[name]
-        reasons.plot(times, contributions, color=colour, ls=style, lw=1.8, marker=mark, ms=4, label=name)
+        reasons.plot(times, values, color=colour, ls=style, lw=1.8, marker=mark, ms=4, label=name)
     reasons.axhline(0, color=FAINT, lw=1.5, zorder=0)
     reasons.margins(y=0.12)
     reasons.set(xlabel="seconds", ylabel="nats")

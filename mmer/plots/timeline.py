@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmer.labels import EMOTIONS
+from mmer.plots.palette import COLOURS, FAINT, GREY, INK
 
 if TYPE_CHECKING:
     from mmer.runtime.results import Prediction
 
 
-#: Okabe and Ito's palette, told apart with any colour vision; grey for neutral. web/emotions.js has the same.
-COLOURS = dict(
-    zip(EMOTIONS, ("#8a8f98", "#e69f00", "#0072b2", "#d55e00", "#cc79a7", "#009e73", "#56b4e9"), strict=True)
-)
-
-INK, FAINT = "#22262e", "#d9dce2"
-
 THUMBNAILS = 12
-
 SILENCE, LOUD = -60.0, 0.0
 """dB of full scale: the ends of the voice strip."""
 
@@ -95,11 +88,11 @@ def _title(lines: Any, top: Any, prediction: Prediction) -> None:
     top.set_title(
         told, loc="left", color=COLOURS.get(prediction.label or "", INK), fontsize=17, fontweight="bold", pad=10
     )
-    top.set_title(name, loc="right", color="#6b7280", fontsize=9, pad=10)
+    top.set_title(name, loc="right", color=GREY, fontsize=9, pad=10)
     notes = [f"without {' and '.join(prediction.missing)}"] if prediction.missing else []
     if prediction.model.drawings:
         notes.append("trained on drawn people:\nno evidence about real ones")
-    lines.text(1.02, 0.02, "\n".join(notes), transform=lines.transAxes, fontsize=8, color="#6b7280", va="bottom")
+    lines.text(1.02, 0.02, "\n".join(notes), transform=lines.transAxes, fontsize=8, color=GREY, va="bottom")
 
 
 def _faces(axes: Any, prediction: Prediction, start: float, end: float) -> None:

@@ -15,6 +15,20 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Level(Block):
+    """A voice is heard relative to how loud it has been: its gain is taken out, and what is voice is told by what lies
+    before it (mmer/runtime/voice.py)."""
+
+    fall_db_s: float = Field(4.0, gt=0)
+    """By how much the followed level falls, dB a second; it jumps up with what is louder."""
+    rise_db_s: float = Field(2.0, gt=0)
+    """By how much the followed floor rises, dB a second; it drops at once to what is softer."""
+    range_db: float = Field(30.0, gt=0)
+    """What lies further below the level is no voice."""
+    margin_db: float = Field(5.0, ge=0)
+    """What lies no further above the floor is no voice but steady noise."""
+
+
 class Input(Block):
     """What a model sees; stored in its graph, so that recognition needs no params.yaml."""
 
@@ -26,6 +40,8 @@ class Input(Block):
     """Side of the face crop, pixels."""
     scene_size: int = Field(64, ge=32, le=224, multiple_of=16)
     """Side of the whole image made small, pixels."""
+    level: Level | None = None
+    """None: a voice is heard as loud as it was recorded, and `media.silence_dbfs` alone tells what is silence."""
 
 
 class Media(Block):

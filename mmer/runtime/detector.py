@@ -21,20 +21,16 @@ from mmer.runtime.types import Box, Floats, Picture, check_picture
 
 WINDOW = 12
 """Side of the window that the P-Net judges, pixels of a level of the pyramid; the smallest face it can see."""
-
 STRIDE = 2
 """Between two windows of the P-Net, pixels of a level."""
-
 FACTOR = 0.709
 """From one level of the pyramid to the next: half the area."""
-
 BATCH = 64
 """Crops judged at once: bounds the memory that a frame full of texture takes."""
 
 FOLLOWED_SCALES = np.array([0.9, 1.0, 1.1], np.float32)
 """Of the last box, the sizes that the O-Net is shown where a face is followed. The mean of its answers is as near the
 mean of detections in slightly moved pictures as one detection is; of one size alone it is not (docs/preparing.md)."""
-
 FOLLOWED_REACH = 0.5
 """How far around the last box the picture is read where a face is followed, in sides of the box: further than the two
 networks can move it."""

@@ -19,7 +19,6 @@ from mmer.runtime.types import Arrays, Floats
 
 GRID = 8
 """Places of the patch along a side of the crop."""
-
 PATCH = 0.25
 """Side of the patch, as a share of the crop's."""
 

@@ -18,9 +18,7 @@ from mmer.runtime.spec import INPUT_OF, OUTPUTS, GraphSpec
 from mmer.runtime.types import Arrays
 
 GRAPH = "mmer.onnx"
-
 SMALL_GRAPH = "mmer.int8.onnx"
-
 ONNX_TYPES = {np.uint8: "tensor(uint8)", np.float32: "tensor(float)"}
 HOW_TO_GET = "Make one with `make repro`, then name it: `--model models`, or MMER_MODEL=models."
 

@@ -70,10 +70,8 @@ ACCEPTED = "; ".join(
 
 LEAST_WHOLE = 0.9
 """Share of its promised duration that a file must yield; below it, it was cut."""
-
 _STREAMS = 128
 """A film with all its languages has some fifty."""
-
 _SCANS, _PARTS = 100, 50_000
 """Of an image: a progressive jpeg has ten or so scans, and each of a million empty ones would draw the whole picture; a
 large png has some ten thousand chunks."""
@@ -102,14 +100,10 @@ _TRANSFERS: dict[str, Transfer] = {"smpte2084": "pq", "arib-std-b67": "hlg"}
 """In ffmpeg's names."""
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
-
 _CHUNK = 1 << 20
-
 _COMPLAINTS = 1 << 16
-
 _TOLD = 1 << 20
 """Bytes that ffprobe may tell of a file: some hundreds are usual."""
-
 _USUAL = re.compile(
     "Invalid data found|Invalid argument|Conversion failed|Could not open codec|Consider increasing|^Error |repeated"
 )

@@ -21,7 +21,7 @@ from mmer.runtime.results import Step, softmax
 from mmer.runtime.spec import GraphSpec
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Arrays, Floats, Picture
-from mmer.runtime.voice import VoiceBuffer, voice_activity
+from mmer.runtime.voice import Hearing, VoiceBuffer
 
 if TYPE_CHECKING:
     from mmer.runtime.recognizer import Recognizer
@@ -48,6 +48,8 @@ class ForwardPass:
     """What the graph takes, B = 1."""
     features: tuple[FrameFeatures | None, ...]
     """Behind each step."""
+    voice_dbfs: tuple[float, ...]
+    """Level of the sound since the step before, as it came, dB of full scale."""
     start: float
     """When it was begun, by `time.perf_counter`."""
 
@@ -63,6 +65,8 @@ class Pipeline:
         self._spec = GraphSpec.of(info.input)
         self._state = np.zeros((1, recognizer.graph.state_size), np.float32)
         self.voice = VoiceBuffer(info.input)
+        self._hearing = Hearing(info.input, info.media.silence_dbfs)
+        self._hop = round(info.input.step_s * SAMPLE_RATE)
         self.done = 0
         """Steps done."""
 
@@ -83,6 +87,12 @@ class Pipeline:
         begun = self.begin(features)
         return self.end(begun, self._forward(begun.arrays))
 
+    def skip(self, steps: int) -> None:
+        """Leave out the next steps, as if nothing were seen or heard in them; the network's state stays as it is."""
+        self.done += steps
+        self._hearing.skip(steps)
+        self.voice.forget(self.done)
+
     def begin(self, features: Sequence[FrameFeatures | None]) -> ForwardPass:
         """What the graph must see of the next steps."""
         start = time.perf_counter()
@@ -97,19 +107,19 @@ class Pipeline:
                 if seen.scene is not None:
                     arrays["scenes"][0, k] = seen.scene
         windows = self.voice.windows(self.done, count)
-        present[:, 2] = voice_activity(windows, self._info.media.silence_dbfs)
+        heard, present[:, 2] = self._hearing(windows)
         present &= self._trained
-        arrays |= {"voice": windows[None], "present": present[None].astype(np.float32), "state": self._state}
-        return ForwardPass(arrays, tuple(features), start)
+        arrays |= {"voice": heard[None], "present": present[None].astype(np.float32), "state": self._state}
+        power = np.mean(np.square(windows[:, -self._hop :]), axis=1)
+        levels = 10 * np.log10(np.maximum(power, 1e-10))
+        return ForwardPass(arrays, tuple(features), tuple(levels.tolist()), start)
 
     def end(self, begun: ForwardPass, found: Arrays) -> tuple[Floats, list[Step]]:
         """What the graph gave, as logits [n, 7] and steps."""
         features, given, count = begun.features, self._info.input, len(begun.features)
         logits, self._state = found["logits"][0], found["state_out"]
-        present, windows = begun.arrays["present"][0] > 0, begun.arrays["voice"][0]
+        present = begun.arrays["present"][0] > 0
         probabilities, unimodal = softmax(logits), np.exp(found["alone"][0])
-        power = np.mean(np.square(windows[:, -round(given.step_s * SAMPLE_RATE) :]), axis=1)
-        levels = 10 * np.log10(np.maximum(power, 1e-10))
         ms = 1000 * (time.perf_counter() - begun.start) / count
         steps = [
             Step(
@@ -123,7 +133,7 @@ class Pipeline:
                 },
                 box=seen.box if seen is not None else None,
                 present={name: bool(there) for name, there in zip(MODALITIES, present[k], strict=True)},
-                voice_dbfs=float(levels[k]),
+                voice_dbfs=begun.voice_dbfs[k],
                 ms=ms + (seen.ms if seen is not None else 0),
             )
             for k, seen in enumerate(features)

@@ -30,7 +30,6 @@ class Recognizer:
 
     def __init__(self, graph: Graph, detector: Detector, forward: Forward | None = None) -> None:
         self.graph, self.detector, self.forward = graph, detector, forward or graph
-
         self.info = graph.info
         """What the model says of itself."""
 

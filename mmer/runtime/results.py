@@ -36,6 +36,16 @@ class Step:
     ms: float
     """Milliseconds of work spent on it."""
 
+    @property
+    def seen(self) -> bool:
+        """Whether it rests on a face or a scene."""
+        return self.present["face"] or self.present["scene"]
+
+    @property
+    def heard(self) -> bool:
+        """Whether it rests on a voice."""
+        return self.present["voice"]
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and names."""
         return {

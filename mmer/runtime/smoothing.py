@@ -1,4 +1,6 @@
-"""A label that can be read: probabilities smoothed over time; a label stays until another one is clearly ahead."""
+"""A label that can be read: what is said smoothed over time, no surer than what was seen and heard so far allows, and a
+label that stays until another one is clearly ahead.
+"""
 
 from __future__ import annotations
 
@@ -7,47 +9,63 @@ import math
 import numpy as np
 
 from mmer.labels import EMOTIONS
+from mmer.runtime.results import softmax
 from mmer.runtime.types import Floats
 
-TAU_S = 0.6
+TAU_S = 1.2
 """Time constant: after it, a change has come through to 63%."""
-
+PRIOR_STEPS = 2
+"""The first steps are averaged with so many less one that say nothing: one step alone is not believed whole."""
+LISTEN_S = 1.0
+"""Of a voice without a face so much must be heard before there is a label."""
 LEAD = 0.12
 """How far another emotion's probability must be ahead before the label changes."""
-
 FORGET_S = 2.0
 """Without evidence for longer than this, the next step begins anew, and nothing is said meanwhile."""
+LEAST = 1e-6
+"""Probability below which one is as unlikely as another."""
 
 
 class Smoother:
-    """Smooths one clip or stream, step by step, using nothing of the future."""
+    """Smooths one clip or stream, step by step, using nothing of the future: the mean of the logits, from nothing."""
 
     def __init__(self, step_s: float) -> None:
         self._step_s = step_s
         self._weight = 1 - math.exp(-step_s / TAU_S)
-        self._mean: Floats | None = None
-        self._label: int | None = None
+        self._begin()
         self._without = 0.0
 
-    def push(self, probabilities: Floats, evidence: bool) -> tuple[Floats, str | None]:
+    def _begin(self) -> None:
+        self._mean = np.zeros(len(EMOTIONS), np.float32)
+        self._label: int | None = None
+        self._steps, self._heard_s, self._seen = 0, 0.0, False
+
+    def push(self, probabilities: Floats, *, seen: bool, heard: bool) -> tuple[Floats, str | None]:
         """The next step.
 
         Args:
             probabilities: [7], of the step.
-            evidence: whether it rests on anything; if not, what was said before stands for a while.
+            seen: whether it rests on a face or a scene.
+            heard: whether it rests on a voice. Where it rests on nothing, what was said before stands for a while.
 
         Returns:
-            Smoothed probabilities [7] (uniform where there is nothing to go by) and the label.
+            Smoothed probabilities [7] (uniform where there is nothing to go by) and the label; None also while a voice
+            has not been heard for long enough.
         """
-        if evidence:
-            start = probabilities if self._mean is None else self._mean
-            self._mean, self._without = start + self._weight * (probabilities - start), 0.0
+        if seen or heard:
+            logits = np.log(np.maximum(probabilities, LEAST))
+            weight = max(self._weight, 1 / (self._steps + PRIOR_STEPS))
+            self._mean += np.float32(weight) * (logits - logits.mean() - self._mean)
+            self._steps, self._without, self._seen = self._steps + 1, 0.0, self._seen or seen
+            self._heard_s += self._step_s * heard
         else:
             self._without += self._step_s
-        if self._mean is None or self._without > FORGET_S:
-            self._mean = self._label = None
-            return np.full(len(EMOTIONS), 1 / len(EMOTIONS), np.float32), None
-        best = int(self._mean.argmax())
-        if self._label is None or self._mean[best] > self._mean[self._label] + LEAD:
+        if self._without > FORGET_S:
+            self._begin()
+        smoothed = softmax(self._mean)
+        if not self._steps or (not self._seen and self._heard_s < LISTEN_S - 1e-6):
+            return smoothed, None
+        best = int(smoothed.argmax())
+        if self._label is None or smoothed[best] > smoothed[self._label] + LEAD:
             self._label = best
-        return self._mean, EMOTIONS[self._label]
+        return smoothed, EMOTIONS[self._label]

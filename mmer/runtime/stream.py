@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 STALE_S = 1.0
 """A stream's picture older than this no longer shows what is there: the camera has stopped."""
-
 AHEAD_S = 10.0
 """A stream takes nothing from further ahead of its next step: what waits there is kept in memory."""
 
@@ -104,9 +103,8 @@ class Stream:
 
     def skip(self, steps: int) -> None:
         """Leave out the next steps, as if nothing were seen or heard in them; the state stays as it is."""
-        self._pipeline.done += steps
+        self._pipeline.skip(steps)
         self._coming = {step: coming for step, coming in self._coming.items() if step >= self._pipeline.done}
-        self._pipeline.voice.forget(self._pipeline.done)
 
     def _check_time(self, t: float) -> None:
         if not 0 <= t <= self.next_time + AHEAD_S:

@@ -14,11 +14,9 @@ from mmer.runtime.types import Box, Floats, Picture, check_picture
 
 SAME_FACE_IOU = 0.3
 """A box that overlaps the last one by this much is the same face."""
-
 SAME_FACE_STEP = 0.75
 """A face that moved too fast to overlap: the furthest its centre may have gone, in sides of the box. Faces of two
 people side by side are at least one side apart."""
-
 SAME_FACE_GROWTH = 2.0
 """And the most its side may have grown or shrunk meanwhile."""
 
@@ -30,7 +28,7 @@ class View:
     face: Picture | None
     """uint8 [S, S, 3] RGB; None where there is no face."""
     box: Box | None
-    """The face's box, pixels of the frame; of an earlier frame where `held`."""
+    """The face's box, pixels of the frame; of an earlier frame where `coasted`."""
     score: float
     """The detector's, of that box; 0 where there is none."""
     coasted: bool

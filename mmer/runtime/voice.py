@@ -11,6 +11,16 @@ from mmer.runtime.config import Input
 from mmer.runtime.grid import SAMPLE_RATE, voice_windows
 from mmer.runtime.types import Floats
 
+FRAME_SAMPLES = SAMPLE_RATE // 40
+"""Samples of a frame whose level is taken: 25 ms."""
+DIGITAL_SILENCE = -95.0
+"""dB: below it is no recording of anything."""
+LOW_PASS = 4
+"""Samples whose mean is taken first …"""
+LAG = 2
+"""… and the means between which differences are: together a band around 1 kHz."""
+HEARD_AT = -20.0
+"""Level, dB of full scale, at which the loudest of a voice is heard where its level is followed."""
 JITTER_S = 0.05
 """Voice that arrives with a time stamp off by less simply continues what came before."""
 
@@ -51,6 +61,84 @@ class VoiceBuffer:
         if begin > self._start:
             self._line = self._line[begin - self._start :].copy()
             self._start = begin
+
+
+class Hearing:
+    """How the voice windows of one clip or stream are heard, step by step, using nothing of the future.
+
+    With `Input.level`, a follower of the level jumps up with the loudest frame of a window and falls slowly, and each
+    window is scaled so that the level it is at has one fixed loudness: so the gain of a microphone does not matter, and
+    what is louder than this speaker's own usual stays so. A floor is followed the same way, by the softest frame. Voice
+    is what reaches neither too far below the level nor too near the floor: a soft speaker is heard, and a loud fan, in
+    whose frames loudest and softest are alike, is not. Levels are those of a band around 1 kHz
+    (200 Hz to 1.8 kHz), where a voice has much of its power, and hiss and rumble have little.
+
+    Without it windows are heard as they are, and voice is what reaches `silence_dbfs`.
+    """
+
+    def __init__(self, given: Input, silence_dbfs: float) -> None:
+        self._level_rules, self._step_s, self._silence = given.level, given.step_s, silence_dbfs
+        self._level: float | None = None
+        self._floor: float | None = None
+
+    def __call__(self, windows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """The next steps.
+
+        Args:
+            windows: float32 [T, W] in -1..1 (`voice_windows`).
+
+        Returns:
+            The windows as a network is to hear them, float32 [T, W], and whether each is voice, bool [T].
+        """
+        if self._level_rules is None:
+            return windows, voice_activity(windows, self._silence)
+        gains, active = np.ones(len(windows), np.float32), np.zeros(len(windows), bool)
+        for k, (softest, loudest) in enumerate(zip(*_extremes(windows), strict=True)):
+            gains[k], active[k] = self._step(float(softest), float(loudest))
+        return windows * gains[:, None], active
+
+    def skip(self, steps: int) -> None:
+        """Let so many steps pass unheard."""
+        if self._level_rules is not None and self._level is not None and self._floor is not None:
+            self._level -= steps * self._step_s * self._level_rules.fall_db_s
+            self._floor += steps * self._step_s * self._level_rules.rise_db_s
+
+    def _step(self, softest: float, loudest: float) -> tuple[float, bool]:
+        """The gain of a step, and whether it is voice."""
+        rules = self._level_rules
+        assert rules is not None
+        self.skip(1)
+        if loudest <= DIGITAL_SILENCE:  # tells nothing of a room or a speaker
+            return 0.0 if self._level is None else _gain(self._level), False
+        self._level = loudest if self._level is None else max(self._level, loudest)
+        self._floor = softest if self._floor is None else min(self._floor, softest)
+        active = loudest >= self._level - rules.range_db and loudest > self._floor + rules.margin_db
+        return _gain(self._level), active
+
+
+def hear(
+    voice: npt.NDArray[np.int16], steps: int, given: Input, silence_dbfs: float
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """A whole clip's voice, int16 [N] at 16 kHz, as `Hearing` gives it: float32 [steps, W], bool [steps]."""
+    return Hearing(given, silence_dbfs)(voice_windows(voice, steps, given.step_s, given.voice_window_s))
+
+
+def _extremes(windows: Floats) -> tuple[Floats, Floats]:
+    """Level of the softest frame and of the loudest of each window, dB: [T, W] → [T], [T]. Digital silence (what lies
+    before the beginning, and what a gate left of a pause) is no frame, unless there is nothing else.
+    """
+    width = windows.shape[1] // FRAME_SAMPLES * FRAME_SAMPLES
+    low = windows[:, -width:].reshape(len(windows), -1, LOW_PASS).mean(2)
+    band = low - np.concatenate([low[:, :LAG], low[:, :-LAG]], axis=1)
+    power = np.mean(np.square(band.reshape(len(windows), -1, FRAME_SAMPLES // LOW_PASS)), axis=2)
+    level = 10 * np.log10(np.maximum(power, 1e-20))
+    loudest = level.max(1)
+    return np.where(level > DIGITAL_SILENCE, level, loudest[:, None]).min(1), loudest
+
+
+def _gain(level: float) -> float:
+    gain: float = 10 ** ((HEARD_AT - level) / 20)
+    return gain
 
 
 def voice_activity(windows: npt.NDArray[np.float32], silence_dbfs: float) -> npt.NDArray[np.bool_]:

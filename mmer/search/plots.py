@@ -12,7 +12,6 @@ from mmer.config import Params
 from mmer.search.search import Found, front, reached
 
 Rows = list[list[Any]]
-
 TELLING = 10
 """With fewer trials than that a forest over them tells chance: of eight it called six keys about equally important."""
 

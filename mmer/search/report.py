@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from mmer.config import Params
+from mmer.reporting import write_csv
 from mmer.search.plots import TELLING, Rows, plot_front, plot_history, plot_importance
 from mmer.search.search import Found, front, reached
 
@@ -45,7 +45,7 @@ def write_findings(found: Found, params: Params, out: Path) -> dict[str, Any]:
         told = [trial.user_attrs["index"], trial.state.name.lower(), reached(trial), top, *spent]
         rows.append([*told, int(trial in front(complete)), *(trial.params[k] for k in keys)])
     columns = ["trial", "state", "value", "best", "parameters", "macs_per_s", "front", *keys]
-    _write_csv(out / "history.csv", columns, rows)
+    write_csv(out / "history.csv", columns, rows)
     plot_history(rows, out / "figures" / "history.png")
 
     columns = ["parameters", "macs_per_s", "cpu_ms_per_s"]
@@ -53,11 +53,11 @@ def write_findings(found: Found, params: Params, out: Path) -> dict[str, Any]:
         [t.user_attrs["index"], reached(t), *(t.user_attrs[c] for c in columns), int(t is found.champion)]
         for t in found.finals
     ]
-    _write_csv(out / "finalists.csv", ["trial", "val_uar", *columns, "champion"], finals)
+    write_csv(out / "finalists.csv", ["trial", "val_uar", *columns, "champion"], finals)
     plot_front(found, complete, params, out / "figures" / "front.png")
 
     shares = _importance(complete, found.study, params.seed)
-    _write_csv(out / "importance.csv", ["parameter", "importance"], [[k, round(v, 4)] for k, v in shares.items()])
+    write_csv(out / "importance.csv", ["parameter", "importance"], [[k, round(v, 4)] for k, v in shares.items()])
     plot_importance(shares, out / "figures" / "importance.png")
     return best
 
@@ -77,8 +77,3 @@ def _importance(complete: Sequence[FrozenTrial], study: optuna.Study, seed: int)
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     shares: dict[str, float] = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return shares
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Rows) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([columns, *rows])

@@ -36,7 +36,6 @@ from mmer.training.inference import Epoch
 
 STARTUP = 4
 """Trials that TPE must see before it proposes anything: the first ones are drawn evenly."""
-
 PROPOSALS = 1000
 """Tries for a configuration within the budget before the search gives up."""
 
@@ -123,7 +122,8 @@ def search(
 def study_name(params: Params, data_key: str) -> str:
     """Key of the study: everything that decides its trials, but not how many there are or what is made of them."""
     free = {"trials": 1, "finalists": 1, "tolerance": 0.0, "storage": None}
-    return fingerprint([data_key, params.train, params.tune.model_copy(update=free)], [])
+    counter = Path(__file__).parents[1] / "model" / "cost.py"  # what a trial costs decides whether it is trained
+    return fingerprint([data_key, params.train, params.tune.model_copy(update=free)], [counter])
 
 
 def finalists(trials: Iterable[FrozenTrial], count: int) -> list[FrozenTrial]:

@@ -23,10 +23,8 @@ Values = Mapping[str, Value]
 
 #: A worker tells this often that it lives, and is taken for dead after that long a silence, seconds.
 HEARTBEAT_S, DEAD_AFTER_S = 20, 120
-
 BEGUN = "begun"
 """A trial says so once its worker is at it, with a heart that beats."""
-
 PATIENCE_S = 60
 """How long a worker waits for a SQLite file that another one writes to."""
 
@@ -43,7 +41,7 @@ def studies(
 
     Args:
         url: of the database that workers share; None for a file that one worker has at a time.
-        alone: that file.
+        own: that file.
         pruners: of each study, by its name.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -127,7 +127,7 @@ class Session:
         """
         step = self._stream.end(begun, found)
         self._ms["network"] = max(0.0, step.ms - self._ms["detect"])
-        probabilities, label = self._smoother.push(step.probabilities, any(step.present.values()))
+        probabilities, label = self._smoother.push(step.probabilities, seen=step.seen, heard=step.heard)
         told = step.to_json()
         self.steps += 1
         return step, {

@@ -119,7 +119,7 @@ class Predictions:
         if query.smooth:
             smoother = Smoother(self._recognizer.info.input.step_s)
             for step, row in zip(prediction.steps, told["steps"], strict=True):
-                probabilities, label = smoother.push(step.probabilities, any(step.present.values()))
+                probabilities, label = smoother.push(step.probabilities, seen=step.seen, heard=step.heard)
                 row |= {"label": label, "probabilities": by_emotion(probabilities)}
         if query.top:
             best = sorted(told["probabilities"].items(), key=lambda item: -item[1])[: query.top]

@@ -17,7 +17,6 @@ from mmer.runtime.grid import SAMPLE_RATE
 
 LAG_S = 0.08
 """By how much sound may lead or follow the pictures: what people do not notice (ITU-R BT.1359: about 45 to 125 ms)."""
-
 PAIRED_STEPS = 4
 """Enough to learn how a face and a voice are weighed; each costs a pass through the face network."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mmer.config import Balance, Params, Train
+from mmer.config import Balance, Channels, Params, Train
 from mmer.data.clips import Clip
 from mmer.data.samples import Read, Sample, load_clip, load_sample
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime.config import Input
-from mmer.runtime.grid import voice_windows
-from mmer.runtime.voice import voice_activity
+from mmer.runtime.voice import hear
 from mmer.training.augment import augment, hide, outlier, pair
+from mmer.training.channels import shifted, through
 
 if TYPE_CHECKING:
     import torch
@@ -65,8 +65,10 @@ def batches(
     seed: tuple[int, int],
     read: Read = load_sample,
     classes: Sequence[str] = EMOTIONS,
+    answers: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> Iterator[Batch]:
-    """One epoch of training: the drawn clips, augmented, with modality dropout; all of it decided by the seed."""
+    """One epoch of training: the sampled clips, augmented, with modality dropout; all of it decided by the seed."""
+    voices = [clip for clip in clips if clip.has_voice]
     faces = _faces_alone(clips) if train.pairing == "label" else {}
     even = np.full(len(classes), 1 / len(classes), np.float32)
     for start in range(0, len(sampled), train.batch_size):
@@ -75,15 +77,38 @@ def batches(
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets, classes)
+            if answers and key(clip) in answers:
+                wanted = (1 - train.taught) * wanted + train.taught * answers[key(clip)]
             if rng.random() < train.outlier_exposure:
                 sample, wanted = outlier(sample, rng), even
-            sample = _update_voice_activity(augment(sample, train.augment, rng), params)
+            sample = augment(sample, train.augment, rng)
+            if train.channels is not None and clip.has_voice:
+                other = voices[rng.integers(len(voices))]
+                sample = _through_channels(sample, other, train.channels, params.input.step_s, rng, processed, read)
+            sample = _update_voice_activity(sample, params)
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
                 face = faces[clip.label][rng.integers(len(faces[clip.label]))]
                 sample = pair(sample, augment(load_clip(face, processed, read), train.augment, rng), rng)
             samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
             targets.append(wanted)
         yield collate(samples, targets, params.input)
+
+
+def _through_channels(
+    sample: Sample,
+    other: Clip,
+    channels: Channels,
+    step_s: float,
+    rng: np.random.Generator,
+    processed: Path,
+    read: Read,
+) -> Sample:
+    """A voice as it comes out of a chain of channels; beside pictures, which stay on the grid, it is not shifted."""
+    voice = sample.voice
+    if rng.random() < channels.shift and not sample.present[:, :2].any():
+        voice = shifted(voice, step_s, rng)
+    babble = load_clip(other, processed, read).voice if channels.babble else None
+    return replace(sample, voice=through(voice, channels, babble, rng))
 
 
 def _update_voice_activity(sample: Sample, params: Params) -> Sample:
@@ -93,9 +118,7 @@ def _update_voice_activity(sample: Sample, params: Params) -> Sample:
     there = sample.present[:, MODALITIES.index("voice")]
     if not there.any():
         return sample
-    steps, input = len(there), params.input
-    windows = voice_windows(sample.voice, steps, input.step_s, input.voice_window_s)
-    heard = voice_activity(windows, params.media.silence_dbfs)
+    _, heard = hear(sample.voice, len(there), params.input, params.media.silence_dbfs)
     if not heard.any():
         return sample
     present = sample.present.copy()
@@ -110,6 +133,17 @@ def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
         if clip.has_face and not clip.has_voice:
             found.setdefault(clip.label, []).append(clip)
     return found
+
+
+def key(clip: Clip) -> str:
+    """What a clip is called among those of all corpora."""
+    return f"{clip.corpus}/{clip.clip_id}"
+
+
+def read_answers(path: Path) -> dict[str, npt.NDArray[np.float32]]:
+    """A teacher's answers by clip (`mmer.training.teacher.write_answers`): `CORPUS/CLIP_ID` to [7]."""
+    with np.load(path, allow_pickle=False) as file:
+        return dict(zip(file["clips"].tolist(), file["answers"], strict=True))
 
 
 def target_of(clip: Clip, kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:
@@ -140,13 +174,10 @@ def collate(samples: Sequence[Sample], targets: Sequence[npt.NDArray[np.float32]
             row[: len(array)] = array
         return torch.from_numpy(out)
 
-    windows = [
-        voice_windows(s.voice, n, input.step_s, input.voice_window_s) for s, n in zip(samples, steps, strict=True)
-    ]
     return Batch(
         faces=stack([s.faces for s in samples], 0),
         scenes=stack([s.scenes for s in samples], 1),
-        voice=stack(windows, 2),
+        voice=stack([s.windows(input) for s in samples], 2),
         present=stack([s.present.astype(np.float32) for s in samples]),
         valid=stack([np.ones(n, np.float32) for n in steps]),
         target=torch.from_numpy(np.stack(targets)),

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from mmer.config import Params, Train
 from mmer.data.clips import Clip, modalities_of, with_modalities
 from mmer.data.samples import Memory
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, ModalityName
-from mmer.training.batches import batches, sample_epoch, to_device
+from mmer.training.batches import batches, read_answers, sample_epoch, to_device
 from mmer.training.checkpoints import Origin, init_face, init_from, keys_of_branch
 from mmer.training.inference import Epoch, calibrate, score
 from mmer.training.losses import batch_loss, emotion_weights
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmer.model.network import EmotionNet
+
+
+TEACHER = "teacher.npz"
+"""Beside the folder of samples: a teacher's answers about training clips."""
 
 
 class TrainingError(MmerError):
@@ -153,6 +158,16 @@ def _network(
     return EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask, classes)
 
 
+def _answers(processed: Path, train: Train) -> dict[str, npt.NDArray[np.float32]]:
+    """The teacher's, where one is asked for."""
+    if not train.taught:
+        return {}
+    path = processed.with_name(TEACHER)
+    if not path.is_file():
+        raise TrainingError(f"train.taught asks for a teacher, and there is no {path}: run `python -m stages.teach`")
+    return read_answers(path)
+
+
 def _fit(job: _Job) -> Fit:
     """One training of one network."""
     import torch
@@ -173,6 +188,10 @@ def _fit(job: _Job) -> Fit:
         face_weights=init_face(network, train.face_weights) if train.face_weights else None,
         start=init_from(network, Path(train.init_from)) if train.init_from else None,
     )
+    if not train.epochs:
+        row = {"epoch": 0.0, **score(network, job.validation, job.processed)}
+        calibrate(network, job.validation, job.processed)
+        return Fit(network.eval(), origin, [], row, 0.0)
     optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
     updates = -(-len(training) // train.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, train.epochs * updates, pct_start=0.2)
@@ -183,6 +202,7 @@ def _fit(job: _Job) -> Fit:
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
     weights = emotion_weights(training, job.classes).to(fabric.device)
     read = Memory(train.memory_mb << 20)
+    answers = _answers(job.processed, train)
 
     history: list[Epoch] = []
     best: dict[str, Any] = {"row": None, "weights": {}}
@@ -215,6 +235,7 @@ def _fit(job: _Job) -> Fit:
                 train,
                 seed=(job.seed, epoch),
                 read=read,
+                answers=answers,
                 classes=job.classes,
             ):
                 batch = to_device(batch, fabric.device)

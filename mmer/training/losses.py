@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 FOCUS = 2.0
 """Of the focal loss: the paper's gamma."""
-
 LATER = 1 / 3
 """Chance that a clip is learnt as coming after another one, instead of from silence."""
-
 MOVED = 0.05
 """Share of a face crop's side by which `train.consistency` moves it: a box trembles by less."""
 

@@ -24,14 +24,12 @@ from mmer.config import Params
 from mmer.files import sha256
 
 EXPERIMENT = "mmer"
-
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",  # its migrations and hints are long and ask for nothing
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-
 _PARAMS_PER_BATCH = 100  # MLflow's limit
 
 

@@ -203,4 +203,5 @@ def test_what_ffmpeg_complains_of_is_passed_on(tmp_path: Path, monkeypatch: pyte
 def test_without_what_only_drawing_needs_the_command_says_so(tmp_path: Path) -> None:
     code = "import sys; sys.modules['joblib'] = None; from mmer.cli import main; sys.exit(main(['demo-corpus', 'x']))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert (run.returncode, run.stderr) == (1, "mmer: drawing needs joblib: install requirements.txt\n")
+    told = "mmer: `mmer demo-corpus` needs joblib, which is not installed: pip install 'mmer[train]'\n"
+    assert (run.returncode, run.stderr) == (1, told)

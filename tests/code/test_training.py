@@ -168,6 +168,25 @@ def test_branches_trained_apart_are_what_each_would_be_alone(corpus: Path, tmp_p
     assert both.best["val_uar"] == pytest.approx(score(both.network, held_out(clips), tmp_path)["val_uar"])
 
 
+def test_a_branch_of_no_epochs_is_kept_as_it_was_while_another_is_trained(corpus: Path, tmp_path: Path) -> None:
+    clips, earlier = mixture(corpus, tmp_path), tmp_path / "network.safetensors"
+    late = SMALL | {"model.fusion": "late"}
+    params = load_params(ROOT / "params.yaml", late | {"train.epochs": 1})
+    first = fit(params, params.train, clips, tmp_path, seed=3)
+    save_network(first.network, earlier, first.origin)
+    branches = {"face": {"epochs": 0, "init_from": str(earlier)}, "voice": {"epochs": 1}}
+    params = load_params(ROOT / "params.yaml", late | {"train.branches": branches})
+    done = fit(params, params.train, clips, tmp_path, seed=0)
+    before, after = first.network.state_dict(), done.network.state_dict()
+    kept = {key: torch.equal(before[key], after[key]) for key in before if "face" in key.split(".")}
+    assert kept
+    assert all(kept.values())
+    assert not torch.equal(before["branch.voice.project.weight"], after["branch.voice.project.weight"])
+    assert [row["epoch"] for row in done.history] == [1]
+    with pytest.raises(ConfigError, match="epochs: 0 keeps what init_from names"):
+        load_params(ROOT / "params.yaml", late | {"train.branches": {"face": {"epochs": 0}}})
+
+
 def held_out(clips: list[Clip]) -> list[Clip]:
     return [c for c in clips if c.split == "val"]
 
@@ -176,7 +195,7 @@ def test_wrong_branches_are_errors_that_name_the_key() -> None:
     late = SMALL | {"model.fusion": "late"}
     for changed, message in (
         (late | {"train.branches": {"voice": {"epoch": 2}}}, "branches.voice.*'epoch'.*'epochs'"),
-        (late | {"train.branches": {"voice": {"epochs": 0}}}, "branches.voice: epochs"),
+        (late | {"train.branches": {"voice": {"epochs": -1}}}, "branches.voice: epochs"),
         (SMALL | {"train.branches": {"voice": {"epochs": 2}}}, "fusion: late"),
         (late | {"train.branches": {"voice": {}}, "train.pairing": "label"}, "pairing"),
     ):

@@ -133,7 +133,6 @@ def test_the_past_of_a_stream_hardly_changes_the_answer(trained: Trained) -> Non
     """The same clip after a minute of other clips: the recurrent state does not drift."""
     clips, graph = clear(trained), Recognizer.load(trained.folder)
     from mmer.data.samples import load_sample
-    from mmer.runtime.grid import voice_windows
 
     given = trained.params.input
 
@@ -142,11 +141,11 @@ def test_the_past_of_a_stream_hardly_changes_the_answer(trained: Trained) -> Non
         feeds = {
             "faces": s.faces[None],
             "scenes": s.scenes[None],
-            "voice": voice_windows(s.voice, len(s.present), given.step_s, given.voice_window_s)[None],
+            "voice": s.windows(given)[None],
             "present": s.present[None].astype(np.float32),
             "state": state,
         }
-        found = graph.run(feeds)
+        found = graph.forward(feeds)
         return found["logits"][0].mean(0), found["state_out"]
 
     zeros = np.zeros((1, graph.graph.state_size), np.float32)

@@ -18,12 +18,12 @@ from mmer.data.demo.speakers import make_speaker
 from mmer.data.samples import Sample, as_pass
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime import media
-from mmer.runtime.grid import SAMPLE_RATE, voice_windows
+from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.resize import shrink
 from mmer.runtime.results import Step, pool, softmax
 from mmer.runtime.smoothing import Smoother
-from mmer.runtime.voice import voice_activity
+from mmer.runtime.voice import hear
 from tests.conftest import ROOT
 
 Faces = npt.NDArray[np.uint8]
@@ -76,12 +76,9 @@ def walk(release: Recognizer, crops: Faces, voice: npt.NDArray[np.int16] | None 
     heard = np.zeros(0, np.int16) if voice is None else voice
     present = np.zeros((steps, len(MODALITIES)), bool)
     present[:, 0] = True
-    windows = voice_windows(heard, steps, given.step_s, given.voice_window_s)
-    present[:, 2] = voice_activity(windows, release.info.media.silence_dbfs)
+    present[:, 2] = hear(heard, steps, given, release.info.media.silence_dbfs)[1]
     scenes = np.zeros((steps, given.scene_size, given.scene_size, 3), np.uint8)
-    arrays = as_pass(
-        Sample(crops, scenes, heard, present), given.step_s, given.voice_window_s, release.graph.state_size
-    )
+    arrays = as_pass(Sample(crops, scenes, heard, present), given, release.graph.state_size)
     logits: npt.NDArray[np.float32] = release.graph(arrays)["logits"][0]
     return logits
 
@@ -127,7 +124,7 @@ def test_the_label_of_a_still_neutral_face_flips_at_most_twice_a_minute(
         light = 1 + 0.03 * np.sin(np.arange(minute) / 7)[:, None, None, None]
         noisy = np.clip(crops * light + rng.normal(0, 3, crops.shape), 0, 255).astype(np.uint8)
         smoother = Smoother(release.info.input.step_s)
-        labels = [smoother.push(p, True)[1] for p in softmax(walk(release, noisy))]
+        labels = [smoother.push(p, seen=True, heard=False)[1] for p in softmax(walk(release, noisy))]
         flips[number] = sum(a != b for a, b in pairwise(labels))
     assert max(flips.values()) <= 2, flips
 
@@ -204,7 +201,7 @@ def hiss(kind: str, dbfs: float, seconds: int) -> npt.NDArray[np.int16]:
     [
         ("white", -55),
         ("white", -45),
-        pytest.param("white", -35, marks=not_yet("0.51, after its first second")),
+        ("white", -35),
         ("fan", -55),
         ("fan", -45),
         ("fan", -35),
@@ -217,7 +214,7 @@ def test_the_noise_of_an_empty_room_is_no_confident_emotion(release: Recognizer,
     """Also where it is louder than what counts as silence."""
     steps = live(release, None, hiss(kind, dbfs, 5), seconds=5)
     smoother = Smoother(release.info.input.step_s)
-    said = [float(smoother.push(s.probabilities, s.label is not None)[0].max()) for s in steps]
+    said = [float(smoother.push(s.probabilities, seen=s.seen, heard=s.heard)[0].max()) for s in steps]
     assert max(said[5:]) < CONFIDENT, f"{max(said[5:]):.2f}"
 
 

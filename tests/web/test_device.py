@@ -2,6 +2,7 @@
 
 import base64
 import re
+import subprocess
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ from mmer.serving.live import Session
 from mmer.serving.protocol import Hello
 from tests.graphs import drawn_clips, write_model
 from tests.serving import ROOT, Served, serve
-from tests.web.test_page import LABEL, PATIENCE, Watched
+from tests.web.test_page import LABEL, PATIENCE, Watched, steps_shown
 
 RUNTIME = ROOT / "web" / "node_modules" / "onnxruntime-web" / "dist"
 pytestmark = pytest.mark.skipif(not RUNTIME.is_dir(), reason="the page's runtime is not installed (make page)")
@@ -272,7 +273,7 @@ def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recog
         while page.evaluate("() => ours.stream.due"):
             assert live.next_time <= 0.1 * (k + 1) + 0.02, "not before what it needs has come"
             step = live.step()
-            probabilities, label = smoother.push(step.probabilities, any(step.present.values()))
+            probabilities, label = smoother.push(step.probabilities, seen=step.seen, heard=step.heard)
             theirs.append((label, probabilities, step))
             mine.append(page.evaluate("() => ours.stream.step()"))
     assert len(mine) >= len(frames) // 2 - 1
@@ -320,14 +321,6 @@ def test_what_is_fetched_is_counted_up_to_all_of_it(watched: Watched) -> None:
     shown = [int(found[1]) for text in watched.page.evaluate("shown") if (found := re.search(r"(\d+)%", text))]
     assert shown == sorted(shown)
     assert (shown[0], shown[-1]) == (0, 100)
-
-
-def steps_shown(page: Page) -> list[dict[str, Any]]:
-    """What the page's table holds: the labels of its steps."""
-    with page.expect_download() as table:
-        page.click("#csv")
-    lines = table.value.path().read_text().splitlines()
-    return [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
 
 
 def test_without_the_service_clips_and_camera_are_recognised_as_with_it(
@@ -489,7 +482,7 @@ AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed (make page)")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_wrong_in_any_state(watched: Watched, scheme: str) -> None:
+def test_axe_finds_nothing_wrong_in_any_state(watched: Watched, scheme: str, tmp_path: Path) -> None:
     page = watched.page
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     page.evaluate(AXE.read_text() + "; undefined")
@@ -503,7 +496,16 @@ def test_axe_finds_nothing_wrong_in_any_state(watched: Watched, scheme: str) -> 
     page.click("#stop")
     page.click("#go")
     expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
+    page.evaluate("() => document.querySelector('#capture').open = true")
     assert _violations(page) == {}, "live"
+    page.click("#stop")
+    page.click("#device")
+    flv = tmp_path / "clip.flv"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", drawn_clips()["happy"], "-ar", "22050", flv], check=True)
+    page.set_input_files("#file", flv)
+    expect(page.locator("#unplayed")).to_be_visible(timeout=PATIENCE)
+    page.evaluate("() => document.querySelector('#old').hidden = false")
+    assert _violations(page) == {}, "a clip that cannot be played, and what is old"
 
 
 def _violations(page: Page) -> dict[str, list[str]]:

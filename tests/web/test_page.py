@@ -68,6 +68,13 @@ def shares(page: Page) -> list[float]:
     return [float(text.rstrip("%")) for text in page.locator("#bars .share").all_inner_texts()]
 
 
+def steps_shown(page: Page) -> list[dict[str, str]]:
+    """What the page's table holds."""
+    with page.expect_download() as table:
+        page.click("#csv")
+    return list(csv.DictReader(table.value.path().read_text().splitlines()))
+
+
 def test_camera_and_microphone_are_recognised_live(watched: Watched) -> None:
     page = watched.go_live()
     expect(page.locator("#status")).to_have_text("Live.")
@@ -126,11 +133,7 @@ def test_a_long_pause_does_not_end_the_session(browser: Browser, tmp_path_factor
 def test_the_timeline_can_be_taken_away_as_a_table_and_a_picture(watched: Watched, tmp_path: Path) -> None:
     page = watched.go_live()
     page.wait_for_timeout(1500)
-    with page.expect_download() as table:
-        page.click("#csv")
-    table.value.save_as(tmp_path / "t.csv")
-    with (tmp_path / "t.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = steps_shown(page)
     assert len(rows) >= 5
     assert float(rows[1]["t"]) - float(rows[0]["t"]) == pytest.approx(0.2)
     assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
@@ -157,7 +160,7 @@ ONLY = """() => {
 }"""
 
 
-@pytest.mark.parametrize(("kind", "told"), [("video", "Face: not seen"), ("audio", "Voice: silent")])
+@pytest.mark.parametrize(("kind", "told"), [("video", "Face: no camera"), ("audio", "Voice: no microphone")])
 def test_one_of_the_two_is_enough(watched: Watched, kind: str, told: str) -> None:
     """The browser has both; this page is told that one is not there, as the browser would tell it."""
     page = watched.page
@@ -181,7 +184,7 @@ def test_a_camera_that_is_lost_is_told_and_the_voice_goes_on(watched: Watched) -
         }"""
     )
     expect(page.locator("#error")).to_contain_text("The camera is gone; going on without it.")
-    expect(page.locator("#unimodal")).to_contain_text("Face: not seen", timeout=PATIENCE)
+    expect(page.locator("#unimodal")).to_contain_text("Face: no camera", timeout=PATIENCE)
     expect(page.locator("#unimodal")).to_contain_text(re.compile("Voice: . "), timeout=PATIENCE)
 
 
@@ -193,12 +196,22 @@ def test_after_a_restart_of_the_service_it_goes_on_by_itself(
     with serve(model, tmp_path_factory.mktemp("home")) as served:
         watched = Watched(context, served.url)
         page = watched.go_live()
+        expect(page.locator("#old")).to_be_hidden()
+        before = steps_shown(page)
     expect(page.locator("#error")).to_contain_text("cannot be reached; trying again", timeout=PATIENCE)
+    expect(page.locator("#old")).to_have_text("Old: nothing new comes in.")
+    expect(page.locator("#status")).to_have_text("Not connected: nothing is recognised at present.")
     port = served.url.rpartition(":")[2]
     with serve(model, tmp_path_factory.mktemp("home2"), port=int(port)):
         expect(page.locator("#status")).to_have_text("Live.", timeout=PATIENCE)
         expect(page.locator("#error")).to_be_hidden(timeout=PATIENCE)
+        expect(page.locator("#old")).to_be_hidden(timeout=PATIENCE)
         expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
+        after = steps_shown(page)
+    assert after[: len(before)] == before  # less than a minute has gone
+    times = [float(row["t"]) for row in after]
+    assert len(times) > len(before)
+    assert times == sorted(set(times))
     context.close()
 
 
@@ -290,7 +303,7 @@ def test_the_page_says_what_it_is_not_for_before_anything_is_asked(watched: Watc
 
 def test_the_page_leads_to_the_api_the_protocol_and_a_card_where_there_is_one(watched: Watched) -> None:
     page = watched.page
-    page.click("summary")
+    page.click("#about summary")
     links = page.locator("#about a").evaluate_all("links => links.map((link) => link.href)")
     assert [link.rpartition("/")[2] for link in links] == ["card.md", "docs.json", "protocol.md"]
     expect(page.locator("#card")).to_be_hidden()  # this model has none

@@ -1,5 +1,7 @@
 // The page's side of the worker: the recogniser on this device, for clips like api.js, live like connection.js.
 import { Refused } from "../api.js";
+import { unreadable } from "../canvas.js";
+import { listTracks } from "../container.js";
 import { SAMPLE_RATE } from "../runtime/constants.js";
 import { stepCount } from "../runtime/grid.js";
 import { VideoReader, decodeVoice } from "../runtime/media.js";
@@ -101,6 +103,8 @@ export class Device {
     let video = null;
     try {
       await this.ask("clip");
+      const noise = unreadable();
+      if (noise && !file.type.startsWith("audio/")) throw new Refused(noise, "The server still can: turn “On this device” off.");
       const image = file.type.startsWith("image/") ? await createImageBitmap(file).catch(() => null) : null;
       if (image) {
         await this.ask("pushClipFrame", { step: 0, t: 0, bitmap: image }, [image]);
@@ -109,7 +113,11 @@ export class Device {
       }
       const voice = await decodeVoice(file);
       video = await VideoReader.open(url);
+      const tracks = await listTracks(file);
       signal.throwIfAborted();
+      // The service would decode it: an answer without it would not be the service's.
+      if (tracks.picture && !video) throw new Refused(`${file.name}: this browser cannot decode its pictures.`, HOW);
+      if (tracks.sound && !voice) throw new Refused(`${file.name}: this browser cannot decode its sound.`, HOW);
       if (!video && !voice) throw new Refused(`${file.name}: this browser finds neither picture nor sound in it.`, HOW);
       const seconds = Math.max(video?.end ?? 0, (voice?.length ?? 0) / SAMPLE_RATE);
       if (seconds > most) throw new Refused(`${file.name} lasts ${Math.round(seconds)} s; at most ${most} s are taken.`, HOW);

@@ -40,6 +40,16 @@ export const SAME_FACE_STEP = 0.75;
 export const SAME_FACE_GROWTH = 2.0;
 
 // mmer/runtime/voice.py
+/** Samples of a frame whose level is taken: 25 ms. */
+export const FRAME_SAMPLES = 400;
+/** dB: below it is no recording of anything. */
+export const DIGITAL_SILENCE = -95.0;
+/** Samples whose mean is taken first … */
+export const LOW_PASS = 4;
+/** … and the means between which differences are: together a band around 1 kHz. */
+export const LAG = 2;
+/** Level, dB of full scale, at which the loudest of a voice is heard where its level is followed. */
+export const HEARD_AT = -20.0;
 /** Voice that arrives with a time stamp off by less simply continues what came before. */
 export const JITTER_S = 0.05;
 
@@ -51,11 +61,17 @@ export const AHEAD_S = 10.0;
 
 // mmer/runtime/smoothing.py
 /** Time constant: after it, a change has come through to 63%. */
-export const TAU_S = 0.6;
+export const TAU_S = 1.2;
+/** The first steps are averaged with so many less one that say nothing: one step alone is not believed whole. */
+export const PRIOR_STEPS = 2;
+/** Of a voice without a face so much must be heard before there is a label. */
+export const LISTEN_S = 1.0;
 /** How far another emotion's probability must be ahead before the label changes. */
 export const LEAD = 0.12;
 /** Without evidence for longer than this, the next step begins anew, and nothing is said meanwhile. */
 export const FORGET_S = 2.0;
+/** Probability below which one is as unlikely as another. */
+export const LEAST = 1e-06;
 
 // mmer/serving/live.py
 /** A step waits no longer for one modality once another has reached it. */

@@ -5,7 +5,7 @@ import { stepTime } from "./grid.js";
 import { bound, crop, shrink } from "./resize.js";
 import { softmax } from "./results.js";
 import { Tracker } from "./tracker.js";
-import { VoiceBuffer, level, voiceActivity } from "./voice.js";
+import { Hearing, VoiceBuffer, level } from "./voice.js";
 
 /** @typedef {import("./graph.js").Input} Input */
 /** @typedef {import("./means.js").Picture} Picture */
@@ -14,7 +14,7 @@ import { VoiceBuffer, level, voiceActivity } from "./voice.js";
 /**
  * What a pipeline must know of its model besides (mmer/runtime/config.py).
  * @typedef {object} Rules
- * @property {{step_s: number, voice_window_s: number, face_size: number, scene_size: number}} input
+ * @property {{step_s: number, voice_window_s: number, face_size: number, scene_size: number, level?: import("./voice.js").LevelRules|null}} input
  * @property {{frame_side: number, silence_dbfs: number, max_duration_s: number}} media
  * @property {import("./detector.js").FaceRules} faces
  */
@@ -36,6 +36,7 @@ export class Pipeline {
     this.graph = graph;
     this.tracker = new Tracker(detector);
     this.voice = new VoiceBuffer(info.input);
+    this.hearing = new Hearing(info.input, info.media.silence_dbfs);
     const size = Number(graph.inputs.get("state")?.[1]);
     /** @type {Input} */
     this.state = { data: new Float32Array(size), dims: [1, size] };
@@ -64,16 +65,17 @@ export class Pipeline {
   /** Make the next step. @param {FrameFeatures|null} features null without a picture @returns {Promise<RawStep>} */
   async advance(features) {
     const start = performance.now();
-    const { input, media, modalities } = this.info;
+    const { input, modalities } = this.info;
     const voice = this.voice.window(this.done);
-    const there = [Boolean(features?.face), Boolean(features), voiceActivity(voice, media.silence_dbfs)];
+    const { heard, active } = this.hearing.step(voice);
+    const there = [Boolean(features?.face), Boolean(features), active];
     const present = there.map((seen, m) => seen && modalities.includes(MODALITIES[m]));
     /** @param {Uint8Array|null|undefined} pixels @param {number} side @returns {Input} */
     const image = (pixels, side) => ({ data: pixels ?? new Uint8Array(side * side * 3), dims: [1, 1, side, side, 3] });
     const found = await this.graph.forward({
       faces: image(features?.face, input.face_size),
       scenes: image(features?.scene, input.scene_size),
-      voice: { data: voice, dims: [1, 1, voice.length] },
+      voice: { data: heard, dims: [1, 1, heard.length] },
       present: { data: Float32Array.from(present, Number), dims: [1, 1, MODALITIES.length] },
       state: this.state,
     });
@@ -100,6 +102,7 @@ export class Pipeline {
   /** Leave out the next steps, as if nothing were seen or heard in them. @param {number} steps */
   skip(steps) {
     this.done += steps;
+    this.hearing.skip(steps);
     this.voice.forget(this.done);
   }
 }

@@ -86,7 +86,10 @@ export class Stream {
     const features = picture && now - t <= STALE_S ? await pipeline.features(picture, t) : null;
     const step = await pipeline.advance(features);
     pipeline.voice.forget(pipeline.done);
-    const { probabilities, label } = this.smoother.push(step.probabilities, step.evidence);
+    const { probabilities, label } = this.smoother.push(step.probabilities, {
+      seen: step.present.face || step.present.scene,
+      heard: step.present.voice,
+    });
     return { ...stepToJson(step, label, probabilities), frame_ms: features && Math.round(1000 * t) };
   }
 

@@ -21,12 +21,9 @@ from mmer.data.splits import speaker_folds
 from mmer.errors import MmerError
 
 AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a")
-
 RECORDING = "(?:wav|flac|opus)"
 """How the name of a recording ends, as a pattern: a mirror may hold FLAC or Ogg Opus where the owner publishes wav."""
-
 IMAGES = (".jpg", ".jpeg", ".png")
-
 CHECKSUMS = "checksums.json"
 """In a corpus's raw folder: the sha256 of each file as it was fetched."""
 

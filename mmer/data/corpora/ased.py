@@ -16,14 +16,11 @@ from mmer.data.corpora import RECORDING, Corpus, Source
 from mmer.data.splits import deal_folds
 
 NAME = re.compile(rf"([nfhsa])\d-\d\d-\d\d-\d\d-(\d\d)\.{RECORDING}", re.IGNORECASE)
-
 WOMEN = (*range(1, 39, 2), 43, 47, 48, 49, 58, 62)
-
 SEXES: dict[str, Sex] = {f"{n:02d}": "female" if n in WOMEN else "male" for n in range(1, 66)}
 
 #: First letter of the file name.
 EMOTION_CODES = {"n": "neutral", "f": "fear", "h": "happy", "s": "sad", "a": "angry"}
-
 REPOSITORY = "https://github.com/wgwangang/ASED_V1"
 
 

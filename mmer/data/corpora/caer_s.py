@@ -16,7 +16,6 @@ from mmer.data.splits import hold_out
 from mmer.labels import emotion_of
 
 PARTS: dict[str, SplitName] = {"train": "train", "test": "test"}
-
 CLASSES = ("Anger", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 
 

@@ -17,30 +17,22 @@ from mmer.data.splits import speaker_folds
 from mmer.labels import EMOTIONS
 
 NAME = re.compile(r"((\d{4})_[A-Z]{3}_(NEU|HAP|SAD|ANG|FEA|DIS)_)(XX?|LO|MD|HI)")
-
 INTENSITIES: dict[str, Literal["low", "normal", "high", "unknown"]] = {"LO": "low", "MD": "normal", "HI": "high"}
-
 SEXES: dict[str, Sex] = {"Female": "female", "Male": "male"}
-
 FOLDERS = {"VideoFlash": (".flv",), "AudioWAV": (".wav", ".flac", ".opus"), "AudioMP3": (".mp3",)}
 """Where a clip may lie, best first. A mirror may hold FLAC or Ogg Opus where the owner publishes wav."""
 
 HEARD, SEEN, BOTH = "1", "2", "3"
-
 VOTES = "processedResults/tabulatedVotes.csv"
-
 PEOPLE = "VideoDemographics.csv"
-
 REPOSITORY = "CheyneyComputerScience/CREMA-D"
-
 TABLE_URL = f"https://raw.githubusercontent.com/{REPOSITORY}/master/"
-
 MEDIA_URL = f"https://media.githubusercontent.com/media/{REPOSITORY}/master/"
 
-#: CREMA-D, third field of the file name. The corpus has no surprise.
+#: The third field of the file name. The corpus has no surprise.
 EMOTION_CODES = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fear", "DIS": "disgust"}
 
-#: CREMA-D, the columns of its vote table.
+#: The columns of the vote table.
 VOTE_CODES = {"N": "neutral", "H": "happy", "S": "sad", "A": "angry", "F": "fear", "D": "disgust"}
 
 

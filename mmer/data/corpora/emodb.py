@@ -14,15 +14,12 @@ from mmer.data.corpora import RECORDING, Corpus, Source
 from mmer.data.splits import deal_folds
 
 NAME = re.compile(rf"(\d\d)[ab]\d\d([NFTWAE])[a-z]?\.{RECORDING}", re.IGNORECASE)
-
 WOMEN: dict[str, Sex] = dict.fromkeys(("08", "09", "13", "14", "16"), "female")
-
 MEN: dict[str, Sex] = dict.fromkeys(("03", "10", "11", "12", "15"), "male")
-
 SEXES = WOMEN | MEN
 """As the corpus's documentation tells them (http://emodb.bilderbar.info/docu/)."""
 
-#: EmoDB, sixth character of the file name: the first letter of the German word. L, Langeweile, is boredom: left out.
+#: The sixth character of the file name: the first letter of the German word. L, Langeweile, is boredom: left out.
 EMOTION_CODES = {"N": "neutral", "F": "happy", "T": "sad", "W": "angry", "A": "fear", "E": "disgust"}
 
 

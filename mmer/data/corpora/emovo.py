@@ -13,7 +13,6 @@ from mmer.data.corpora import RECORDING, Corpus
 from mmer.data.splits import deal_folds
 
 NAME = re.compile(rf"(dis|gio|neu|pau|rab|sor|tri)-([fm][1-3])-[bdln]\d\.{RECORDING}", re.IGNORECASE)
-
 SEXES: dict[str, Sex] = dict.fromkeys(("f1", "f2", "f3"), "female")
 SEXES |= dict.fromkeys(("m1", "m2", "m3"), "male")
 

@@ -18,7 +18,7 @@ from mmer.labels import EMOTION_OF
 
 SUBJECT = re.compile(r"subject[ _-]*(\d{1,2})", re.IGNORECASE)
 
-#: eNTERFACE'05, in the middle of the file name. The corpus has no neutral.
+#: In the middle of the file name. The corpus has no neutral.
 EMOTION_CODES = {"ha": "happy", "sa": "sad", "an": "angry", "fe": "fear", "di": "disgust", "su": "surprise"}
 CODE = re.compile(rf"_({'|'.join(EMOTION_CODES)})_", re.IGNORECASE)
 

@@ -29,19 +29,13 @@ from mmer.data.corpora import Corpus, Source
 from mmer.labels import emotion_of
 
 NAME = re.compile(r"(Training|PublicTest|PrivateTest)_\d+")
-
 OFFICIAL: dict[str, SplitName] = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
-
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-
 ARCHIVE = "archive.zip"
 
 IN_TEST = "the same image is a test image"
-
 IN_VALIDATION = "the same image is a validation image"
-
 TWO_LABELS = "the same training image has another label"
-
 REPEATED = "the same training image came before"
 
 

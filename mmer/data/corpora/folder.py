@@ -27,11 +27,8 @@ from mmer.errors import MmerError
 from mmer.labels import emotion_of
 
 TABLE = "clips.csv"
-
 REQUIRED = ("path", "label", "speaker")
-
 COLUMNS = (*REQUIRED, "sex", "start", "end", "split", "fold")
-
 SEXES: dict[str, Sex] = {
     "": "unknown",
     "unknown": "unknown",
@@ -40,7 +37,6 @@ SEXES: dict[str, Sex] = {
     "male": "male",
     "m": "male",
 }
-
 SPLITS: dict[str, SplitName | None] = {
     "": None,
     "train": "train",
@@ -49,7 +45,6 @@ SPLITS: dict[str, SplitName | None] = {
     "dev": "val",
     "test": "test",
 }
-
 SHOWN = 10
 """Mistakes that are told at once."""
 

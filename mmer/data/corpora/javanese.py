@@ -15,16 +15,12 @@ from mmer.data.corpora import RECORDING, Corpus, Source
 from mmer.data.splits import deal_folds
 
 NAME = re.compile(rf"(\d\d)-(0[1-4])-(0[1-6])[-_](0[1-7])\.(mp4|{RECORDING})", re.IGNORECASE)
-
 WOMEN: dict[str, Sex] = dict.fromkeys(("01", "02", "03", "04", "05"), "female")
-
 MEN: dict[str, Sex] = dict.fromkeys(("06", "07", "08", "09", "10"), "male")
-
 SEXES = WOMEN | MEN
 
 #: Third field of the file name: biasa, susah, seneng, kaget, wedi, nesu.
 EMOTION_CODES = {"01": "neutral", "02": "sad", "03": "happy", "04": "surprise", "05": "fear", "06": "angry"}
-
 VIDEOS, VOICES = (f"https://github.com/2black0/{what}-emotion-recognition-javanese" for what in ("video", "sound"))
 
 

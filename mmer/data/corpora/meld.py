@@ -26,9 +26,7 @@ TABLES = {
     "test": ("test_sent_emo.csv", "output_repeated_splits_test"),
 }
 """Each part's table and the folder of its videos; numbers of dialogues begin anew in each."""
-
 SEVERAL = re.compile(r"\band\b|[,&/+]|\b(all|both|everyone|everybody|guys|girls|group|crowd)\b", re.IGNORECASE)
-
 LEADS: dict[str, Sex] = {
     "chandler": "male",
     "joey": "male",

@@ -15,13 +15,9 @@ from mmer.data.splits import deal_folds
 from mmer.labels import emotion_of
 
 NAME = re.compile(rf"([A-Z]{{2}}0)_(anger|fear|happiness|neutral|sadness|surprised)_\d+\.{RECORDING}")
-
 WOMEN: dict[str, Sex] = dict.fromkeys(("EB0", "IC0", "KD0", "MK0"), "female")
-
 MEN: dict[str, Sex] = dict.fromkeys(("KS0", "MP0", "SM0", "TP0", "WR0"), "male")
-
 SEXES = WOMEN | MEN
-
 REPOSITORY = "https://github.com/amu-cai/nEMO"
 
 

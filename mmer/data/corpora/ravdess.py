@@ -20,7 +20,7 @@ NAME = re.compile(
 
 RECORD = "https://zenodo.org/records/1188976"
 
-#: RAVDESS, third field of the file name. Calm (02) counts as neutral: it was recorded as a second, milder baseline.
+#: The third field of the file name. Calm (02) counts as neutral: it was recorded as a second, milder baseline.
 EMOTION_CODES = {
     "01": "neutral",
     "02": "neutral",

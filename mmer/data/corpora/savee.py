@@ -14,12 +14,10 @@ from mmer.data.corpora import RECORDING, Corpus
 from mmer.data.splits import deal_folds
 
 SEXES: dict[str, Sex] = dict.fromkeys(("DC", "JE", "JK", "KL"), "male")
-
 NAME = re.compile(rf"(?:(DC|JE|JK|KL)_)?(sa|su|[adfhn])(\d{{1,2}})\.(avi|mp4|{RECORDING})", re.IGNORECASE)
-
 VIDEO = (".avi", ".mp4")
 
-#: SAVEE, the letters before the sentence's number.
+#: The letters before the sentence's number.
 EMOTION_CODES = {"n": "neutral", "h": "happy", "sa": "sad", "a": "angry", "f": "fear", "d": "disgust", "su": "surprise"}
 
 

@@ -18,10 +18,9 @@ from mmer.data.corpora import RECORDING, Corpus
 from mmer.data.splits import deal_folds
 
 NAME = re.compile(rf"(OA|YA)F?_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)\.{RECORDING}", re.IGNORECASE)
-
 SEXES: dict[str, Sex] = {"OAF": "female", "YAF": "female"}
 
-#: TESS, the end of the file name; ps is pleasant surprise.
+#: The end of the file name; ps is pleasant surprise.
 EMOTION_CODES = {
     "neutral": "neutral",
     "happy": "happy",

@@ -14,17 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-
 Image = npt.NDArray[np.uint8]
-
 Colour = tuple[float, float, float]
 
 WIDTH, HEIGHT = 320, 240
 """Of a clip, pixels."""
-
 SCALE = 2
 """A canvas is this much larger than the clip, against jagged edges."""
-
 SUBPIXEL_BITS = 4
 """OpenCV takes points as whole numbers of 1/16 pixel."""
 

@@ -17,7 +17,6 @@ from mmer.data.demo.trials import FPS, Trial
 
 BLINK_EVERY = 22
 """Frames."""
-
 HIDDEN_FROM = 0.35
 """How far a face may be hidden and still count as seen, 0..1."""
 

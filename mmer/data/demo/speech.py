@@ -11,7 +11,6 @@ from mmer.data.demo.expressions import GROUPS, VOICES, Voicing, mix
 from mmer.data.demo.trials import Trial
 
 VOWELS = "aeiou"
-
 OPENNESS = (1.0, 0.75, 0.45, 0.8, 0.4)
 """How far each vowel opens the mouth, 0..1."""
 

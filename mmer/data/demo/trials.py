@@ -12,13 +12,10 @@ from mmer.data.demo.speakers import Speaker, make_speaker
 from mmer.labels import EMOTIONS
 
 FPS = 10
-
 STEP_S = 0.2
 """Grid of the ground truth's intensity, and the unit of the clips' lengths."""
-
 STRENGTH = {"low": 0.74, "normal": 0.87, "high": 1.0}
 """Of the expression, against `FACES` and `VOICES`."""
-
 SCENE_CUE = 0.35
 """Chance that the room is the emotion's own; otherwise any of the seven is drawn."""
 

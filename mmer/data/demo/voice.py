@@ -16,19 +16,14 @@ from mmer.runtime.grid import SAMPLE_RATE
 FORMANTS = np.array(
     [[730, 1090, 2440], [530, 1840, 2480], [290, 2250, 2950], [570, 860, 2410], [310, 880, 2260]], float
 )
-
 HIGH_FORMANTS = np.array([[3400.0], [4500.0]])
 """The fourth and fifth, the same for all vowels."""
-
 BANDWIDTHS = np.array([[80], [90], [120], [180], [250]])
 """Of the five formants, Hz."""
-
 BLOCK = SAMPLE_RATE // 100
 """Formants move every 10 ms."""
-
 OPEN_QUOTIENT = 0.6
 """Share of a period in which the glottis is open."""
-
 NOISE_DBFS = -66
 """Of the room itself."""
 

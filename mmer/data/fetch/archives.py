@@ -26,17 +26,14 @@ from mmer.errors import MmerError
 
 CHUNK = 1 << 16
 """Bytes read at once."""
-
 MAX_HEADER = 1 << 20
 """Bytes of one tar header: tarfile reads it at once, whatever length it claims."""
-
 PACKERS: dict[bytes, Callable[[Path], AbstractContextManager[Any]]] = {
     b"\x1f\x8b": gzip.GzipFile,
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
 }
 """What a tar may be packed with, by its first bytes."""
-
 BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,

@@ -26,11 +26,9 @@ from mmer.errors import MmerError
 from mmer.reporting import counted
 
 SUMMARY = "mirror.json"
-
 PROBES = 32
 """Files that a mirror at an address is asked for first: one that has none of them has nothing of the corpus, and is not
 asked for 7,000 more."""
-
 NAMED = 10
 """Files that a message names; it counts the others."""
 

@@ -1,0 +1,152 @@
+"""A teacher for voices: what a large network, trained on something else, makes of the same recordings.
+
+The encoder is Whisper-base's (Radford et al. 2022, arXiv:2212.04356; MIT): 20.6 M parameters, not causal, never
+shipped. A linear head on its frozen features answers for each clip, and a small causal network learns from these
+answers beside the labels (distillation, Hinton et al. 2015, arXiv:1503.02531). Heads are cross-fitted: no answer about
+a clip comes from a head that saw its speaker, and no head sees a speaker of the validation or test side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as fn
+
+from mmer.data.clips import Clip
+from mmer.data.samples import load_sample
+from mmer.errors import MmerError
+from mmer.files import write_whole
+from mmer.labels import EMOTIONS
+from mmer.runtime.grid import SAMPLE_RATE
+from mmer.runtime.types import Floats
+from mmer.training.batches import key
+
+LAYERS = (1, 2, 3)
+"""Of the encoder, from 0, whose means over time are the features: the ones that hear emotion best."""
+LONGEST_S = 12
+"""Of a clip, no more is heard."""
+HEADS = 8
+"""Of the encoder's attention."""
+FITS = 5
+"""Groups of speakers between which heads are cross-fitted."""
+
+
+class TeacherError(MmerError):
+    """There is no teacher, or nothing for it to do."""
+
+
+class Encoder:
+    """Whisper's audio encoder up to the last layer that is asked, from a safetensors file with OpenAI's key names."""
+
+    def __init__(self, path: Path) -> None:
+        from safetensors.torch import load_file
+        from torchaudio.functional import melscale_fbanks
+
+        if not path.is_file():
+            raise TeacherError(f"there is no {path}: train.teacher names the encoder's weights below MMER_MIRROR")
+        weights = load_file(path)
+        self._weights = {key.removeprefix("encoder."): value.float() for key, value in weights.items()}
+        self._width = self._weights["ln_post.weight"].shape[0]
+        self._mel = melscale_fbanks(201, 0.0, SAMPLE_RATE / 2, 80, SAMPLE_RATE, norm="slaney", mel_scale="slaney")
+
+    @torch.inference_mode()
+    def features(self, voice: npt.NDArray[np.int16]) -> Floats:
+        """A voice, int16 [N] at 16 kHz, as the means over time of `LAYERS`: float32 [len(LAYERS) * width]."""
+        x = torch.from_numpy(voice[: LONGEST_S * SAMPLE_RATE].astype(np.float32))
+        frames = max(1, len(x) // 320)
+        y = self._log_mel(0.5 * x / x.abs().max().clamp(min=1)).unsqueeze(0)
+        y = fn.gelu(fn.conv1d(y, self._weights["conv1.weight"], self._weights["conv1.bias"], padding=1))
+        y = fn.gelu(fn.conv1d(y, self._weights["conv2.weight"], self._weights["conv2.bias"], stride=2, padding=1))
+        y = y.transpose(1, 2) + self._weights["positional_embedding"][: y.shape[2]]
+        found = []
+        for layer in range(max(LAYERS) + 1):
+            y = self._block(y, f"blocks.{layer}.")
+            if layer in LAYERS:
+                found.append(y[0, :frames].mean(0))
+        heard: Floats = torch.cat(found).numpy()
+        return heard
+
+    def _log_mel(self, x: Tensor) -> Tensor:
+        """[80, frames], as Whisper was trained with, half a second of silence behind it."""
+        x = fn.pad(x, (0, SAMPLE_RATE // 2))
+        spectrum = torch.stft(x, 400, 160, window=torch.hann_window(400), return_complex=True)[..., :-1].abs().square()
+        energy = (spectrum.T @ self._mel).T.clamp(min=1e-10).log10()
+        return (torch.maximum(energy, energy.max() - 8) + 4) / 4
+
+    def _block(self, x: Tensor, at: str) -> Tensor:
+        w = self._weights
+
+        def norm(y: Tensor, name: str) -> Tensor:
+            return fn.layer_norm(y, (self._width,), w[f"{at}{name}.weight"], w[f"{at}{name}.bias"])
+
+        def linear(y: Tensor, name: str) -> Tensor:
+            return fn.linear(y, w[f"{at}{name}.weight"], w.get(f"{at}{name}.bias"))
+
+        y = norm(x, "attn_ln")
+        q, k, v = (
+            torch.unflatten(linear(y, f"attn.{n}"), -1, (HEADS, -1)).transpose(1, 2) for n in ("query", "key", "value")
+        )
+        x = x + linear(fn.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2), "attn.out")
+        return x + linear(fn.gelu(linear(norm(x, "mlp_ln"), "mlp.0")), "mlp.2")
+
+
+def taught(clips: Sequence[Clip], features: Floats, seed: int = 0) -> Floats:
+    """The teacher's answers about training clips, each of a head that did not see its speaker: float32 [n, 7].
+
+    Args:
+        clips: [n], all of split `train`.
+        features: [n, F]; they are standardised within each corpus, which takes out studio and channel.
+
+    Raises:
+        TeacherError: a clip is not of the training side, or there are too few speakers.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if wrong := [clip.clip_id for clip in clips if clip.split != "train"]:
+        raise TeacherError(f"only training clips may be taught from; {len(wrong)} are not: {', '.join(wrong[:3])}")
+    people = sorted({clip.person for clip in clips})
+    if len(people) < FITS:
+        raise TeacherError(
+            f"heads are cross-fitted over {FITS} groups of speakers, and there are {len(people)} speakers"
+        )
+    order = np.random.default_rng(seed).permutation(len(people))
+    group = {people[index]: place % FITS for place, index in enumerate(order)}
+    groups = np.array([group[clip.person] for clip in clips])
+    corpus, truth = np.array([clip.corpus for clip in clips]), np.array([clip.target for clip in clips])
+    x = features.astype(np.float32).copy()
+    for name in sorted(set(corpus.tolist())):
+        own = corpus == name
+        x[own] = (x[own] - x[own].mean(0)) / (x[own].std(0) + 1e-3)
+    answers = np.zeros((len(clips), len(EMOTIONS)), np.float32)
+    for out in range(FITS):
+        held = groups == out
+        head = LogisticRegression(C=0.003, max_iter=300, class_weight="balanced").fit(x[~held], truth[~held])
+        answers[np.ix_(held, head.classes_)] = head.predict_proba(x[held])
+    return answers
+
+
+def answers_of(clips: Sequence[Clip], processed: Path, encoder: Encoder, seed: int) -> Floats:
+    """What `taught` says of clips, from their samples: float32 [n, 7]."""
+    from tqdm import tqdm
+
+    heard = [
+        encoder.features(load_sample(processed / clip.sample, ["voice"]).voice)
+        for clip in tqdm(clips, desc="teach", unit="clip")
+    ]
+    return taught(clips, np.stack(heard), seed)
+
+
+def write_answers(path: Path, clips: Sequence[Clip], answers: Floats) -> None:
+    """Keep answers by clip."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, clips=np.array([key(clip) for clip in clips]), answers=answers)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, write)
