@@ -184,7 +184,7 @@ def probe(path: Path, media: Media, *, start_s: float = 0.0, end_s: float | None
         found = _part(path, found, start_s, end_s)
     if found.duration_s > media.max_duration_s:
         raise _too_long(path, media, f"{found.duration_s:.1f} s")
-    _check_size(path, found.width, found.height, media.max_image_pixels if image else media.max_pixels)
+    _check_size(path, found.width, found.height, media.max_image_pixels if found.is_image else media.max_pixels)
     return found
 
 
