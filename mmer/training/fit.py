@@ -194,7 +194,9 @@ def _fit(job: _Job) -> Fit:
         return Fit(network.eval(), origin, [], row, 0.0)
     optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
     updates = -(-len(training) // train.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, train.epochs * updates, pct_start=0.2)
+    # Of exactly 5 updates the warm-up would be 0 long, and OneCycleLR divides by its length.
+    steps = max(train.epochs * updates, 6)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, steps, pct_start=0.2)
     module, optimizer = fabric.setup(network, optimizer)
     for method in ("embed", "decide"):
         module.mark_forward_method(method)

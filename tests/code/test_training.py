@@ -187,6 +187,13 @@ def test_a_branch_of_no_epochs_is_kept_as_it_was_while_another_is_trained(corpus
         load_params(ROOT / "params.yaml", late | {"train.branches": {"face": {"epochs": 0}}})
 
 
+def test_any_number_of_updates_trains(small: Params, corpus: Path) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    for epochs in (4, 5, 6):
+        train = small.train.model_copy(update={"epochs": epochs, "batch_size": len(clips), "patience": None})
+        assert len(fit(small, train, clips, corpus, seed=0).history) == epochs
+
+
 def held_out(clips: list[Clip]) -> list[Clip]:
     return [c for c in clips if c.split == "val"]
 
