@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 #: Where checkpoints and studies lie: outside the stages' outputs, which DVC deletes before a run.
 WORK = Path(".mmer")
-#: What decides the weights, and what there only counts and tells.
-CODE = ("model/*.py", "training/*.py", "data/samples.py", "runtime/grid.py", "runtime/voice.py")
+#: What decides the weights, and what there only counts and tells. A test holds it against the imports of `fit`.
+CODE = (
+    *("model/*.py", "training/*.py", "data/clips.py", "data/samples.py", "labels.py", "metrics.py"),
+    *("runtime/grid.py", "runtime/spec.py", "runtime/types.py", "runtime/voice.py"),
+)
 COUNTERS = ("cost.py", "mlflow_runs.py")
 
 
@@ -140,15 +143,19 @@ def read_origin(path: Path) -> Origin:
         return Origin.model_validate_json(file.metadata()["origin"])
 
 
+def code() -> list[Path]:
+    """The files of this package that decide the weights, in order."""
+    package = Path(__file__).parents[1]
+    return sorted(path for name in CODE for path in package.glob(name) if path.name not in COUNTERS)
+
+
 def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: Path) -> str:
     """Key of everything that decides a training but its hyperparameters: data, sizes of the network, code."""
-    package = Path(__file__).parents[1]
-    code = sorted(path for name in CODE for path in package.glob(name) if path.name not in COUNTERS)
     samples = [processed / c.sample for c in clips if c.split in ("train", "val")]
     trainings = [params.train, *(params.train.of_branch(name) for name in params.train.branches)]
     given = [face_weights(t.face_weights) for t in trainings if t.face_weights]
     given += [Path(t.init_from) for t in trainings if t.init_from and Path(t.init_from).is_file()]
-    files = [manifest, *code, *samples, *(path for path in given if path)]
+    files = [manifest, *code(), *samples, *(path for path in given if path)]
     return fingerprint([params.seed, params.input, params.model, params.media], files)
 
 

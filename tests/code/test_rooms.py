@@ -116,3 +116,11 @@ def test_what_is_left_out_of_the_stages_code_is_there() -> None:
     named = [*dependencies.LEFT_OUT, *(module for pair in dependencies.ASKED for module in pair)]
     assert [module for module in named if not (ROOT / path_of(module)).is_file()] == []
     assert [pair for pair in dependencies.ASKED if pair[1] not in imports(pair[0])] == [], "that import is gone"
+
+
+def test_a_checkpoint_counts_only_while_all_code_that_decides_the_weights_is_the_same() -> None:
+    from mmer.training.checkpoints import code
+
+    told = {"mmer.config", "mmer.runtime.config"}  # their values are in the key
+    decides = {path_of(module) for module in reached("mmer.training.fit", stop={"mmer.errors"}) - told}
+    assert decides <= {path.relative_to(ROOT) for path in code()}
