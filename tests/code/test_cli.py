@@ -131,7 +131,8 @@ sys.exit(code)
         assert len(json.loads(done.stdout)["steps"]) == 300 * minutes
         peaks.append(int(done.stderr.split()[-1]))
     assert peaks[1] < 300
-    assert peaks[1] < peaks[0] + 80, "the timeline alone grows"
+    # 7,500 more steps of the timeline take 70 to 85 MB; their sound (96) or pictures (69) held as well would show.
+    assert peaks[1] < peaks[0] + 120, "the timeline alone grows"
 
 
 def test_a_picture_without_a_face_is_told_so(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
