@@ -95,14 +95,19 @@ def serve(
         _wait(served, process)
         yield served
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         held.close()
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process to end, and make it end where it has not in 20 seconds."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait(served: Served, process: "subprocess.Popen[bytes]") -> None:

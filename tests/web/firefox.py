@@ -11,6 +11,8 @@ from typing import Any
 
 from httpx_ws import WebSocketSession, connect_ws
 
+from tests.serving import end
+
 PATIENCE_S = 120.0
 """A bound, not a claim."""
 PREFERENCES: dict[str, object] = {
@@ -122,9 +124,4 @@ def open_firefox(program: str, profile: Path, preferences: dict[str, object] | N
         with connect_ws(f"{found[1]}/session", max_message_size_bytes=2**24) as socket:
             yield Firefox(socket)
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
