@@ -18,7 +18,7 @@ import aiohttp
 import bentoml
 import numpy as np
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
@@ -165,6 +165,8 @@ async def _infer(request: Request) -> Response:
     start = time.perf_counter()
     try:
         found = await service.infer(read_tensors(await request.body(), service.recognizer.graph))
+    except ClientDisconnect:  # nobody is left to hear of it, or the gate has answered already
+        return Response(status_code=400)
     except Refusal as error:
         service.watch.refused(error.code)
         return JSONResponse(answers.problem(error.code, str(error)), answers.status(error.code))

@@ -13,7 +13,7 @@ setup(
     package_data={
         "mmer": ["py.typed"],
         "mmer.data": ["*.csv"],
-        "mmer.data.corpora": ["*.csv"],
+        "mmer.data.corpora": ["*.csv", "*.csv.gz", "*.LICENSE"],
         "mmer.release": ["MODEL_CARD.md", "LICENSE-WEIGHTS", "*.onnx", "detector/*.onnx"],
         "mmer.app.web": ["*.js", "*.html", "*.css", "*/*.js", "samples/*"],
         "mmer.app.docs": ["protocol.md"],

@@ -186,8 +186,32 @@ class Channels(Block):
     telephone: Share = 0.0
     babble: Share = 0.0
     gain: Share = 0.0
+    codec: Share = 0.0
+    """Taken as a real codec left it (stages/code.py); the others come on top."""
     shift: Share = 0.0
     """The start moved by up to a step."""
+
+
+class Cameras(Block):
+    """How far and how often a face in training is changed by what lies between a face and a model
+    (mmer/training/cameras.py); it comes on top of `augment`."""
+
+    roll_deg: float = Field(0.0, ge=0, le=180)
+    """Rolled by up to so much, half of the faces by less than a third of it."""
+    scale: Share = 0.0
+    """Made larger or smaller by up to this share."""
+    shift: Share = 0.0
+    """Moved by up to this share of the side."""
+    perspective: Share = 0.0
+    """Each corner moved by up to this share of the side."""
+    covered: Share = 0.0
+    """Chance of a mask, dark glasses or a hand."""
+    light: Share = 0.0
+    """Chance of another exposure, light from one side, noise."""
+    small: Share = 0.0
+    """Chance that few pixels were the whole face."""
+    codec: Share = 0.0
+    """Chance of a strong codec."""
 
 
 class Balance(Block):
@@ -234,6 +258,8 @@ class Train(Block):
     """Strength of the augmentation, 0 (none) to 1."""
     channels: Channels | None = None
     """None: a voice is only changed as `augment` says."""
+    cameras: Cameras | None = None
+    """None: a face is only changed as `augment` says."""
     outlier_exposure: float = Field(0.0, ge=0, lt=0.5)
     """Share of the clips that are replaced by what shows and tells nothing, learnt as no emotion more than another
     (outlier exposure, Hendrycks et al. 2019)."""

@@ -19,6 +19,8 @@ from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 SplitName = Literal["train", "val", "test", "unused"]
 """`unused`: listed and prepared, but on no side (a copy of a test image among the training images)."""
 MANIFEST = "clips.parquet"
+RARE = ("derived_from", "consensus")
+"""Columns that a manifest has only where a clip fills them."""
 Sex = Literal["female", "male", "unknown"]
 
 
@@ -43,6 +45,9 @@ class Clip(BaseModel):
     """The same of those who only saw it."""
     votes_voice: tuple[float, ...] | None = None
     """The same of those who only heard it."""
+    consensus: str = ""
+    """What more than half of the people who judged it saw or heard, by the rule of the corpus's owner: an emotion, or
+    a word for something that is none of `EMOTIONS`. Empty where nobody judged, or no majority agreed."""
     intensity: Literal["low", "normal", "high", "unknown"] = "unknown"
     split: SplitName | None = None
     """An official split, or the one `assign_splits` gave; None until then."""
@@ -115,6 +120,15 @@ class Clip(BaseModel):
         return f"{self.derived_from or self.corpus}/{self.clip_id}"
 
     @property
+    def judged(self) -> tuple[float, ...] | None:
+        """The votes of the people who were given what this clip holds: its face, its voice, or both."""
+        if self.has_voice and not self.has_face:
+            return self.votes_voice or self.votes
+        if self.has_face and not self.has_voice:
+            return self.votes_face or self.votes
+        return self.votes
+
+    @property
     def knows_speaker(self) -> bool:
         """Whether the corpus says whose this is: where it does not, the clip's own id stands for its speaker."""
         return self.speaker != self.clip_id
@@ -131,8 +145,8 @@ def targets(clips: Sequence[Clip], classes: Sequence[str] = EMOTIONS) -> npt.NDA
 
 
 def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
-    """Write clips as parquet, ordered by corpus and id so that the same clips give the same bytes. The column of what a
-    corpus was derived from is only there where a clip has it.
+    """Write clips as parquet, ordered by corpus and id so that the same clips give the same bytes. What few corpora
+    tell (`RARE`) has a column only where a clip has it.
     """
     import pandas as pd
 
@@ -140,8 +154,7 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(rows, columns=list(Clip.model_fields))
     frame["fold"] = frame["fold"].astype("Int64")
-    if not frame["derived_from"].any():
-        frame = frame.drop(columns="derived_from")
+    frame = frame.drop(columns=[name for name in RARE if not frame[name].any()])
     frame.to_parquet(path, index=False)
 
 

@@ -77,6 +77,8 @@ def judged(report: Mapping[str, Any]) -> Iterable[tuple[str, str, str, Report]]:
         if model := told["model"]:
             yield given, "model", "intended", model["intended"]
             yield given, "model", "majority", model["majority"]
+            if agreed := model["consensus"]:
+                yield given, "model", "consensus", agreed
             yield given, "model", "votes", model["votes"]
 
 

@@ -294,7 +294,8 @@ def _votes(
 
     `raters` is the recall of one person drawn at random from those who judged a clip (the mean share of votes for what
     the actor meant), `majority` that of most of them (a tie counts as a draw among the tied). `model` is scored against
-    what the actor meant and against the majority (tied clips left out), and by the cross-entropy and the
+    what the actor meant, against the majority (tied clips left out) and against the `consensus` where the corpus tells one
+    (`n_other` agreed on what is none of the emotions, and are left out), and by the cross-entropy and the
     Kullback-Leibler divergence from the votes to its probabilities, in nats. Clips of which the model does not have
     what people had (no face was found) are left out and counted in `n_without`.
     """
@@ -317,9 +318,20 @@ def _votes(
         if given in probabilities:
             predicted = probabilities[given][inside]
             answers, soft = one_hot(predicted), metrics.cross_entropy(predicted, votes)
+            agreed = np.flatnonzero([c.consensus in EMOTIONS for c in own])
             model = {
                 "intended": scores(truth, answers, own),
                 "majority": scores(votes.argmax(1)[clear], answers[clear], _at(own, clear)),
+                "consensus": {
+                    **scores(
+                        np.array([EMOTIONS.index(own[i].consensus) for i in agreed], int),
+                        answers[agreed],
+                        _at(own, agreed),
+                    ),
+                    "n_other": sum(bool(c.consensus) for c in own) - len(agreed),
+                }
+                if len(agreed)
+                else None,
                 "votes": {"n": len(own), "cross_entropy": soft, "kl": soft - metrics.cross_entropy(votes, votes)},
             }
         result[given] = {

@@ -17,8 +17,10 @@ from mmer.data.samples import Read, Sample, load_clip, load_sample
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime.config import Input
 from mmer.runtime.voice import hear
+from mmer.training import cameras
 from mmer.training.augment import augment, hide, outlier, pair
 from mmer.training.channels import shifted, through
+from mmer.training.codecs import load_coded
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from mmer.model.network import Batch
 
 
+CROWD = 6
+"""Most voices that babble in the background."""
 PAIRED = 0.5
 """Chance that a voice gets a face where `train.pairing` is on."""
 
@@ -79,12 +83,15 @@ def batches(
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets, classes)
             if answers and key(clip) in answers:
                 wanted = (1 - train.taught) * wanted + train.taught * answers[key(clip)]
+            if train.channels is not None and clip.has_voice and rng.random() < train.channels.codec:
+                sample = replace(sample, voice=load_coded(clip, processed))
             if rng.random() < train.outlier_exposure:
                 sample, wanted = outlier(sample, rng), even
             sample = augment(sample, train.augment, rng)
+            if train.cameras is not None and clip.has_face:
+                sample = replace(sample, faces=cameras.through(sample.faces, train.cameras, rng))
             if train.channels is not None and clip.has_voice:
-                other = voices[rng.integers(len(voices))]
-                sample = _through_channels(sample, other, train.channels, params.input.step_s, rng, processed, read)
+                sample = _through_channels(sample, voices, train.channels, params.input.step_s, rng, processed, read)
             sample = _update_voice_activity(sample, params)
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
                 face = faces[clip.label][rng.integers(len(faces[clip.label]))]
@@ -96,7 +103,7 @@ def batches(
 
 def _through_channels(
     sample: Sample,
-    other: Clip,
+    voices: Sequence[Clip],
     channels: Channels,
     step_s: float,
     rng: np.random.Generator,
@@ -107,8 +114,11 @@ def _through_channels(
     voice = sample.voice
     if rng.random() < channels.shift and not sample.present[:, :2].any():
         voice = shifted(voice, step_s, rng)
-    babble = load_clip(other, processed, read).voice if channels.babble else None
-    return replace(sample, voice=through(voice, channels, babble, rng))
+    others = [
+        load_clip(voices[k], processed, read).voice
+        for k in rng.integers(len(voices), size=rng.integers(1, CROWD + 1) if rng.random() < channels.babble else 0)
+    ]
+    return replace(sample, voice=through(voice, channels, others, rng))
 
 
 def _update_voice_activity(sample: Sample, params: Params) -> Sample:
@@ -147,13 +157,13 @@ def read_answers(path: Path) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def target_of(clip: Clip, kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:
-    """What is learnt of a clip, float32 [C]: the intended emotion; or (`votes`, `both`) where people voted, their
-    distribution or its mean with the intended emotion.
+    """What is learnt of a clip, float32 [C]: the intended emotion; or (`votes`, `both`) where people who were given the
+    same voted, their distribution or its mean with the intended emotion.
     """
     intended: npt.NDArray[np.float32] = np.eye(len(classes), dtype=np.float32)[classes.index(clip.label)]
-    if kind == "intended" or clip.votes is None:
+    if kind == "intended" or clip.judged is None:
         return intended
-    votes = np.array(clip.votes, np.float32)
+    votes = np.array(clip.judged, np.float32)
     return votes if kind == "votes" else np.float32(0.5) * (intended + votes)
 
 

@@ -6,7 +6,7 @@ generator it is given. How often each is made are the keys of `train.channels` (
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,19 +21,19 @@ MU = 255.0
 
 
 def through(
-    voice: npt.NDArray[np.int16], channels: Channels, other: npt.NDArray[np.int16] | None, rng: np.random.Generator
+    voice: npt.NDArray[np.int16], channels: Channels, others: Sequence[npt.NDArray[np.int16]], rng: np.random.Generator
 ) -> npt.NDArray[np.int16]:
     """A voice, int16 [N], as it comes out of a chain of channels, in the order in which a recording meets them.
 
     Args:
         channels: the chance of each.
-        other: somebody else's voice, for `babble`.
+        others: voices of somebody else, in the background.
     """
     x: Floats = voice.astype(np.float32) / np.float32(32768)
     if not np.any(x):
         return voice
-    if other is not None and rng.random() < channels.babble:
-        x = second_voice(x, other.astype(np.float32) / np.float32(32768), rng)
+    if others:
+        x = babble(x, [other.astype(np.float32) / np.float32(32768) for other in others], rng)
     for rate, change in (
         (channels.equaliser, equaliser),
         (channels.clipping, clipping),
@@ -101,14 +101,15 @@ def mu_law(x: Floats) -> Floats:
     return decoded
 
 
-def second_voice(x: Floats, other: Floats, rng: np.random.Generator) -> Floats:
-    """Somebody else who talks further away, 6 to 30 dB softer."""
-    power, theirs = float(np.mean(np.square(x))), float(np.mean(np.square(other)))
-    if not theirs:
-        return x
-    begin = int(rng.integers(len(x)))
-    line = np.resize(np.roll(other, begin), len(x))
-    return x + line * np.float32(np.sqrt(power / theirs) * 10 ** (-rng.uniform(6, 30) / 20))
+def babble(x: Floats, others: Sequence[Floats], rng: np.random.Generator) -> Floats:
+    """Others who talk further away, all equally loud and together 6 to 30 dB softer."""
+    lines = np.zeros_like(x)
+    for other in others:
+        theirs = float(np.mean(np.square(other)))
+        if theirs:
+            lines += np.resize(np.roll(other, int(rng.integers(len(x)))), len(x)) / np.float32(np.sqrt(theirs))
+    power, theirs = float(np.mean(np.square(x))), float(np.mean(np.square(lines)))
+    return x + lines * np.float32(np.sqrt(power / theirs) * 10 ** (-rng.uniform(6, 30) / 20)) if theirs else x
 
 
 def shifted(voice: npt.NDArray[np.int16], step_s: float, rng: np.random.Generator) -> npt.NDArray[np.int16]:

@@ -20,7 +20,7 @@ from mmer.config import Params, Train
 from mmer.data.clips import Clip, modalities_of, with_modalities
 from mmer.data.samples import Memory
 from mmer.errors import MmerError
-from mmer.labels import EMOTIONS, ModalityName
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.training.batches import batches, read_answers, sample_epoch, to_device
 from mmer.training.checkpoints import Origin, init_face, init_from, keys_of_branch
 from mmer.training.inference import Epoch, calibrate, score
@@ -129,6 +129,7 @@ def _fit_apart(job: _Job) -> Fit:
         )
         learnt = done.network.state_dict()
         weights |= {key: learnt[key] for key in keys_of_branch(name, learnt)}
+        weights["fusion.temperature"][MODALITIES.index(name)] = learnt["fusion.temperature"][MODALITIES.index(name)]
         for row in done.history:
             history.setdefault(row["epoch"], {}).update(told(row))
         latest = max(best["epoch"], done.best["epoch"])
@@ -136,13 +137,12 @@ def _fit_apart(job: _Job) -> Fit:
         origins.append(done.origin)
         seconds += done.seconds
     whole.load_state_dict(weights)
-    calibrate(whole, job.validation, job.processed)
     origin = Origin(
         corpora=tuple(sorted({c for origin in origins for c in origin.corpora})),
         face_weights=next((o.face_weights for o in origins if o.face_weights), None),
         start=next((o.start for o in origins if o.start), None),
     )
-    best |= score(whole, job.validation, job.processed)
+    best |= score(whole, job.validation, job.processed, kind=job.train.targets)
     return Fit(whole.cpu().eval(), origin, [history[epoch] for epoch in sorted(history)], best, seconds)
 
 
@@ -189,8 +189,8 @@ def _fit(job: _Job) -> Fit:
         start=init_from(network, Path(train.init_from)) if train.init_from else None,
     )
     if not train.epochs:
-        row = {"epoch": 0.0, **score(network, job.validation, job.processed)}
-        calibrate(network, job.validation, job.processed)
+        row = {"epoch": 0.0, **score(network, job.validation, job.processed, kind=train.targets)}
+        calibrate(network, job.validation, job.processed, train.targets)
         return Fit(network.eval(), origin, [], row, 0.0)
     optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
     updates = -(-len(training) // train.batch_size)
@@ -250,7 +250,7 @@ def _fit(job: _Job) -> Fit:
                 average.update_parameters(network)
                 losses.append(loss.item())
                 bar.update(len(batch.target))
-        found = score(cast("EmotionNet", average.module), job.validation, job.processed, read)
+        found = score(cast("EmotionNet", average.module), job.validation, job.processed, read, train.targets)
         row = {"epoch": epoch + 1, "train_loss": float(np.mean(losses)), **found}
         row = {k: round(v, 6) for k, v in row.items()}
         history.append(row)
@@ -269,5 +269,5 @@ def _fit(job: _Job) -> Fit:
             part.replace(job.checkpoint)
         job.on_epoch(row)
     network.load_state_dict(best["weights"])
-    calibrate(network, job.validation, job.processed)
+    calibrate(network, job.validation, job.processed, train.targets)
     return Fit(network.cpu().eval(), origin, history, best["row"], seconds)

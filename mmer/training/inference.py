@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer import metrics
-from mmer.data.clips import Clip, targets
+from mmer.data.clips import Clip, with_modalities
 from mmer.data.samples import Read, load_clip, load_sample
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.config import Input
@@ -46,7 +46,12 @@ def as_forward(network: EmotionNet) -> Any:
     return forward
 
 
-def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> None:
+def truths(clips: Sequence[Clip], kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.int64]:
+    """What counts as right of each clip, [n]: the likeliest class of its target (`target_of`)."""
+    return np.array([target_of(clip, kind, classes).argmax() for clip in clips], np.int64)
+
+
+def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind: str = "intended") -> None:
     """Fit the temperatures of a network on validation clips (Guo et al. 2017): with late fusion that of each modality,
     on the clips that hold it and with nothing else given; with early fusion the one of the answer.
     """
@@ -55,13 +60,13 @@ def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> No
     network.fusion.temperature.fill_(1.0)
     if not isinstance(network.fusion, LateFusion):
         network.fusion.temperature.fill_(
-            fit_temperature(predict(network, clips, processed), targets(clips, network.classes))
+            fit_temperature(predict(network, clips, processed), truths(clips, kind, network.classes))
         )
         return
     for name in network.modalities:
         if having := [c for c in clips if getattr(c, f"has_{name}")]:
             said = predict(network, having, processed, modalities=[name])
-            truth = targets(having, network.classes)
+            truth = truths(with_modalities(having, [name]), kind, network.classes)
             network.fusion.temperature[MODALITIES.index(name)] = fit_temperature(said, truth)
 
 
@@ -132,13 +137,22 @@ def predict(
     return clip_probabilities(forward, clips, processed, network.input, modalities, read=read, classes=network.classes)
 
 
-def score(network: EmotionNet, clips: Sequence[Clip], processed: Path, read: Read = load_sample) -> Epoch:
+def score(
+    network: EmotionNet,
+    clips: Sequence[Clip],
+    processed: Path,
+    read: Read = load_sample,
+    kind: str = "intended",
+) -> Epoch:
     """val_loss (mean negative log-likelihood) and val_uar of these clips, each the mean over the corpora: one of 200
     voices weighs as much as one of 3,000 faces, and one of less than `ENOUGH` clips by how many it has. Where there are
     several, each one's val_uar too.
+
+    Args:
+        kind: `train.targets`: what was learnt is also what chooses the epoch.
     """
     probabilities = predict(network, clips, processed, read=read)
-    truth, corpus = targets(clips, network.classes), np.array([c.corpus for c in clips])
+    truth, corpus = truths(clips, kind, network.classes), np.array([c.corpus for c in clips])
     losses, uars, weights = {}, {}, []
     for name in sorted(set(corpus.tolist())):
         own = corpus == name

@@ -1,6 +1,8 @@
 """A selection of what attacks/hostile.py sends, over real HTTP: no failure, no file left, no dead worker."""
 
 import random
+import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -38,3 +40,16 @@ def test_damaged_files_get_a_reason_and_leave_nothing(service: Served, whole: di
             assert set(answer.json()["error"]) == {"code", "message", "hint"}
     assert left_behind(service) == []
     assert set(before) <= set(service.processes()), "no worker died"
+
+
+def test_whoever_hangs_up_is_no_failure_of_ours(service: Served) -> None:
+    """The log of a public service must not fill with tracebacks of clients that lost their line."""
+    address, logged = httpx.URL(service.url), service.log.read_text(errors="replace")
+    for path in ("/infer", "/predict"):
+        with socket.create_connection((address.host, address.port or 80), timeout=30) as line:
+            head = f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            line.sendall(head.encode() + b"Content-Length: 100000\r\n\r\n--x\r\n")
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        assert "Traceback" not in service.log.read_text(errors="replace").removeprefix(logged)

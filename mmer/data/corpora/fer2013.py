@@ -15,18 +15,27 @@ may not be learnt from are `unused`, with the reason beside them:
   says which.
 
 Copies within the validation or the test part stay.
+
+FER+ (Barsoum et al. 2016, arXiv:1608.01041) asked ten people about each of these images. The join of its counts with
+the names in the archive, made by comparing pixels, is `fer_plus.csv.gz` beside this file (MIT: fer_plus.LICENSE). By its
+authors' rule a vote that nobody shares is dropped, and `consensus` is what more than half of the others chose. A
+training image in which most saw no face, or could not tell, is left out.
 """
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from mmer.data.clips import Clip, SplitName
 from mmer.data.corpora import Corpus, Source
-from mmer.labels import emotion_of
+from mmer.labels import EMOTIONS, emotion_of
 
 NAME = re.compile(r"(Training|PublicTest|PrivateTest)_\d+")
 OFFICIAL: dict[str, SplitName] = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
@@ -37,6 +46,36 @@ IN_TEST = "the same image is a test image"
 IN_VALIDATION = "the same image is a validation image"
 TWO_LABELS = "the same training image has another label"
 REPEATED = "the same training image came before"
+NOTHING_SEEN = "most people saw no face in it, or could not tell"
+UNTOLD = ("unknown", "not_a_face")
+"""What FER+ counts besides emotions (and contempt)."""
+
+
+class Votes(NamedTuple):
+    """What people said of an image, single votes dropped."""
+
+    distribution: tuple[float, ...] | None
+    """Over `EMOTIONS`; None where nobody named one of these."""
+    consensus: str
+    """As in `Clip`; `contempt` is possible."""
+    untold: bool
+    """Most said that it shows no face, or that they cannot tell."""
+
+
+@cache
+def fer_plus() -> dict[str, Votes]:
+    """FER+ by the image's path in the archive; 175 of the 35,887 images, most of them no face, are not there."""
+    found = {}
+    with gzip.open(Path(__file__).with_name("fer_plus.csv.gz"), "rt", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            image = row.pop("image")
+            counts = {name: int(count) if int(count) > 1 else 0 for name, count in row.items()}
+            most = max(counts, key=lambda name: counts[name])
+            seen = sum(counts[emotion] for emotion in EMOTIONS)
+            clear = most not in UNTOLD and 2 * counts[most] > sum(counts.values())
+            shares = tuple(counts[emotion] / seen for emotion in EMOTIONS) if seen else None
+            found[image] = Votes(shares, most if clear else "", most in UNTOLD)
+    return found
 
 
 def list_clips(raw: Path) -> list[Clip]:
@@ -53,11 +92,14 @@ def list_clips(raw: Path) -> list[Clip]:
 
 def _clip(path: Path, split: SplitName, digest: str) -> Clip:
     clip_id = f"{path.stem}-{path.parent.name}"  # two names come in two classes
+    votes = fer_plus().get(path.as_posix(), Votes(None, "", False))
     return Clip(
         clip_id=clip_id,
         corpus="fer2013",
         speaker=clip_id,
         label=emotion_of(path.parent.name),
+        votes_face=votes.distribution,
+        consensus=votes.consensus,
         split=split,
         path=path.as_posix(),
         sha256=digest,
@@ -67,8 +109,6 @@ def _clip(path: Path, split: SplitName, digest: str) -> Clip:
 
 def _judge(copies: list[Clip]) -> list[Clip]:
     """All clips of one image, each with what becomes of it."""
-    if len(copies) == 1:
-        return copies
     train = [clip for clip in copies if clip.split == "train"]
     sides, labels = {clip.split for clip in copies}, {clip.label for clip in train}
 
@@ -81,6 +121,8 @@ def _judge(copies: list[Clip]) -> list[Clip]:
             return ""
         if "val" in sides:
             return IN_VALIDATION
+        if fer_plus().get(clip.path, Votes(None, "", False)).untold:
+            return NOTHING_SEEN
         if len(labels) > 1:
             return TWO_LABELS
         return "" if clip is train[0] else REPEATED

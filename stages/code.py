@@ -1,0 +1,22 @@
+"""Stage `code`: the training voices through real codecs, for `train.channels.codec`."""
+
+import argparse
+from pathlib import Path
+
+from mmer.data.clips import read_manifest
+from mmer.params import load_params
+from mmer.training.codecs import code_voices
+from stages import run_stage
+
+MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
+
+
+def main() -> None:
+    """Write data/coded: each training voice as one codec, drawn from the seed, leaves it."""
+    argparse.ArgumentParser(prog="python -m stages.code", description=__doc__).parse_args()
+    clips = [clip for clip in read_manifest(MANIFEST) if clip.split == "train" and clip.has_voice]
+    code_voices(clips, PROCESSED, load_params().seed)
+
+
+if __name__ == "__main__":
+    run_stage(main)
