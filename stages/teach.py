@@ -1,13 +1,12 @@
-"""Stage `teach`: what a teacher makes of the voices that are trained on, for `train.taught`."""
+"""Stage `teach`: what a teacher hears in the voices, for `train.taught`."""
 
 import argparse
 import os
 from pathlib import Path
 
 from mmer.data.clips import read_manifest
-from mmer.params import load_params
 from mmer.training.fit import TEACHER
-from mmer.training.teacher import Encoder, answers_of, write_answers
+from mmer.training.teacher import Encoder, write_features
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -16,12 +15,11 @@ WEIGHTS = "whisper/base_encoder.safetensors"
 
 
 def main() -> None:
-    """Write data/teacher.npz: an answer about each training voice, of a head that did not hear its speaker."""
+    """Write data/teacher.npz: features of each voice; heads are fitted on them where a training begins."""
     argparse.ArgumentParser(prog="python -m stages.teach", description=__doc__).parse_args()
-    params = load_params()
-    clips = [clip for clip in read_manifest(MANIFEST) if clip.split == "train" and clip.has_voice]
+    clips = [clip for clip in read_manifest(MANIFEST) if clip.has_voice]
     encoder = Encoder(Path(os.environ.get("MMER_MIRROR", "")) / WEIGHTS)
-    write_answers(PROCESSED.with_name(TEACHER), clips, answers_of(clips, PROCESSED, encoder, params.seed))
+    write_features(PROCESSED.with_name(TEACHER), clips, PROCESSED, encoder)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ def batches(
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets, classes)
-            if answers and key(clip) in answers:
-                wanted = (1 - train.taught) * wanted + train.taught * answers[key(clip)]
+            if answers and clip.sample in answers:
+                wanted = (1 - train.taught) * wanted + train.taught * answers[clip.sample]
             if train.channels is not None and clip.has_voice and rng.random() < train.channels.codec:
                 sample = replace(sample, voice=load_coded(clip, processed))
             if rng.random() < train.outlier_exposure:
@@ -143,17 +143,6 @@ def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
         if clip.has_face and not clip.has_voice:
             found.setdefault(clip.label, []).append(clip)
     return found
-
-
-def key(clip: Clip) -> str:
-    """What a clip is called among those of all corpora."""
-    return f"{clip.corpus}/{clip.clip_id}"
-
-
-def read_answers(path: Path) -> dict[str, npt.NDArray[np.float32]]:
-    """A teacher's answers by clip (`mmer.training.teacher.write_answers`): `CORPUS/CLIP_ID` to [7]."""
-    with np.load(path, allow_pickle=False) as file:
-        return dict(zip(file["clips"].tolist(), file["answers"], strict=True))
 
 
 def target_of(clip: Clip, kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:

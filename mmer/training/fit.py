@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from mmer.config import Params, Train
 from mmer.data.clips import Clip, modalities_of, with_modalities
 from mmer.data.samples import Memory
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
-from mmer.training.batches import batches, read_answers, sample_epoch, to_device
+from mmer.runtime.types import Floats
+from mmer.training.batches import batches, sample_epoch, to_device
 from mmer.training.checkpoints import Origin, init_face, init_from, keys_of_branch
 from mmer.training.inference import Epoch, calibrate, score
 from mmer.training.losses import batch_loss, emotion_weights
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 TEACHER = "teacher.npz"
-"""Beside the folder of samples: a teacher's answers about training clips."""
+"""Beside the folder of samples: what a teacher hears in each voice."""
 
 
 class TrainingError(MmerError):
@@ -158,14 +158,13 @@ def _network(
     return EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask, classes)
 
 
-def _answers(processed: Path, train: Train) -> dict[str, npt.NDArray[np.float32]]:
-    """The teacher's, where one is asked for."""
+def _answers(training: Sequence[Clip], processed: Path, train: Train, seed: int) -> dict[str, Floats]:
+    """The teacher's about the training voices, where one is asked for."""
     if not train.taught:
         return {}
-    path = processed.with_name(TEACHER)
-    if not path.is_file():
-        raise TrainingError(f"train.taught asks for a teacher, and there is no {path}: run `python -m stages.teach`")
-    return read_answers(path)
+    from mmer.training.teacher import answers_of  # which imports torch
+
+    return answers_of(training, processed.with_name(TEACHER), seed)
 
 
 def _fit(job: _Job) -> Fit:
@@ -204,7 +203,7 @@ def _fit(job: _Job) -> Fit:
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
     weights = emotion_weights(training, job.classes).to(fabric.device)
     read = Memory(train.memory_mb << 20)
-    answers = _answers(job.processed, train)
+    answers = _answers(training, job.processed, train, job.seed)
 
     history: list[Epoch] = []
     best: dict[str, Any] = {"row": None, "weights": {}}

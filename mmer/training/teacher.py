@@ -2,8 +2,10 @@
 
 The encoder is Whisper-base's (Radford et al. 2022, arXiv:2212.04356; MIT): 20.6 M parameters, not causal, never
 shipped. A linear head on its frozen features answers for each clip, and a small causal network learns from these
-answers beside the labels (distillation, Hinton et al. 2015, arXiv:1503.02531). Heads are cross-fitted: no answer about
-a clip comes from a head that saw its speaker, and no head sees a speaker of the validation or test side.
+answers beside the labels (distillation, Hinton et al. 2015, arXiv:1503.02531). Features are kept for every voice, and
+heads are fitted where a training begins, on its own training side: whatever split, fold or left-out corpus that is, no
+head saw a speaker of the validation or test side. Heads are cross-fitted: no answer about a clip comes from a head that
+saw its speaker.
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ from mmer.files import write_whole
 from mmer.labels import EMOTIONS
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.types import Floats
-from mmer.training.batches import key
 
 LAYERS = (1, 2, 3)
 """Of the encoder, from 0, whose means over time are the features: the ones that hear emotion best."""
@@ -130,23 +131,43 @@ def taught(clips: Sequence[Clip], features: Floats, seed: int = 0) -> Floats:
     return answers
 
 
-def answers_of(clips: Sequence[Clip], processed: Path, encoder: Encoder, seed: int) -> Floats:
-    """What `taught` says of clips, from their samples: float32 [n, 7]."""
+def answers_of(clips: Sequence[Clip], path: Path, seed: int) -> dict[str, Floats]:
+    """What heads that are fitted on these clips say of those that hold a voice, by `Clip.sample`: float32 [7] each.
+
+    Args:
+        clips: all of split `train`.
+        path: of a file that `write_features` wrote.
+
+    Raises:
+        TeacherError: there is no such file, it lacks a clip, or the heads cannot be fitted.
+    """
+    having = [clip for clip in clips if clip.has_voice]
+    if not path.is_file():
+        raise TeacherError(f"train.taught asks for a teacher, and there is no {path}: run `python -m stages.teach`")
+    with np.load(path, allow_pickle=False) as file:
+        place = {name: number for number, name in enumerate(file["clips"].tolist())}
+        features = file["features"]
+    if missing := [clip.clip_id for clip in having if clip.sample not in place]:
+        raise TeacherError(
+            f"{path} knows nothing of {len(missing)} training voices ({', '.join(missing[:3])}): "
+            "run `python -m stages.teach` again"
+        )
+    answers = taught(having, features[[place[clip.sample] for clip in having]], seed)
+    return {clip.sample: answer for clip, answer in zip(having, answers, strict=True)}
+
+
+def write_features(path: Path, clips: Sequence[Clip], processed: Path, encoder: Encoder) -> None:
+    """Keep what the encoder hears in each clip's sample, as float16: [n, F]."""
     from tqdm import tqdm
 
     heard = [
-        encoder.features(load_sample(processed / clip.sample, ["voice"]).voice)
+        encoder.features(load_sample(processed / clip.sample, ["voice"]).voice).astype(np.float16)
         for clip in tqdm(clips, desc="teach", unit="clip")
     ]
-    return taught(clips, np.stack(heard), seed)
-
-
-def write_answers(path: Path, clips: Sequence[Clip], answers: Floats) -> None:
-    """Keep answers by clip."""
 
     def write(part: Path) -> None:
         with part.open("wb") as file:
-            np.savez(file, clips=np.array([key(clip) for clip in clips]), answers=answers)
+            np.savez(file, clips=np.array([clip.sample for clip in clips]), features=np.stack(heard))
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, write)
