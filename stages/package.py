@@ -3,9 +3,13 @@
 import argparse
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from mmer.data.clips import read_manifest
+from mmer.config import Train
+from mmer.data.clips import Clip, read_manifest
+from mmer.evaluation import as_shown
+from mmer.evaluation.robustness import Subject
 from mmer.files import sha256
 from mmer.packaging.export import ExportError, export
 from mmer.packaging.parity import Parity, compare, predict_graph, speed
@@ -13,7 +17,7 @@ from mmer.packaging.quantise import quantise
 from mmer.params import load_params
 from mmer.training import mlflow_runs
 from mmer.training.checkpoints import load_network, read_origin
-from mmer.training.inference import predict
+from mmer.training.inference import as_forward, predict, truths
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -26,7 +30,13 @@ def main() -> None:
     """Write models/mmer.onnx and models/mmer.int8.onnx; fail where the first differs from the network by more than
     `package.max_difference`, and report whether the second may ship."""
     argparse.ArgumentParser(prog="python -m stages.package", description=__doc__).parse_args()
-    params, network = load_params(), load_network(WEIGHTS)
+    params, network, clips = load_params(), load_network(WEIGHTS), read_manifest(MANIFEST)
+    test, validation = ([c for c in clips if c.split == split] for split in ("test", "val"))
+    subject = Subject(
+        as_forward(network), network.input, network.modalities, network.state_size, params.media.silence_dbfs
+    )
+    watched = as_shown.watch(subject, validation, PROCESSED, truth_of=partial(right, params.train), seed=params.seed)
+    shown = as_shown.fit(watched)
     export(
         network,
         GRAPH,
@@ -35,21 +45,26 @@ def main() -> None:
         origin=read_origin(WEIGHTS),
         revision=mlflow_runs.revision(),
         status=params.package.status,
+        shown=shown,
     )
     quantise(GRAPH, SMALL)
-    test = [c for c in read_manifest(MANIFEST) if c.split == "test"]
     ours = predict(network, test, PROCESSED)
     bootstrap = {"resamples": params.evaluate.bootstrap, "seed": params.seed}
     parity, small = (compare(ours, predict_graph(path, test, PROCESSED), test, **bootstrap) for path in (GRAPH, SMALL))
     ms, small_ms = speed([GRAPH, SMALL])
     limit = params.package.quantised.max_loss
     parameters, size = sum(p.numel() for p in network.parameters()), GRAPH.stat().st_size
+    before, after = (
+        as_shown.measure(as_shown.watch(subject, test, PROCESSED, temperatures, seed=params.seed))
+        for temperatures in (None, shown)
+    )
     report = {
         "parameters": parameters,
         "graph_bytes": size,
         "graph_ms": round(ms, 2),
         "detector_bytes": sum(f.stat().st_size for f in DETECTOR.glob("*.onnx")),
         "parity": _told(parity),
+        "shown": {"before": before, "after": after},
         "quantised": {
             "graph_bytes": SMALL.stat().st_size,
             "graph_ms": round(small_ms, 2),
@@ -73,6 +88,13 @@ def main() -> None:
     print(f"{GRAPH}: {size / 1e6:.2f} MB, {parameters:,} parameters")
     verdict = "" if small.uar_loss <= limit else f", more than package.quantised.max_loss = {limit:g}: it does not ship"
     print(f"{SMALL}: {SMALL.stat().st_size / 1e6:.2f} MB, loses {small.uar_loss:.4f} of UAR{verdict}")
+
+
+def right(train: Train, clip: Clip) -> int:
+    """What counts as right of a validation clip: what was to be learnt of it."""
+    voice_alone = clip.has_voice and not clip.has_face
+    kind = train.of_branch("voice" if voice_alone else "face").targets
+    return int(truths([clip], kind)[0])
 
 
 def _told(parity: Parity) -> dict[str, float | None]:

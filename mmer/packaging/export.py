@@ -13,7 +13,7 @@ from mmer.data import corpora
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS
 from mmer.packaging.prelu import vectorise
-from mmer.runtime.config import Faces, Media
+from mmer.runtime.config import Faces, Media, Shown
 from mmer.runtime.spec import INPUTS, OUTPUTS, GraphSpec
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def export(
     origin: Origin,
     revision: str,
     status: str = "experiment",
+    shown: Shown | None = None,
 ) -> None:
     """Write `mmer.onnx`: uint8 pictures and float32 voice in, logits, state and each modality's own answer out.
 
@@ -46,6 +47,7 @@ def export(
         origin: of the weights.
         revision: git's, of the code that trained.
         status: experiment, candidate or release.
+        shown: how sure what is shown live may be (`mmer.evaluation.as_shown.fit`).
     """
     import onnx
     import torch
@@ -89,6 +91,7 @@ def export(
         "version": __version__,
         "git": revision,
         "status": status,
+        "shown": None if shown is None else shown.model_dump(),
         "weights": "float32",
         **origin.model_dump(),
         "drawings": all(reader.drawing for reader in readers),

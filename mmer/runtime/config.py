@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -79,3 +79,21 @@ class Faces(Block):
     detect_every_s: float = Field(3.0, ge=0)
     """Seconds between two searches of the whole picture while a face is followed from its last box
     (docs/preparing.md); 0 searches every picture."""
+
+
+class Shown(Block):
+    """Temperatures of what is shown live, by what it rests on and for how many seconds: the first second of a voice
+    tells less than the network, which was calibrated on whole clips, believes (mmer/evaluation/as_shown.py)."""
+
+    seconds: tuple[float, ...] = Field(min_length=2)
+    """Of evidence so far, rising; between two the temperature is interpolated, before and after them it stays."""
+    face: tuple[float, ...]
+    voice: tuple[float, ...]
+    both: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Shown:
+        for name in ("face", "voice", "both"):
+            if len(getattr(self, name)) != len(self.seconds):
+                raise ValueError(f"{name} needs as many temperatures as there are seconds")
+        return self

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
-from mmer.runtime.config import Faces, Input, Media
+from mmer.runtime.config import Faces, Input, Media, Shown
 from mmer.runtime.spec import INPUT_OF, OUTPUTS, GraphSpec
 from mmer.runtime.types import Arrays
 
@@ -53,12 +53,14 @@ class ModelInfo(BaseModel):
     start: str | None = None
     """The weights of an earlier training that this one went on from."""
     licence: str
+    shown: Shown | None = None
+    """How sure what is shown live may be; None: as sure as the network is."""
     weights: Literal["float32", "int8"] = "float32"
     """How the graph stores what was learnt; it computes in float32."""
 
     def to_json(self) -> dict[str, Any]:
         """What a reader of results needs to know."""
-        info = self.model_dump(mode="json", exclude={"input", "media", "faces"})
+        info = self.model_dump(mode="json", exclude={"input", "media", "faces", "shown"})
         return {**info, "step_s": self.input.step_s}
 
 

@@ -5,10 +5,12 @@ label that stays until another one is clearly ahead.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
 from mmer.labels import EMOTIONS
+from mmer.runtime.config import Shown
 from mmer.runtime.results import softmax
 from mmer.runtime.types import Floats
 
@@ -27,10 +29,12 @@ LEAST = 1e-6
 
 
 class Smoother:
-    """Smooths one clip or stream, step by step, using nothing of the future: the mean of the logits, from nothing."""
+    """Smooths one clip or stream, step by step, using nothing of the future: the mean of the logits, from nothing, over
+    the temperature that the model gives for so much evidence (`ModelInfo.shown`).
+    """
 
-    def __init__(self, step_s: float) -> None:
-        self._step_s = step_s
+    def __init__(self, step_s: float, shown: Shown | None = None) -> None:
+        self._step_s, self._shown = step_s, shown
         self._weight = 1 - math.exp(-step_s / TAU_S)
         self._begin()
         self._without = 0.0
@@ -62,10 +66,21 @@ class Smoother:
             self._without += self._step_s
         if self._without > FORGET_S:
             self._begin()
-        smoothed = softmax(self._mean)
+        smoothed = softmax(self._mean / np.float32(self._temperature()))
         if not self._steps or (not self._seen and self._heard_s < LISTEN_S - 1e-6):
             return smoothed, None
         best = int(smoothed.argmax())
         if self._label is None or smoothed[best] > smoothed[self._label] + LEAD:
             self._label = best
         return smoothed, EMOTIONS[self._label]
+
+    def _temperature(self) -> float:
+        if self._shown is None:
+            return 1.0
+        kind = rests_on(seen=self._seen, heard=self._heard_s > 0)
+        return float(np.interp(self._steps * self._step_s, self._shown.seconds, getattr(self._shown, kind)))
+
+
+def rests_on(*, seen: bool, heard: bool) -> Literal["face", "voice", "both"]:
+    """What the answer so far rests on, as `Shown` names it."""
+    return "both" if seen and heard else "voice" if heard else "face"

@@ -44,7 +44,7 @@ class Session:
     def __init__(self, recognizer: Recognizer, hello: Hello, pixels: int) -> None:
         self._stream: Stream = recognizer.stream()
         self._step_s = recognizer.info.input.step_s
-        self._smoother = Smoother(self._step_s)
+        self._smoother = Smoother(self._step_s, recognizer.info.shown)
         self._pixels = pixels
         self._video_t = -math.inf if hello.video else math.inf
         self._audio_t = -math.inf if hello.audio else math.inf

@@ -17,6 +17,7 @@ import { Hearing, VoiceBuffer, level } from "./voice.js";
  * @property {{step_s: number, voice_window_s: number, face_size: number, scene_size: number, level?: import("./voice.js").LevelRules|null}} input
  * @property {{frame_side: number, silence_dbfs: number, max_duration_s: number}} media
  * @property {import("./detector.js").FaceRules} faces
+ * @property {import("./smoothing.js").Shown|null} shown
  */
 /** @typedef {import("./results.js").ModelInfo & Rules} ModelInfo */
 /** @typedef {{info: ModelInfo, graph: import("./graph.js").Graph, detector: import("./detector.js").Detector}} Model */

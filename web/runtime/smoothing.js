@@ -4,6 +4,7 @@ import { EMOTIONS, FORGET_S, LEAD, LEAST, LISTEN_S, PRIOR_STEPS, TAU_S } from ".
 import { argmax, softmax } from "./results.js";
 
 /** @typedef {import("./results.js").Emotion} Emotion */
+/** @typedef {{seconds: number[], face: number[], voice: number[], both: number[]}} Shown */
 
 export class Smoother {
   mean = EMOTIONS.map(() => 0);
@@ -13,9 +14,10 @@ export class Smoother {
   heardS = 0;
   seen = false;
 
-  /** @param {number} stepS */
-  constructor(stepS) {
+  /** @param {number} stepS @param {Shown|null} shown how sure what is shown may be; null: as sure as the network is */
+  constructor(stepS, shown) {
     this.stepS = stepS;
+    this.shown = shown;
     this.weight = 1 - Math.exp(-stepS / TAU_S);
     this.without = 0;
   }
@@ -44,10 +46,25 @@ export class Smoother {
       this.heardS += heard ? this.stepS : 0;
     } else this.without += this.stepS;
     if (this.without > FORGET_S) this.#begin();
-    const smoothed = softmax(this.mean);
+    const temperature = this.#temperature();
+    const smoothed = softmax(this.mean.map((v) => v / temperature));
     if (!this.steps || (!this.seen && this.heardS < LISTEN_S - 1e-6)) return { probabilities: smoothed, label: null };
     const best = argmax(smoothed);
     if (this.label === null || smoothed[best] > smoothed[this.label] + LEAD) this.label = best;
     return { probabilities: smoothed, label: EMOTIONS[this.label] };
   }
+
+  #temperature() {
+    if (!this.shown) return 1;
+    const kind = this.seen && this.heardS > 0 ? "both" : this.heardS > 0 ? "voice" : "face";
+    return interpolate(this.steps * this.stepS, this.shown.seconds, this.shown[kind]);
+  }
+}
+
+/** Between the places, which rise; before the first and after the last as there. @param {number} x @param {number[]} places @param {number[]} values */
+function interpolate(x, places, values) {
+  const after = places.findIndex((place) => place >= x);
+  if (after <= 0) return values[after < 0 ? values.length - 1 : 0];
+  const share = (x - places[after - 1]) / (places[after] - places[after - 1]);
+  return values[after - 1] + share * (values[after] - values[after - 1]);
 }

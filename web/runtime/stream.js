@@ -17,7 +17,7 @@ export class Stream {
   constructor(model, media, read) {
     this.pipeline = new Pipeline(model);
     this.stepS = model.info.input.step_s;
-    this.smoother = new Smoother(this.stepS);
+    this.smoother = new Smoother(this.stepS, model.info.shown);
     this.read = read;
     this.videoT = media.video ? -Infinity : Infinity;
     this.audioT = media.audio ? -Infinity : Infinity;
