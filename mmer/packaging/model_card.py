@@ -134,6 +134,7 @@ def model_card(info: ModelInfo, evidence: Evidence) -> str:
         "### Confusion matrix": _confusion(details),
         "### Slices": _slices(details),
         "## Calibration": _calibration(details),
+        "### As shown live": _as_shown(evidence.package["shown"]),
         "## Robustness": _robustness(evidence.curves),
         "## Limitations": _failures(details, evidence.curves),
         "### Not measured": [NOT_MEASURED],
@@ -399,6 +400,50 @@ def _calibration(details: Report) -> list[str]:
         *_table(["given", "n", "without", "with"], rows),
         "",
         "![Reliability](figures/calibration.png)",
+    ]
+
+
+def _as_shown(shown: Report) -> list[str]:
+    """What people see step by step, with the temperatures of the steps and, of the error, without them."""
+    if not shown["after"]:
+        return []
+
+    def number(value: float | None, form: str = ".3f") -> str:
+        return "–" if value is None else format(value, form)
+
+    rows = [
+        [
+            kind if kind != "both" else "face and voice",
+            f"{told['n_clips']:,}",
+            f"{told['n_steps']:,}",
+            number(told["accuracy"]),
+            number(shown["before"][kind]["ece"]),
+            number(told["ece"]),
+            number(told["sure"], ".0%"),
+            number(told["sure_right"], ".0%"),
+            number(told["changes"], ".2f"),
+        ]
+        for kind, told in shown["after"].items()
+    ]
+    columns = [
+        "given",
+        "clips",
+        "steps",
+        "accuracy",
+        "error without",
+        "error with",
+        "sure",
+        "of these right",
+        "changes",
+    ]
+    return [
+        "A stream is looked at from its first moment on. Each test clip (a random part of them, where there are many) "
+        "is a stream of its own; counted are the steps that show a label. Error: expected calibration error, with the "
+        "temperatures by seconds of evidence that were fitted on validation clips, and without. Sure: shown with 90% or "
+        "more. Changes: of the label, in three seconds of a clip, which has one emotion throughout. Still pictures are "
+        "looked at for three seconds.",
+        "",
+        *_table(columns, rows),
     ]
 
 

@@ -20,7 +20,7 @@ PRIOR_STEPS = 2
 """The first steps are averaged with so many less one that say nothing: one step alone is not believed whole."""
 LISTEN_S = 1.0
 """Of a voice without a face so much must be heard before there is a label."""
-LEAD = 0.12
+LEAD = 0.16
 """How far another emotion's probability must be ahead before the label changes."""
 FORGET_S = 2.0
 """Without evidence for longer than this, the next step begins anew, and nothing is said meanwhile."""

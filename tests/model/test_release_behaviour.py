@@ -123,7 +123,7 @@ def test_the_label_of_a_still_neutral_face_flips_at_most_twice_a_minute(
         crops = np.concatenate([moved(face[None], *(rng.integers(-1, 2, 2) / len(face))) for _ in range(minute)])
         light = 1 + 0.03 * np.sin(np.arange(minute) / 7)[:, None, None, None]
         noisy = np.clip(crops * light + rng.normal(0, 3, crops.shape), 0, 255).astype(np.uint8)
-        smoother = Smoother(release.info.input.step_s)
+        smoother = Smoother(release.info.input.step_s, release.info.shown)
         labels = [smoother.push(p, seen=True, heard=False)[1] for p in softmax(walk(release, noisy))]
         flips[number] = sum(a != b for a, b in pairwise(labels))
     assert max(flips.values()) <= 2, flips
@@ -213,7 +213,7 @@ def hiss(kind: str, dbfs: float, seconds: int) -> npt.NDArray[np.int16]:
 def test_the_noise_of_an_empty_room_is_no_confident_emotion(release: Recognizer, kind: str, dbfs: float) -> None:
     """Also where it is louder than what counts as silence."""
     steps = live(release, None, hiss(kind, dbfs, 5), seconds=5)
-    smoother = Smoother(release.info.input.step_s)
+    smoother = Smoother(release.info.input.step_s, release.info.shown)
     said = [float(smoother.push(s.probabilities, seen=s.seen, heard=s.heard)[0].max()) for s in steps]
     assert max(said[5:]) < CONFIDENT, f"{max(said[5:]):.2f}"
 

@@ -31,6 +31,7 @@ from tests.graphs import drawn_clips, write_model
 from tests.serving import ROOT, Served, serve
 from tests.web.test_page import LABEL, PATIENCE, Watched, steps_shown
 
+SHOWN = {"seconds": (0.4, 1.2), "face": (1.5, 0.8), "voice": (3.0, 1.2), "both": (2.0, 1.0)}
 RUNTIME = ROOT / "web" / "node_modules" / "onnxruntime-web" / "dist"
 pytestmark = pytest.mark.skipif(not RUNTIME.is_dir(), reason="the page's runtime is not installed (make page)")
 
@@ -79,7 +80,9 @@ def recognizer(request: pytest.FixtureRequest, page: Page, tmp_path_factory: pyt
 
     The page has it open too.
     """
-    folder = ROOT / "release" if request.param == "release" else write_model(tmp_path_factory.mktemp("model"))
+    folder = (
+        ROOT / "release" if request.param == "release" else write_model(tmp_path_factory.mktemp("model"), shown=SHOWN)
+    )
     recognizer = Recognizer.load(folder)
     graph = base64.b64encode((folder / "mmer.onnx").read_bytes()).decode()
     page.evaluate(OPEN_MODEL, [graph, recognizer.info.model_dump(mode="json")])
@@ -240,7 +243,7 @@ def test_from_the_same_pictures_and_voice_comes_the_same(page: Page, recognizer:
     mine = page.evaluate("([n, voice]) => ours.clip.predict(n, ours.pcm(voice))", [decoded.steps, voice])
     for key in ("label", "missing"):
         assert mine[key] == theirs[key], key
-    assert mine["model"] == theirs["model"] | {k: mine["model"][k] for k in ("media", "faces")}
+    assert mine["model"] == theirs["model"] | {k: mine["model"][k] for k in ("media", "faces", "shown")}
     for key in ("label", "t", "present", "voice_dbfs"):
         assert [step[key] for step in mine["steps"]] == [step[key] for step in theirs["steps"]], key
     np.testing.assert_allclose(chances(mine["steps"]), chances(theirs["steps"]), atol=0.01)
@@ -257,7 +260,7 @@ def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recog
     decoded = media.decode(clip, info.media, 0.1, lambda _step, _at, rgb: frames.append(rgb))
     stream = "(media) => { ours.stream = ours.recognizer.stream(media, (picture) => picture); }"
     page.evaluate(stream, {"video": True, "audio": True})
-    live, smoother = recognizer.stream(), Smoother(info.input.step_s)
+    live, smoother = recognizer.stream(), Smoother(info.input.step_s, info.shown)
     hop, mine, theirs = 1600, [], []
     for k, rgb in enumerate(frames):
         at, heard = round(0.1 * k + 0.03, 3), decoded.voice[k * hop : (k + 1) * hop]

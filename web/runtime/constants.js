@@ -67,7 +67,7 @@ export const PRIOR_STEPS = 2;
 /** Of a voice without a face so much must be heard before there is a label. */
 export const LISTEN_S = 1.0;
 /** How far another emotion's probability must be ahead before the label changes. */
-export const LEAD = 0.12;
+export const LEAD = 0.16;
 /** Without evidence for longer than this, the next step begins anew, and nothing is said meanwhile. */
 export const FORGET_S = 2.0;
 /** Probability below which one is as unlikely as another. */
