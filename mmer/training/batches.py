@@ -35,14 +35,20 @@ PAIRED = 0.5
 """Chance that a voice gets a face where `train.pairing` is on."""
 
 
-def sample_epoch(clips: Sequence[Clip], balance: Balance, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+def sample_epoch(
+    clips: Sequence[Clip], balance: Balance, rng: np.random.Generator, kind: str = "intended"
+) -> npt.NDArray[np.intp]:
     """Which clips one epoch sees, shuffled: as many as there are.
 
     A clip is drawn as often as its rate says, rounded up or down by chance (systematic sampling). Rates follow
     `balance`; where all are 1 each clip comes exactly once.
+
+    Args:
+        kind: `train.targets`: emotions are balanced by what is learnt of a clip.
     """
     rates = _balance_factors([c.corpus for c in clips], [""] * len(clips), balance.corpora)
-    rates *= _balance_factors([c.label for c in clips], [c.corpus for c in clips], balance.emotions)
+    learnt = [c.label if kind == "intended" else EMOTIONS[target_of(c, kind).argmax()] for c in clips]
+    rates *= _balance_factors(learnt, [c.corpus for c in clips], balance.emotions)
     order = rng.permutation(len(clips))
     ends = np.cumsum(rates[order])
     places = (rng.random() + np.arange(len(clips))) * (ends[-1] / len(clips))
