@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from mmer.data.clips import read_manifest
-from mmer.training.fit import TEACHER
+from mmer.training.batches import TEACHER
 from mmer.training.teacher import Encoder, write_features
 from stages import run_stage
 

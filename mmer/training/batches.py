@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mmer.model.network import Batch
 
 
+TEACHER = "teacher.npz"
+"""Beside the folder of samples: what a teacher hears in each voice (stages/teach.py)."""
 CROWD = 6
 """Most voices that babble in the background."""
 PAIRED = 0.5

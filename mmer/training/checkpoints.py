@@ -17,6 +17,7 @@ from mmer.config import Model, Params, renamed
 from mmer.data.clips import Clip
 from mmer.labels import ModalityName
 from mmer.runtime.config import Input
+from mmer.training.batches import TEACHER
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 WORK = Path(".mmer")
 #: What decides the weights, and what there only counts and tells. A test holds it against the imports of `fit`.
 CODE = (
-    *("model/*.py", "training/*.py", "data/clips.py", "data/samples.py", "labels.py", "metrics.py"),
+    *("model/*.py", "training/*.py", "data/clips.py", "data/samples.py", "files.py", "labels.py", "metrics.py"),
     *("runtime/grid.py", "runtime/spec.py", "runtime/types.py", "runtime/voice.py"),
 )
 COUNTERS = ("cost.py", "mlflow_runs.py")
@@ -154,8 +155,10 @@ def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: P
     samples = [processed / c.sample for c in clips if c.split in ("train", "val")]
     trainings = [params.train, *(params.train.of_branch(name) for name in params.train.branches)]
     given = [face_weights(t.face_weights) for t in trainings if t.face_weights]
-    given += [Path(t.init_from) for t in trainings if t.init_from and Path(t.init_from).is_file()]
-    files = [manifest, *code(), *samples, *(path for path in given if path)]
+    given += [Path(t.init_from) for t in trainings if t.init_from]
+    if any(t.taught for t in trainings):
+        given.append(processed.with_name(TEACHER))
+    files = [manifest, *code(), *samples, *(path for path in given if path and path.is_file())]
     return fingerprint([params.seed, params.input, params.model, params.media], files)
 
 

@@ -21,7 +21,7 @@ from mmer.data.samples import Memory
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.types import Floats
-from mmer.training.batches import batches, sample_epoch, to_device
+from mmer.training.batches import TEACHER, batches, sample_epoch, to_device
 from mmer.training.checkpoints import Origin, init_face, init_from, keys_of_branch
 from mmer.training.inference import Epoch, calibrate, score
 from mmer.training.losses import batch_loss, emotion_weights
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmer.model.network import EmotionNet
-
-
-TEACHER = "teacher.npz"
-"""Beside the folder of samples: what a teacher hears in each voice."""
 
 
 class TrainingError(MmerError):
