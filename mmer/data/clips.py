@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 
 SplitName = Literal["train", "val", "test", "unused"]
 """`unused`: listed and prepared, but on no side (a copy of a test image among the training images)."""
 MANIFEST = "clips.parquet"
-RARE = ("derived_from", "consensus")
+RARE = ("derived_from", "consensus", "valence", "arousal")
 """Columns that a manifest has only where a clip fills them."""
 Sex = Literal["female", "male", "unknown"]
+Unit = Annotated[float, Field(ge=-1, le=1)] | None
 
 
 class Clip(BaseModel):
@@ -38,7 +39,8 @@ class Clip(BaseModel):
     """The corpus whose trial this is, in another form; its speakers and clip ids are that corpus's."""
     sex: Literal["female", "male", "unknown"] = "unknown"
     label: str
-    """The intended emotion, one of `EMOTIONS`; a cross-validation over published classes puts the corpus's own here."""
+    """The intended emotion, one of `EMOTIONS`; a cross-validation over published classes puts the corpus's own here.
+    Empty for an `unused` clip whose annotation names none of them, or several."""
     votes: tuple[float, ...] | None = None
     """Where people who saw and heard the clip voted: their distribution over `EMOTIONS`, summing to 1."""
     votes_face: tuple[float, ...] | None = None
@@ -48,6 +50,10 @@ class Clip(BaseModel):
     consensus: str = ""
     """What more than half of the people who judged it saw or heard, by the rule of the corpus's owner: an emotion, or
     a word for something that is none of `EMOTIONS`. Empty where nobody judged, or no majority agreed."""
+    valence: Unit = None
+    """From -1, unpleasant, to 1, pleasant, as the corpus's owner had it judged; None where that is not told."""
+    arousal: Unit = None
+    """From -1, calm, to 1, excited."""
     intensity: Literal["low", "normal", "high", "unknown"] = "unknown"
     split: SplitName | None = None
     """An official split, or the one `assign_splits` gave; None until then."""
@@ -90,12 +96,11 @@ class Clip(BaseModel):
             raise ValueError(f"clip_id {value!r} cannot be a file name: use letters, digits, '.', '_' and '-'")
         return value
 
-    @field_validator("label")
-    @classmethod
-    def _known_label(cls, value: str) -> str:
-        if value not in EMOTIONS:
-            raise ValueError(f"label {value!r} is none of {', '.join(EMOTIONS)}")
-        return value
+    @model_validator(mode="after")
+    def _known_label(self) -> Clip:
+        if self.label not in EMOTIONS and (self.label or self.split != "unused"):
+            raise ValueError(f"label {self.label!r} is none of {', '.join(EMOTIONS)}")
+        return self
 
     @model_validator(mode="after")
     def _votes_are_a_distribution(self) -> Clip:
@@ -154,7 +159,8 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(rows, columns=list(Clip.model_fields))
     frame["fold"] = frame["fold"].astype("Int64")
-    frame = frame.drop(columns=[name for name in RARE if not frame[name].any()])
+    told = frame[list(RARE)].replace("", None).notna().any()
+    frame = frame.drop(columns=[name for name in RARE if not told[name]])
     frame.to_parquet(path, index=False)
 
 

@@ -275,6 +275,7 @@ def _clips_table(table: pd.DataFrame, recorded: dict[str, dict[str, str]]) -> pd
     table["id"] = table["corpus"] + "/" + table["clip_id"]
     used, known = table["split"] != "unused", table["speaker"] != table["clip_id"]
     table["owner"] = table["corpus"] + "/" + table["speaker"].where(known, "") + "/" + table["label"]
+    table["label"] = table["label"].where(used | (table["label"] != ""))  # what is not used may have none
     files = table[used].groupby("sha256")
     owners = files["owner"].transform("nunique").reindex(table.index, fill_value=1)
     table["owners"], table["labels"] = owners.where(known, 1), owners.where(~known, 1)
@@ -350,7 +351,7 @@ def _corpus_row(name: str, official: list[Clip], clips: list[Clip], samples: pd.
         "clips": len(clips),
         "speakers": len({c.speaker for c in clips if c.knows_speaker}),
         "pictures": int((samples["pictures"] > 0).sum()),
-        "emotions": len({c.label for c in clips}),
+        "emotions": len({c.label for c in clips if c.label}),
     }
     over = {key: have[key] - whole for key, whole in corpus.expected.items() if key in have}
     splits = _of_splits(corpus.expected, official)

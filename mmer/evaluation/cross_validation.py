@@ -112,7 +112,7 @@ def published(clips: Sequence[Clip]) -> list[Clip]:
 
 def classes_of(clips: Sequence[Clip]) -> tuple[str, ...]:
     """What is told apart: the seven emotions, then what the clips are labelled beyond them."""
-    return (*EMOTIONS, *sorted({clip.label for clip in clips} - set(EMOTIONS)))
+    return (*EMOTIONS, *sorted({clip.label for clip in clips if clip.label} - set(EMOTIONS)))
 
 
 def fold_numbers(clips: Sequence[Clip]) -> list[int]:

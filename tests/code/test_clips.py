@@ -42,6 +42,9 @@ def test_an_empty_manifest_comes_back(tmp_path: Path) -> None:
         ({"clip_id": ""}, "cannot be a file name"),
         ({"votes": (1.0,)}, "must be 7 shares"),
         ({"votes": (0.9,) + (0.0,) * 6}, "must be 7 shares"),
+        ({"label": "", "split": "train"}, "is none of neutral"),
+        ({"label": "bored", "split": "unused"}, "is none of neutral"),
+        ({"valence": 1.1}, "less than or equal to 1"),
         ({"colour": "red"}, "Extra inputs"),
     ],
 )
@@ -129,3 +132,20 @@ def test_a_manifest_says_what_a_corpus_was_derived_from_only_where_it_was(tmp_pa
     assert "derived_from" not in pq.read_schema(tmp_path / "plain.parquet").names
     assert read_manifest(tmp_path / "plain.parquet") == [plain]
     assert read_manifest(tmp_path / "both.parquet") == [plain, crop]
+
+
+def test_a_manifest_tells_valence_and_arousal_where_a_clip_has_them_zero_too(tmp_path: Path) -> None:
+    plain = Clip(clip_id="a", speaker="1", **COMMON)
+    calm = Clip(clip_id="b", speaker="2", valence=0.0, **COMMON)
+    write_manifest(tmp_path / "plain.parquet", [plain])
+    write_manifest(tmp_path / "calm.parquet", [plain, calm])
+    assert not {"valence", "arousal"} & set(pq.read_schema(tmp_path / "plain.parquet").names)
+    assert {"valence", "arousal"} & set(pq.read_schema(tmp_path / "calm.parquet").names) == {"valence"}
+    assert read_manifest(tmp_path / "calm.parquet") == [plain, calm]
+
+
+def test_a_clip_that_is_not_used_needs_no_label(tmp_path: Path) -> None:
+    clip = Clip(**(COMMON | {"clip_id": "a", "speaker": "1", "label": "", "split": "unused"}))
+    write_manifest(tmp_path / "clips.parquet", [clip])
+    assert read_manifest(tmp_path / "clips.parquet") == [clip]
+    assert assign_splits([clip], Split(test_fold=1, val_fold=2)) == [clip]

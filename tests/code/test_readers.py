@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+from scipy.io import savemat
 
 from mmer.config import ConfigError, Split
 from mmer.data import corpora
 from mmer.data.clips import Clip
 from mmer.data.corpora import (
+    AnnotationError,
+    aff_wild2,
     ased,
     banglaser,
     clip_ids,
     completeness,
     emodb,
+    emotic,
     emovo,
     fer2013,
+    iemocap,
     javanese,
     meld,
     nemo,
@@ -141,7 +149,110 @@ def ravdess_crops_layout(root: Path) -> Path:
     return fill(root, (f"Actor_05/01-01-0{code}-01-01-0{take}-05.mp4" for code in range(1, 9) for take in (1, 2)))
 
 
+def matlab(value: Any) -> Any:
+    """As MATLAB keeps it: a list of texts is a cell array, one of structs a struct array."""
+    if isinstance(value, dict):
+        return {name: matlab(held) for name, held in value.items()}
+    if not isinstance(value, list):
+        return value
+    if value and isinstance(value[0], dict):
+        array = np.empty((1, len(value)), [(name, object) for name in value[0]])
+        for place, struct in enumerate(value):
+            for name, held in struct.items():
+                array[0, place][name] = matlab(held)
+        return array
+    cells = np.empty((1, len(value)), object)
+    cells[0] = value
+    return cells
+
+
+def person(categories: Sequence[str], valence: float = 10, arousal: float = 1, judges: int = 1) -> dict[str, Any]:
+    """As one judge annotated her, or as several did (in `val` and `test`), whose combination stands beside them."""
+    named, felt = {"categories": list(categories)}, {"valence": valence, "arousal": arousal, "dominance": 5}
+    if judges == 1:
+        return {"body_bbox": [1, 1, 9, 9], "annotations_categories": named, "annotations_continuous": felt}
+    return {
+        "body_bbox": [1, 1, 9, 9],
+        "annotations_categories": [named] * judges,
+        "combined_categories": list(categories),
+        "annotations_continuous": [felt] * judges,
+        "combined_continuous": felt,
+    }
+
+
+def emotic_annotations(root: Path, **parts: list[tuple[str, list[dict[str, Any]]]]) -> Path:
+    """Annotations.mat, of each part the pictures (`mscoco/1.jpg`) and the people in each; and the pictures."""
+    held = {}
+    for part in ("train", "val", "test"):
+        pictures = parts.get(part, [])
+        folders = [name.split("/") for name, _ in pictures]
+        held[part] = [
+            {"filename": file, "folder": f"{folder}/images", "person": people}
+            for (folder, file), (_, people) in zip(folders, pictures, strict=True)
+        ]
+        fill(root, (f"emotic/{folder}/images/{file}" for folder, file in folders))
+    (root / "Annotations").mkdir(parents=True, exist_ok=True)
+    savemat(root / "Annotations" / "Annotations.mat", {part: matlab(pictures) for part, pictures in held.items()})
+    return root
+
+
+def emotic_layout(root: Path) -> Path:
+    """One of each emotion in each part, beside categories that name none."""
+    named = [[names[0], "Engagement"] for names in emotic.CATEGORIES.values()]
+    folders = ("mscoco", "framesdb", "ade20k", "emodb_small")
+    of = {
+        part: [(f"{folders[n % 4]}/{part}{n}.jpg", [person(c, judges=judges)]) for n, c in enumerate(named)]
+        for part, judges in (("train", 1), ("val", 5), ("test", 3))
+    }
+    return emotic_annotations(root, **of)
+
+
+IEMOCAP_HEAD = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+
+
+def iemocap_turn(name: str, code: str, judges: str = "", felt: str = "2.5000, 4.0000, 3.0000") -> str:
+    return f"[6.2901 - 8.2357]\t{name}\t{code}\t[{felt}]\n{judges}A-E3:\tval 3; act 2; dom  2;\t()\n\n"
+
+
+def iemocap_layout(root: Path) -> Path:
+    """Each actor in each label, once with her own markers and once with the other's; and files that are not turns."""
+    top, codes = root / iemocap.RELEASE, (*iemocap.EMOTION_CODES, *iemocap.UNUSED)
+    for session in range(1, 6):
+        for markers, dialog in (("F", "impro01"), ("M", "script01_1b")):
+            name = f"Ses0{session}{markers}_{dialog}"
+            turns = {f"{name}_{who}{n:03d}": code for who in "FM" for n, code in enumerate(codes)}
+            evaluation = top / f"Session{session}" / "dialog" / "EmoEvaluation"
+            evaluation.mkdir(parents=True, exist_ok=True)
+            text = IEMOCAP_HEAD + "".join(iemocap_turn(turn, code) for turn, code in turns.items())
+            (evaluation / f"{name}.txt").write_text(text)
+            (evaluation / f"._{name}.txt").write_bytes(b"\0\5\26\7")
+            fill(top / f"Session{session}" / "sentences" / "wav" / name, (f"{turn}.wav" for turn in turns))
+    return fill(root, (f"{iemocap.RELEASE}/Session1/dialog/avi/DivX/Ses01F_impro01.avi",))
+
+
+AFF_WILD2_HEAD = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other"
+
+
+def annotate(root: Path, name: str, frames: Iterable[object], head: str = AFF_WILD2_HEAD) -> None:
+    path = root / "annotations" / f"{name}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([head, *map(str, frames)]) + "\n")
+
+
+def aff_wild2_layout(root: Path) -> Path:
+    """Videos of 30 frames a second, each with a second of each expression, the eighth is none."""
+    frames = [number for number in range(8) for _ in range(30)]
+    for n in range(20):
+        annotate(root, f"EXPR_Set/Train_Set/{n}-30-64x48", frames)
+        annotate(root, f"EXPR_Set/Validation_Set/{100 + n}-30-64x48", frames)
+    annotate(root, "EXPR_Set/Train_Set/999-30-64x48", frames)  # its video is not there
+    return fill(root, (f"batch{1 + n % 2}/{n + 100 * part}-30-64x48.mp4" for n in range(20) for part in (0, 1)))
+
+
 LAYOUTS = {
+    "aff_wild2": aff_wild2_layout,
+    "emotic": emotic_layout,
+    "iemocap": iemocap_layout,
     "emodb": emodb_layout,
     "tess": tess_layout,
     "savee": savee_layout,
@@ -157,6 +268,7 @@ LAYOUTS = {
     "ravdess_crops": ravdess_crops_layout,
 }
 LACKS = {
+    "emotic": {"neutral"},
     "emodb": {"surprise"},
     "enterface": {"neutral"},
     "javanese": {"disgust"},
@@ -181,9 +293,10 @@ def test_an_empty_folder_and_none_hold_no_clips(name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_clips_have_ids_of_their_own_files_that_exist_and_the_emotions_of_the_corpus(name: str, tmp_path: Path) -> None:
     clips = read(name, tmp_path)
-    assert len({c.clip_id.casefold() for c in clips}) == len({c.path for c in clips}) == len(clips) > 0
+    assert len({c.clip_id.casefold() for c in clips}) == len({(c.path, c.start_s) for c in clips}) == len(clips) > 0
     assert all((tmp_path / c.path).is_file() and c.corpus == name for c in clips)
-    assert {c.label for c in clips} == set(EMOTIONS) - LACKS.get(name, set())
+    assert {c.label for c in clips if c.split != "unused"} == set(EMOTIONS) - LACKS.get(name, set())
+    assert all(bool(c.unused_because) == (c.split == "unused") for c in clips)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -221,7 +334,7 @@ def test_a_corpus_says_what_it_is_and_a_licence_with_conditions_must_be_accepted
 def test_a_corpus_of_voices_names_its_language_and_one_of_pictures_has_none(name: str, tmp_path: Path) -> None:
     heard = any(c.has_voice for c in read(name, tmp_path))
     assert bool(corpora.get(name).language) == heard
-    assert corpora.get(name).language.istitle() or not heard
+    assert corpora.get(name).language[:1].isupper() or not heard
 
 
 def test_emodb_leaves_out_boredom(tmp_path: Path) -> None:
@@ -275,6 +388,196 @@ def test_caer_s_validates_on_a_run_of_training_pictures(tmp_path: Path) -> None:
     held = sorted(c.clip_id for c in clips if c.split == "val" and c.label == "sad")
     assert held == ["train-Sad-0019", "train-Sad-0020"]
     assert all(c.has_scene and not c.has_voice and not c.knows_speaker for c in clips)
+
+
+def test_emotic_names_an_emotion_where_the_categories_name_one_in_a_picture_of_one_person(tmp_path: Path) -> None:
+    emotic_annotations(
+        tmp_path,
+        train=[
+            ("mscoco/1.jpg", [person(["Happiness"], valence=10, arousal=1)]),
+            ("mscoco/2.jpg", [person(["Engagement", "Disquietment", "Fear"], valence=float("nan"))]),
+            ("mscoco/3.jpg", [person(["Engagement", "Confidence"])]),
+            ("ade20k/1.jpg", [person(["Sadness", "Anger"])]),
+            ("ade20k/4.jpg", [person(["Joy"])]),
+            ("ade20k/5.jpg", [person(["Anger"]), person(["Peace"])]),
+        ],
+        val=[("framesdb/1.jpg", [person(["Aversion", "Pain"], judges=5)])],
+    )
+    clips = {c.clip_id: c for c in emotic.list_clips(tmp_path)}
+    told = {name: (c.split, c.label, c.unused_because) for name, c in clips.items()}
+    assert told == {
+        "mscoco-1-1": ("train", "happy", ""),
+        "mscoco-2-1": ("train", "fear", ""),
+        "mscoco-3-1": ("unused", "", emotic.NONE_NAMED),
+        "ade20k-1-1": ("unused", "", emotic.SEVERAL_NAMED),
+        "ade20k-4-1": ("unused", "", emotic.UNKNOWN_NAMED),
+        "ade20k-5-1": ("unused", "angry", emotic.SEVERAL_PEOPLE),
+        "ade20k-5-2": ("unused", "", emotic.NONE_NAMED),
+        "framesdb-1-1": ("val", "disgust", ""),
+    }
+    assert (clips["mscoco-1-1"].valence, clips["mscoco-1-1"].arousal) == (1, -1)
+    assert (clips["mscoco-2-1"].valence, clips["mscoco-2-1"].arousal) == (None, -1)
+    assert all(c.has_face and c.has_scene and not c.has_voice and not c.knows_speaker for c in clips.values())
+
+
+def test_emotic_knows_26_categories_each_once() -> None:
+    named = [category for categories in emotic.CATEGORIES.values() for category in categories]
+    assert len(set(named) | set(emotic.NO_EMOTION)) == len(named) + len(emotic.NO_EMOTION) == 26
+    assert set(emotic.CATEGORIES) <= set(EMOTIONS)
+    table = (emotic.__doc__ or "").split("| emotion | categories |")[1].split("\n\n")[0]
+    assert all(category in table for category in named)
+
+
+def test_emotic_that_cannot_be_read_says_where(tmp_path: Path) -> None:
+    emotic_annotations(tmp_path, train=[("mscoco/1.jpg", [person(["Fear"])]), ("mscoco/2.jpg", [person(["Fear"], 11)])])
+    with pytest.raises(AnnotationError, match=r"Annotations\.mat, train\(2\)\.person\(1\) .* 11 is not from 1 to 10"):
+        emotic.list_clips(tmp_path)
+    annotations = tmp_path / emotic.ANNOTATIONS
+    savemat(annotations, {"train": matlab([{"filename": "1.jpg"}])})
+    with pytest.raises(AnnotationError, match="has no val and no test"):
+        emotic.list_clips(tmp_path)
+    annotations.write_bytes(annotations.read_bytes()[:-40])
+    with pytest.raises(AnnotationError, match=r"Annotations\.mat cannot be read"):
+        emotic.list_clips(tmp_path)
+
+
+def test_iemocap_knows_who_speaks_and_tests_a_session_at_a_time(tmp_path: Path) -> None:
+    clips = {c.clip_id: c for c in read("iemocap", tmp_path)}
+    assert len(clips) == 5 * 2 * 2 * 11
+    man = clips["Ses03F_impro01_M001"]
+    assert (man.speaker, man.sex, man.fold, man.label) == ("3M", "male", 3, "happy")
+    assert clips["Ses03M_script01_1b_F002"].label == "happy", "excited"
+    assert {c.speaker: c.fold for c in clips.values()} == {f"{n}{sex}": n for n in range(1, 6) for sex in "FM"}
+    assert (man.valence, man.arousal) == (-0.25, 0.5)
+    assert not any(c.has_face or c.has_scene for c in clips.values())
+    why = Counter((c.label, c.unused_because) for c in clips.values() if c.split == "unused")
+    assert why == {("", reason): 20 for reason in iemocap.UNUSED.values()}
+
+
+def test_iemocap_counts_judges_and_not_what_actors_say_of_themselves(tmp_path: Path) -> None:
+    judges = {
+        "F000": "C-E1:\tNeutral state;\t()\nC-E2:\tExcited; Anger;\t(loud; fast)\nC-F1:\tSadness;\t()\n",
+        "F001": "C-E1:\tFrustration;\t()\nC-E2:\tOther;\t(bored)\nC-E4:\tSurprise;\t()\n",
+        "F002": "C-E1:\tFrustration;\t()\nC-M1:\tAnger;\t()\n",
+    }
+    top = tmp_path / "Session1"
+    fill(top / "sentences" / "wav" / "Ses01F_impro01", (f"Ses01F_impro01_{turn}.flac" for turn in judges))
+    evaluation = top / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    evaluation.parent.mkdir(parents=True)
+    turns = (iemocap_turn(f"Ses01F_impro01_{turn}", "neu", lines) for turn, lines in judges.items())
+    evaluation.write_text(IEMOCAP_HEAD + "".join(turns))
+    assert {c.clip_id[-4:]: c.votes for c in iemocap.list_clips(tmp_path)} == {
+        "F000": (0.5, 0.25, 0, 0.25, 0, 0, 0),
+        "F001": (0, 0, 0, 0, 0, 0, 1),
+        "F002": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("turn", "told"),
+    [
+        (iemocap_turn("Ses01F_impro01_F000", "bored"), "line 3: label 'bored' is none of neu, hap"),
+        (
+            iemocap_turn("Ses01F_impro01_F000", "neu", felt="0.0000, 2.0000, 1.0000"),
+            "line 3: valence 0 or .* from 1 to 5",
+        ),
+        (iemocap_turn("Ses09F_impro01_F000", "neu"), "line 3: .*Ses09F_impro01_F000.* is no turn"),
+        ("[6.2901 - 8.23", r"line 3: '\[6\.2901 - 8\.23' is no turn"),
+    ],
+)
+def test_a_turn_of_iemocap_that_cannot_be_read_says_where(tmp_path: Path, turn: str, told: str) -> None:
+    path = tmp_path / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text(IEMOCAP_HEAD + turn)
+    with pytest.raises(AnnotationError, match=rf"Ses01F_impro01\.txt, {told}"):
+        iemocap.list_clips(tmp_path)
+
+
+def test_aff_wild2_tests_on_the_official_validation_part_and_validates_on_every_tenth_training_video(
+    tmp_path: Path,
+) -> None:
+    clips = read("aff_wild2", tmp_path)
+    assert Counter(c.split for c in clips) == {"train": 18 * 7, "val": 2 * 7, "test": 20 * 7, "unused": 40}
+    assert {c.unused_because for c in clips if c.split == "unused"} == {aff_wild2.IS_OTHER}
+    assert {c.speaker for c in clips if c.split == "test"} == {f"{100 + n}-30-64x48" for n in range(20)}
+    some = fill(tmp_path / "some", ())
+    (tmp_path / "annotations").rename(some / "annotations")
+    fill(some, ("batch2/7-30-64x48.mp4", "batch1/15-30-64x48.mp4"))
+    sides = {c.speaker: c.split for c in clips if c.label}
+    assert all(sides[c.speaker] == c.split for c in aff_wild2.list_clips(some) if c.label), "whichever are there"
+
+
+def test_a_clip_of_aff_wild2_is_a_run_of_one_to_ten_seconds_of_one_expression(tmp_path: Path) -> None:
+    runs = [(0, 29), (4, 30), (-1, 60), (4, 59), (7, 30), (1, 601)]
+    annotate(tmp_path, "EXPR_Set/Train_Set/1-30-64x48", (number for number, frames in runs for _ in range(frames)))
+    affect = [*[(-0.5, 0.5)] * 29, *[(0.25, 0.5)] * 10, *[(-5, -5)] * 10, *[(0.75, 1)] * 10]
+    annotate(tmp_path, "VA_Set/Validation_Set/1-30-64x48", (f"{v},{a}" for v, a in affect), "valence,arousal")
+    fill(tmp_path, ("batch1/1-30-64x48.mp4",))
+    clips = aff_wild2.list_clips(tmp_path)
+    assert [(c.clip_id, c.label, c.start_s * 30, c.end_s and c.end_s * 30) for c in clips] == [
+        ("1-30-64x48-29", "happy", 29, 59),
+        ("1-30-64x48-119", "happy", 119, pytest.approx(178)),
+        ("1-30-64x48-178", "", pytest.approx(178), pytest.approx(208)),
+        ("1-30-64x48-208", "angry", pytest.approx(208), pytest.approx(408)),
+        ("1-30-64x48-408", "angry", pytest.approx(408), pytest.approx(609)),
+        ("1-30-64x48-609", "angry", pytest.approx(609), pytest.approx(809)),
+    ]
+    assert [(c.valence, c.arousal) for c in clips] == [(0.5, 0.75), *[(None, None)] * 5], "means of what was judged"
+
+
+def test_two_people_in_a_video_of_aff_wild2_are_not_used(tmp_path: Path) -> None:
+    for part, name in (("Train", "1-30-64x48"), ("Train", "1-30-64x48_left"), ("Validation", "2-30-64x48_right")):
+        annotate(tmp_path, f"EXPR_Recognition_Challenge/{part}_Set/{name}", [6] * 30)
+    fill(tmp_path, ("batch1/1-30-64x48.mp4", "batch2/2-30-64x48.avi", "batch2/3-30-64x48.avi"))
+    clips = aff_wild2.list_clips(tmp_path)
+    assert {c.clip_id for c in clips} == {"1-30-64x48-0", "1-30-64x48_left-0", "2-30-64x48_right-0"}
+    assert {(c.split, c.label, c.unused_because) for c in clips} == {("unused", "surprise", aff_wild2.TWO_PEOPLE)}
+
+
+def test_frames_of_aff_wild2_are_counted_by_the_rate_of_the_video_itself(tmp_path: Path) -> None:
+    for name in ("1-30-64x48", "video2", "video3"):
+        annotate(tmp_path, f"EXPR_Set/Train_Set/{name}", [0] * 10 + [5] * 20)
+    fill(tmp_path, ("batch1/video3.avi",))  # tells nothing, in no way
+    for name in ("1-30-64x48", "video2"):
+        writer = cv2.VideoWriter(str(tmp_path / f"batch1/{name}.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 12.5, (64, 48))
+        for shade in range(30):
+            writer.write(np.full((48, 64, 3), shade, np.uint8))
+        writer.release()
+    clips = {c.clip_id: c for c in aff_wild2.list_clips(tmp_path)}
+    assert {name: (c.start_s, c.end_s) for name, c in clips.items()} == {
+        "1-30-64x48-10": (0.8, 2.4),
+        "video2-10": (0.8, 2.4),
+        "video3-0": (0, None),
+    }
+    assert (clips["video3-0"].split, clips["video3-0"].unused_because) == ("unused", aff_wild2.NO_RATE)
+
+
+@pytest.mark.parametrize(
+    ("head", "frames", "told"),
+    [
+        (AFF_WILD2_HEAD, ["0", "8"], "line 3: '8' is no whole number from -1 to 7"),
+        (AFF_WILD2_HEAD, ["0", "", "1"], "line 3: '' is no whole number"),
+        ("Neutral,Anger,Boredom", ["0"], "line 1: 'Boredom' is none of the seven emotions"),
+    ],
+)
+def test_expressions_of_aff_wild2_that_cannot_be_read_say_where(
+    tmp_path: Path, head: str, frames: list[str], told: str
+) -> None:
+    annotate(tmp_path, "EXPR_Set/Train_Set/1-30-64x48", frames, head)
+    fill(tmp_path, ("batch1/1-30-64x48.mp4",))
+    with pytest.raises(AnnotationError, match=rf"1-30-64x48\.txt, {told}"):
+        aff_wild2.list_clips(tmp_path)
+
+
+def test_other_damage_of_aff_wild2_is_told_too(tmp_path: Path) -> None:
+    annotate(tmp_path, "EXPR_Set/Train_Set/1-30-64x48", [0] * 30)
+    annotate(tmp_path, "VA_Set/Train_Set/1-30-64x48", ["0.1,0.2", "0.1"], "valence,arousal")
+    fill(tmp_path, ("batch1/1-30-64x48.mp4",))
+    with pytest.raises(AnnotationError, match=r"VA_Set/Train_Set/1-30-64x48\.txt, line 3: '0\.1' is not two numbers"):
+        aff_wild2.list_clips(tmp_path)
+    annotate(tmp_path, "EXPR_Set/Validation_Set/1-30-64x48", [0] * 30)
+    with pytest.raises(AnnotationError, match="'1-30-64x48' is annotated in both"):
+        aff_wild2.list_clips(tmp_path)
 
 
 def test_a_javanese_trial_is_once_a_clip_with_a_face_or_else_a_voice(tmp_path: Path) -> None:

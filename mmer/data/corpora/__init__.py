@@ -32,6 +32,10 @@ class LicenceError(MmerError):
     """A corpus's licence has conditions that were not accepted; the message is the line to add to params.yaml."""
 
 
+class AnnotationError(MmerError, ValueError):
+    """What a corpus's owner annotated cannot be read; the message names the file, and the line where it has lines."""
+
+
 @dataclass(frozen=True)
 class Source:
     """One file that the owner of a corpus publishes."""
