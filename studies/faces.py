@@ -108,10 +108,9 @@ def main() -> None:
         name: [clip for clip in read_manifest(processed / name / MANIFEST) if clip.has_face] for name in given.whole
     }
     part = [test[k] for k in sorted(np.random.default_rng(0).permutation(len(test))[: given.changed].tolist())]
-    print(f"\nRecalls: {' '.join(EMOTIONS)}.\n")
-    print(
-        "| model | faces | truth | n | accuracy (95%) | UAR (95%) | recalls |\n| --- | --- | --- | ---: | ---: | ---: | --- |"
-    )
+    print("\nRecalls:", *EMOTIONS, "\n")
+    print("| model | faces | truth | n | accuracy (95%) | UAR (95%) | recalls |")
+    print("| --- | --- | --- | ---: | ---: | ---: | --- |")
     changed = []
     for path in given.models:
         graph = Graph(path / GRAPH)
