@@ -67,17 +67,14 @@ def plot_cross_corpus(report: dict[str, Any], path: Path) -> None:
         if scores["within"] is not None:
             axes.plot(scores["within"], y, "D", ms=5.5, color=INK, mec="white", zorder=5)
         axes.plot(scores["uar"], y, "o", ms=6, color=BLUE, zorder=4)
-        axes.plot([scores["uar_low"], scores["uar_high"]], [y, y], color=INK, lw=1.3, solid_capstyle="butt", zorder=3)
-        told = f"{scores['uar']:.2f}  ({scores['uar_low']:.2f} to {scores['uar_high']:.2f})"
-        axes.text(1.02, y, told, va="center", fontsize=8)
+        _interval(axes, y, scores, at=1.02)
     within = any(scores["within"] is not None for _, scores in rows)
     marks = ["orange: mean over the corpora", "dotted: chance", *["diamond: trained on other speakers of it"] * within]
     axes.set_title("; ".join(marks), loc="left", fontsize=9, color=INK, pad=10)
+    told = [", ".join(filter(None, (name, scores["language"]))) for name, scores in rows]
     axes.set_yticks(
-        range(len(rows)),
-        [f"{name}{language and ', '}{language}  (n={scores['n']:,})" for name, scores in rows
-         for language in [scores["language"]]],
-    )  # fmt: skip
+        range(len(rows)), [f"{name}  (n={scores['n']:,})" for name, (_, scores) in zip(told, rows, strict=True)]
+    )
     axes.set_ylim(len(rows) - 0.4, -0.6)
     _uar_axis(axes)
     figure.savefig(path, metadata={"Software": None})
@@ -273,8 +270,8 @@ def _panels(
     return figure, panels[:count]
 
 
-def _interval(axes: Axes, y: float, scores: dict[str, Any]) -> None:
-    """The interval as a thin line, and the numbers at its right."""
+def _interval(axes: Axes, y: float, scores: dict[str, Any], at: float | None = None) -> None:
+    """The interval as a thin line, and the numbers at its right, or at a place where no other mark is."""
     if scores["uar"] is None:
         axes.text(0.01, y, "too few for a score", va="center", fontsize=8, color=GREY)
         return
@@ -283,7 +280,9 @@ def _interval(axes: Axes, y: float, scores: dict[str, Any]) -> None:
     if low is not None:
         axes.plot([low, high], [y, y], color=INK, lw=1.3, solid_capstyle="butt", zorder=3)
         told += f"  ({low:.2f} to {high:.2f})"
-    axes.text((scores["uar"] if high is None else max(high, scores["uar"])) + 0.015, y, told, va="center", fontsize=8)
+    if at is None:
+        at = (scores["uar"] if high is None else max(high, scores["uar"])) + 0.015
+    axes.text(at, y, told, va="center", fontsize=8)
 
 
 def _score_axis(axes: Axes, report: dict[str, Any]) -> None:
