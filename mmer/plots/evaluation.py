@@ -69,8 +69,8 @@ def plot_cross_corpus(report: dict[str, Any], path: Path) -> None:
         axes.plot(scores["uar"], y, "o", ms=6, color=BLUE, zorder=4)
         _interval(axes, y, scores, at=1.02)
     within = any(scores["within"] is not None for _, scores in rows)
-    marks = ["orange: mean over the corpora", "dotted: chance", *["diamond: trained on other speakers of it"] * within]
-    axes.set_title("; ".join(marks), loc="left", fontsize=9, color=INK, pad=10)
+    marks = ["orange: mean over the corpora; dotted: chance", *["diamond: trained on other speakers of it"] * within]
+    axes.set_title("\n".join(marks), loc="left", fontsize=9, color=INK, pad=10)
     told = [", ".join(filter(None, (name, scores["language"]))) for name, scores in rows]
     axes.set_yticks(
         range(len(rows)), [f"{name}  (n={scores['n']:,})" for name, (_, scores) in zip(told, rows, strict=True)]

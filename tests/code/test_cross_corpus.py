@@ -16,6 +16,7 @@ import pytest
 
 from mmer.cli import main
 from mmer.config import Params
+from mmer.data import corpora
 from mmer.data.clips import Clip, read_manifest, write_manifest
 from mmer.data.splits import speakers_on_two_sides
 from mmer.evaluation.cross_corpus import in_words, leave_out, plan
@@ -294,6 +295,15 @@ def test_the_command_line_says_what_is_wrong(
     assert "demo: nothing is left to train on" in complaint()
     assert "dvc repro crop@savee" in complaint("--corpora", "demo", "savee")
     assert "--leave-out or --classes published" in complaint("--classes", "published")
+
+
+@pytest.mark.parametrize("name", [name for name in corpora.names() if corpora.get(name).test_only])
+def test_a_corpus_that_is_kept_to_test_on_is_listed_as_such_and_trains_no_profile(name: str) -> None:
+    (row,) = (line for line in (ROOT / "docs/corpora.md").read_text().splitlines() if line.startswith(f"| `{name}` |"))
+    assert "**to test on**" in row
+    for profile in (ROOT / "params.yaml", *ROOT.glob("release/**/params.yaml")):
+        params = load_params(profile)
+        assert name not in set(params.corpora) - set(params.split.test_corpora), profile
 
 
 def test_a_release_may_not_have_learnt_from_a_corpus_that_is_kept_to_test_on(tmp_path: Path) -> None:
