@@ -145,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo_corpus, needs="mmer[train]")
 
-    folds = commands.add_parser("folds", help="cross-validate by speaker, over the folds of prepared corpora")
+    folds = commands.add_parser("folds", help="cross-validate by speaker, or leave whole corpora out")
     folds.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="YAML", help="default: params.yaml")
     folds.add_argument("--corpora", nargs="+", metavar="NAME", help="instead of those of params.yaml")
     folds.add_argument(

@@ -19,9 +19,9 @@ from mmer.data import corpora
 from mmer.data.clips import MANIFEST, Clip, modalities_of, targets, with_modalities
 from mmer.data.splits import assign_splits
 from mmer.evaluation.cross_validation import (
+    Answers,
     FoldsError,
     Round,
-    Tested,
     as_folds_train,
     as_written,
     corpus_keys,
@@ -138,7 +138,7 @@ def assign_without(params: Params, clips: Sequence[Clip], tested: Sequence[str])
     ]
 
 
-def report(rounds: Sequence[Round], done: Sequence[Tested], params: Params, within: Mapping[str, float]) -> Report:
+def report(rounds: Sequence[Round], done: Sequence[Answers], params: Params, within: Mapping[str, float]) -> Report:
     """What leaving corpora out says.
 
     Args:
@@ -278,7 +278,7 @@ def _protocol(clips: Sequence[Clip], params: Params) -> str:
     )
 
 
-def _write(told: Report, done: Sequence[Tested], out: Path) -> None:
+def _write(told: Report, done: Sequence[Answers], out: Path) -> None:
     """The same report gives the same bytes."""
     (out / "figures").mkdir(parents=True, exist_ok=True)
     write_json(out / "metrics.json", told)

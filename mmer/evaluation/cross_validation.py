@@ -55,7 +55,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Answers:
     """One round, done: the answers about the clips that are tested, of a network that never met their speakers."""
 
     name: str
@@ -212,7 +212,7 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     return told
 
 
-def report(done: Sequence[Tested], params: Params, left_out: int = 0, classes: Sequence[str] = EMOTIONS) -> Report:
+def report(done: Sequence[Answers], params: Params, left_out: int = 0, classes: Sequence[str] = EMOTIONS) -> Report:
     """What cross-validation says.
 
     Args:
@@ -345,7 +345,7 @@ def work_key(params: Params, clips: Sequence[Clip], classes: Sequence[str], keys
     return fingerprint([*own, params.train, "+".join(params.folds.modalities), told], [Path(__file__)])
 
 
-def train_and_test(rounds: Sequence[Round], classes: Sequence[str], processed: Path, parent: Run) -> list[Tested]:
+def train_and_test(rounds: Sequence[Round], classes: Sequence[str], processed: Path, parent: Run) -> list[Answers]:
     """What came of each round, in their order; `folds.jobs` of the first says how many are trained at once.
 
     Args:
@@ -362,7 +362,7 @@ def train_and_test(rounds: Sequence[Round], classes: Sequence[str], processed: P
     return [done[one.name] for one in rounds]
 
 
-def _train_and_test(one: Round, classes: Sequence[str], processed: Path, parent: Run) -> Tested:
+def _train_and_test(one: Round, classes: Sequence[str], processed: Path, parent: Run) -> Answers:
     """Train and test once, in a process of its own, unless that is done: `WORK/answers.npz` holds the answers."""
     import torch
     from filelock import FileLock
@@ -399,7 +399,7 @@ def _train_and_test(one: Round, classes: Sequence[str], processed: Path, parent:
             part.replace(file)
             forget(checkpoint)
     with np.load(file) as answers:
-        return Tested(one.name, test, answers["probabilities"], json.loads(answers["best"].item()))
+        return Answers(one.name, test, answers["probabilities"], json.loads(answers["best"].item()))
 
 
 def _scores(truth: metrics.Ints, answers: npt.NDArray[np.float64]) -> Report:
@@ -430,7 +430,7 @@ def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int, 
     )
 
 
-def _write(told: Report, done: Sequence[Tested], classes: Sequence[str], out: Path) -> None:
+def _write(told: Report, done: Sequence[Answers], classes: Sequence[str], out: Path) -> None:
     """The same report gives the same bytes."""
     (out / "figures").mkdir(parents=True, exist_ok=True)
     write_json(out / "metrics.json", summary(told))
