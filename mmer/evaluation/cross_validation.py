@@ -116,7 +116,7 @@ def published(clips: Sequence[Clip]) -> list[Clip]:
             print(f"{name}: published with no class beyond the seven emotions, so it is left out")
     # People voted among the emotions, so votes say nothing about the classes.
     return [
-        clip.model_copy(update={"label": label(clip), "votes": None})
+        clip.model_copy(update={"label": label(clip), "votes": None, "votes_face": None, "votes_voice": None})
         for clip in clips
         if (label := label_of[clip.corpus])
     ]
