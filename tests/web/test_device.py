@@ -112,7 +112,7 @@ def test_faces_are_found_where_the_service_finds_them(
     detector = Detector.load(_model(service), rules)
     found = 0
     for _, rgb in [*pictures[::3], (0.0, crowd(pictures))]:
-        boxes, scores = detector.detect(rgb)
+        boxes, scores, _ = detector.detect(rgb)
         told = page.evaluate(
             "([given, rules]) => new ours.Detector(ours.nets, rules).detect(ours.picture(given))",
             [given(rgb), rules.model_dump(mode="json")],

@@ -7,7 +7,9 @@ import { Means } from "./means.js";
 /** @typedef {import("./boxes.js").Found} Found */
 /** @typedef {import("./graph.js").Graph} Graph */
 /** @typedef {import("./means.js").Picture} Picture */
-/** @typedef {{box: Box, score: number}} Face */
+/** @typedef {import("./roll.js").Landmarks} Landmarks */
+/** @typedef {{box: Box, score: number, landmarks: Landmarks}} Face */
+/** @typedef {Found & {landmarks: Landmarks}} Judged no landmarks, [], of the R-Net or where faces are not aligned */
 /**
  * @typedef {object} FaceRules of the model's metadata (mmer/runtime/config.py, `Faces`)
  * @property {number} min_face
@@ -15,6 +17,7 @@ import { Means } from "./means.js";
  * @property {number} margin
  * @property {number} max_gap_s
  * @property {number} detect_every_s
+ * @property {boolean} align
  */
 
 const f = Math.fround;
@@ -25,6 +28,9 @@ export class Detector {
    * @param {FaceRules} rules
    */
   constructor(nets, rules) {
+    if (rules.align && !nets.onet.session.outputNames.includes("landmarks")) {
+      throw new Error("this model aligns faces, but its O-Net gives no landmarks");
+    }
     this.nets = nets;
     this.rules = rules;
   }
@@ -35,7 +41,8 @@ export class Detector {
     const boxes = await this.#refine(means, await this.#propose(means));
     const judged = await this.#judge("onet", 48, means, boxes, this.rules.thresholds[2]);
     const found = suppressNested(judged.map((one) => ({ ...one, box: shift(one, 1) })), 0.7);
-    return found.map(({ box, score }) => ({ box, score })).sort((a, b) => area(a.box) - area(b.box)).reverse();
+    const faces = found.map(({ box, score, landmarks }) => ({ box, score, landmarks }));
+    return faces.sort((a, b) => area(a.box) - area(b.box)).reverse();
   }
 
   /**
@@ -66,7 +73,13 @@ export class Detector {
     const moved = judged.map((one) => shift(one, 1));
     const found = [0, 1, 2, 3].map((k) => mean(moved.map((one) => one[k])));
     if (Math.max(f(found[2] - found[0]), f(found[3] - found[1])) < this.rules.min_face) return null;
-    return { box: [f(found[0] + x), f(found[1] + y), f(found[2] + x), f(found[3] + y)], score };
+    const landmarks = judged[0].landmarks.map((_, k) =>
+      [x, y].map((corner, axis) => f(mean(judged.map((one) => one.landmarks[k][axis])) + corner)));
+    return {
+      box: [f(found[0] + x), f(found[1] + y), f(found[2] + x), f(found[3] + y)],
+      score,
+      landmarks: /** @type {Landmarks} */ (landmarks),
+    };
   }
 
   /** First stage: the P-Net slides over the pyramid of shrunk pictures. @param {Means} means @returns {Promise<Box[]>} */
@@ -114,7 +127,7 @@ export class Detector {
   /**
    * Cut the boxes out, shrink them to `side` and ask the network.
    * @param {"rnet"|"onet"} name @param {number} side @param {Means} means @param {Box[]} boxes @param {number} threshold
-   * @returns {Promise<Found[]>} those that score above the threshold
+   * @returns {Promise<Judged[]>} those that score above the threshold
    */
   async #judge(name, side, means, boxes, threshold) {
     const parts = boxes
@@ -130,15 +143,23 @@ export class Detector {
       const size = 3 * side * side;
       const data = new Float32Array(batch.length * size);
       batch.forEach(({ part }, k) => means.average(part, side, side, data, k * size));
-      const { offsets, scores } = await this.nets[name].forward({ images: { data, dims: [batch.length, 3, side, side] } });
+      const { offsets, scores, landmarks } =
+        await this.nets[name].forward({ images: { data, dims: [batch.length, 3, side, side] } });
       for (const [k, { box }] of batch.entries()) {
         const score = scores.data[2 * k + 1];
         const moved = /** @type {Box} */ ([...offsets.data.slice(4 * k, 4 * k + 4)]);
-        if (score > f(threshold)) found.push({ box, offsets: moved, score });
+        const points = this.rules.align && landmarks ? place(landmarks.data.slice(10 * k, 10 * k + 10), box) : [];
+        if (score > f(threshold)) found.push({ box, offsets: moved, score, landmarks: /** @type {Landmarks} */ (points) });
       }
     }
     return found;
   }
+}
+
+/** @param {Float32Array} shares of the box's sides: five x, then five y @param {Box} box @returns {Landmarks} */
+function place(shares, [x1, y1, x2, y2]) {
+  const [width, height] = [f(f(x2 - x1) + 1), f(f(y2 - y1) + 1)];
+  return Array.from({ length: 5 }, (_, k) => [f(x1 - 1 + f(width * shares[k])), f(y1 - 1 + f(height * shares[5 + k]))]);
 }
 
 /** @param {number[]} values */
