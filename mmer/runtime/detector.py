@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mmer.runtime.boxes import as_box, shift, square, suppress, suppress_nested
+from mmer.runtime.boxes import as_box, rotate, shift, square, suppress, suppress_nested
 from mmer.runtime.config import Faces
 from mmer.runtime.means import cut, integral, mean_pool
+from mmer.runtime.resize import turn
 from mmer.runtime.types import Box, Floats, Picture, check_picture
 
 WINDOW = 12
@@ -108,12 +109,14 @@ class Detector:
         order = area.argsort()[::-1]
         return Detections(boxes[order], scores[order], landmarks[order])
 
-    def follow(self, rgb: Picture, last: Box) -> Face | None:
+    def follow(self, rgb: Picture, last: Box, roll: float = 0.0) -> Face | None:
         """Find a face again near where it was a moment ago, by the R- and the O-Net alone, in a quarter of the time.
 
         Args:
             rgb: uint8 [H, W, 3].
             last: its box in the picture before.
+            roll: its roll there, degrees. The networks, which know upright faces, are shown the picture turned back by
+                it; what is returned is of the picture as it is.
 
         Returns:
             None where one of the networks sees no face there, or what it sees is smaller than `min_face`.
@@ -129,8 +132,25 @@ class Detector:
         y1, y2 = (int(min(max(y, 0), height)) for y in (top - reach, bottom + reach))
         if x1 >= x2 or y1 >= y2:
             return None
-        sums, corner = integral(rgb[y1:y2, x1:x2]), np.array([[x1, y1, x1, y1]], np.float32)
-        box = self._refine(sums, box - corner)
+        side, near = round(right - left + 2 * reach), rgb[y1:y2, x1:x2]
+        if roll:
+            x1, y1 = round(left - reach), round(top - reach)
+            near = turn(rgb, x1, y1, side, roll)
+        corner = np.array([x1, y1], np.float32)
+        found = self._look(near, box - np.tile(corner, 2))
+        if found is None:
+            return None
+        at, score, landmarks = found
+        if roll:
+            middle = (at[:2] + at[2:]) * np.float32(0.5)
+            at = at + np.tile(rotate(middle, side / 2, roll) - middle, 2)
+            landmarks = rotate(landmarks, side / 2, roll)
+        return Face(as_box(at + np.tile(corner, 2)), score, landmarks + corner)
+
+    def _look(self, rgb: Picture, box: Floats) -> tuple[Floats, float, Floats] | None:
+        """The face near a square box [1, 4]: its box [4], score and landmarks; None where there is none."""
+        sums = integral(rgb)
+        box = self._refine(sums, box)
         if not len(box):
             return None
         middle, half = (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2 * FOLLOWED_SCALES[:, None]
@@ -141,7 +161,7 @@ class Detector:
         found = shift(boxes, offsets, 1).mean(0)
         if (found[2:] - found[:2]).max() < self.faces.min_face:
             return None
-        return Face(as_box(found + corner[0]), float(scores.mean()), landmarks.mean(0) + corner[0, :2])
+        return found, float(scores.mean()), landmarks.mean(0)
 
     def _propose(self, sums: npt.NDArray[np.int32]) -> Floats:
         """First stage: the P-Net slides over the pyramid of shrunk pictures. Gives square boxes [n, 4]."""

@@ -24,7 +24,7 @@ def crop(rgb: Picture, box: Box, size: int, margin: float, roll: float = 0.0) ->
     side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
     left, top = round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2)
     if roll:
-        return shrink(_turn(rgb, left, top, side, roll), size)
+        return shrink(turn(rgb, left, top, side, roll), size)
     if 0 <= left <= rgb.shape[1] - side and 0 <= top <= rgb.shape[0] - side:  # nothing to repeat, so nothing to copy
         return shrink(rgb[top : top + side, left : left + side], size)
     columns = np.clip(np.arange(left, left + side), 0, rgb.shape[1] - 1)
@@ -32,14 +32,22 @@ def crop(rgb: Picture, box: Box, size: int, margin: float, roll: float = 0.0) ->
     return shrink(rgb[rows][:, columns], size)
 
 
-def _turn(rgb: Picture, left: int, top: int, side: int, roll: float) -> Picture:
-    """A square of the picture, turned about its centre: uint8 [side, side, 3]. It is not made smaller yet, so that
-    bilinear reading leaves no pixel out; beyond the picture its edge is repeated."""
+def turn(rgb: Picture, left: int, top: int, side: int, roll: float) -> Picture:
+    """A square of the picture, turned about its centre, as uint8 [side, side, 3]. It is not made smaller yet, so that
+    bilinear reading leaves no pixel out.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        left: where the square would begin if it were not turned; it may reach beyond the picture, whose edge is then
+            repeated outwards.
+        top: the same.
+        side: of the square, pixels.
+        roll: degrees, clockwise where positive. A face of this roll stands upright in the square.
+    """
     cos, sin, half = math.cos(math.radians(roll)), math.sin(math.radians(roll)), (side - 1) / 2
-    # Where the square's pixels are in the picture: its rows run along the line between the eyes.
-    across, down = left + half - cos * half + sin * half, top + half - sin * half - cos * half
-    matrix = np.array([[cos, -sin, across], [sin, cos, down]])
+    x, y = left + half * (1 - cos + sin), top + half * (1 - sin - cos)  # of the square's first pixel, in the picture
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    matrix = np.array([[cos, -sin, x], [sin, cos, y]])
     turned: Picture = cv2.warpAffine(rgb, matrix, (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE)
     return turned
 

@@ -43,4 +43,8 @@ class Roll:
         """Take in what was measured in the frame of `t` seconds."""
         self._mean += (measured - self._mean) * (1 - math.exp((self._at - t) / ROLL_TAU_S))
         self._at = t
-        self.angle = min(max(self.angle, self._mean - ROLL_PLAY), self._mean + ROLL_PLAY)
+        self.angle = self.towards(self._mean)
+
+    def towards(self, measured: float) -> float:
+        """The crop's angle turned only as far as it must be to differ by no more than `ROLL_PLAY`."""
+        return min(max(self.angle, measured - ROLL_PLAY), measured + ROLL_PLAY)

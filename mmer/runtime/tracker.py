@@ -86,7 +86,7 @@ class Tracker:
         """The face near its last box, without a search; None where it is not there, or a search is due."""
         if self._box is None or self._now - self._searched > self.faces.detect_every_s - 1e-6:
             return None
-        return self.detector.follow(rgb, self._box)
+        return self.detector.follow(rgb, self._box, self._roll.angle)
 
     def _search(self, rgb: Picture) -> Face | None:
         """The face among all that are in the picture."""
@@ -97,7 +97,10 @@ class Tracker:
             return None
         found = faces.face(chosen)
         # A search's box and a followed one differ a little: without this a still face would twitch at every search.
-        return (self.detector.follow(rgb, found.box) if self.faces.detect_every_s else None) or found
+        if not self.faces.detect_every_s:
+            return found
+        angle = self._roll.towards(roll(found.landmarks)) if self.faces.align else 0.0
+        return self.detector.follow(rgb, found.box, angle) or found
 
     def _choose(self, boxes: Floats) -> int | None:
         """Which of the boxes (the largest first) is the face that is followed; None where it is not among them."""

@@ -29,6 +29,13 @@ export function square([x1, y1, x2, y2]) {
   return [left, top, f(left + side), f(top + side)];
 }
 
+/** A point turned clockwise about (centre, centre). @param {number[]} point @param {number} centre @param {number} degrees @returns {[number, number]} */
+export function rotate(point, centre, degrees) {
+  const [cos, sin] = [f(Math.cos((degrees * Math.PI) / 180)), f(Math.sin((degrees * Math.PI) / 180))];
+  const [x, y] = point.map((v) => f(v - centre));
+  return [f(f(centre + f(cos * x)) - f(sin * y)), f(f(centre + f(sin * x)) + f(cos * y))];
+}
+
 /**
  * Those that overlap no better one by more than `threshold` (intersection over union).
  * @template {Found} T @param {T[]} found @param {number} threshold @returns {T[]} the best first

@@ -1,7 +1,8 @@
 // mmer/runtime/detector.py: the cascade of MTCNN, which finds the same boxes in the same picture.
-import { area, shift, square, suppress, suppressNested } from "./boxes.js";
+import { area, rotate, shift, square, suppress, suppressNested } from "./boxes.js";
 import { BATCH, FACTOR, FOLLOWED_REACH, FOLLOWED_SCALES, STRIDE, WINDOW } from "./constants.js";
 import { Means } from "./means.js";
+import { roundEven, turn } from "./resize.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./boxes.js").Found} Found */
@@ -47,19 +48,41 @@ export class Detector {
 
   /**
    * A face again near where it was a moment ago, by the R- and the O-Net alone.
-   * @param {Picture} picture @param {Box} last @returns {Promise<Face|null>}
+   * @param {Picture} picture @param {Box} last
+   * @param {number} [roll] degrees by which the picture is turned back before the networks see it
+   * @returns {Promise<Face|null>} of the picture as it is
    */
-  async follow(picture, last) {
+  async follow(picture, last, roll = 0) {
     const box = square(/** @type {Box} */ (last.map(f)));
     const reach = f(FOLLOWED_REACH * f(box[2] - box[0]));
     const inside = box.map((side, k) => {
       const moved = f(k < 2 ? side - reach : side + reach);
       return Math.trunc(Math.min(Math.max(moved, 0), k % 2 ? picture.height : picture.width));
     });
-    const [x, y, right, bottom] = inside;
-    if (x >= right || y >= bottom) return null;
-    const means = new Means(picture, inside);
-    const [near] = await this.#refine(means, [[f(box[0] - x), f(box[1] - y), f(box[2] - x), f(box[3] - y)]]);
+    let [x, y] = inside;
+    if (x >= inside[2] || y >= inside[3]) return null;
+    const side = roundEven(box[2] - box[0] + 2 * reach);
+    if (roll) [x, y] = [roundEven(box[0] - reach), roundEven(box[1] - reach)];
+    const means = roll ? new Means(turn(picture, x, y, side, roll)) : new Means(picture, inside);
+    const found = await this.#look(means, [f(box[0] - x), f(box[1] - y), f(box[2] - x), f(box[3] - y)]);
+    if (!found) return null;
+    let { box: at, landmarks } = found;
+    if (roll) {
+      const middle = [f(f(at[0] + at[2]) / 2), f(f(at[1] + at[3]) / 2)];
+      const moved = rotate(middle, side / 2, roll).map((v, axis) => f(v - middle[axis]));
+      at = /** @type {Box} */ (at.map((v, k) => f(v + moved[k % 2])));
+      landmarks = landmarks.map((point) => rotate(point, side / 2, roll));
+    }
+    return {
+      box: [f(at[0] + x), f(at[1] + y), f(at[2] + x), f(at[3] + y)],
+      score: found.score,
+      landmarks: landmarks.map((point) => [f(point[0] + x), f(point[1] + y)]),
+    };
+  }
+
+  /** The face near a square box. @param {Means} means @param {Box} box @returns {Promise<Face|null>} */
+  async #look(means, box) {
+    const [near] = await this.#refine(means, [box]);
     if (!near) return null;
     const middle = [f(f(near[0] + near[2]) / 2), f(f(near[1] + near[3]) / 2)];
     const half = [f(f(near[2] - near[0]) / 2), f(f(near[3] - near[1]) / 2)];
@@ -74,12 +97,8 @@ export class Detector {
     const found = [0, 1, 2, 3].map((k) => mean(moved.map((one) => one[k])));
     if (Math.max(f(found[2] - found[0]), f(found[3] - found[1])) < this.rules.min_face) return null;
     const landmarks = judged[0].landmarks.map((_, k) =>
-      [x, y].map((corner, axis) => f(mean(judged.map((one) => one.landmarks[k][axis])) + corner)));
-    return {
-      box: [f(found[0] + x), f(found[1] + y), f(found[2] + x), f(found[3] + y)],
-      score,
-      landmarks: /** @type {Landmarks} */ (landmarks),
-    };
+      [0, 1].map((axis) => mean(judged.map((one) => one.landmarks[k][axis]))));
+    return { box: /** @type {Box} */ (found), score, landmarks: /** @type {Landmarks} */ (landmarks) };
   }
 
   /** First stage: the P-Net slides over the pyramid of shrunk pictures. @param {Means} means @returns {Promise<Box[]>} */

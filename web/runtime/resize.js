@@ -25,7 +25,7 @@ export function crop(picture, [x1, y1, x2, y2], size, margin, roll = 0) {
  * @param {Picture} picture @param {number} left @param {number} top @param {number} side @param {number} roll degrees
  * @returns {Picture}
  */
-function turn({ data, width, height }, left, top, side, roll) {
+export function turn({ data, width, height }, left, top, side, roll) {
   const [cos, sin, half] = [Math.cos((roll * Math.PI) / 180), Math.sin((roll * Math.PI) / 180), (side - 1) / 2];
   const turned = new Uint8Array(4 * side * side);
   let at = 0;

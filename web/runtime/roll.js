@@ -22,6 +22,11 @@ export class Roll {
   see(measured, t) {
     this.mean += (measured - this.mean) * (1 - Math.exp((this.at - t) / ROLL_TAU_S));
     this.at = t;
-    this.angle = Math.min(Math.max(this.angle, this.mean - ROLL_PLAY), this.mean + ROLL_PLAY);
+    this.angle = this.towards(this.mean);
+  }
+
+  /** The crop's angle turned only as far as it must be. @param {number} measured degrees @returns {number} */
+  towards(measured) {
+    return Math.min(Math.max(this.angle, measured - ROLL_PLAY), measured + ROLL_PLAY);
   }
 }

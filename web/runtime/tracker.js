@@ -40,7 +40,7 @@ export class Tracker {
   /** Without a search; null where it is not there, or a search is due. @param {Picture} picture @returns {Promise<Face|null>} */
   async #follow(picture) {
     if (!this.box || this.now - this.searched > this.rules.detect_every_s - 1e-6) return null;
-    return this.detector.follow(picture, this.box);
+    return this.detector.follow(picture, this.box, this.roll.angle);
   }
 
   /** @param {Picture} picture @returns {Promise<Face|null>} */
@@ -50,7 +50,9 @@ export class Tracker {
     const found = this.#choose(faces);
     if (!found) return null;
     // A search's box and a followed one differ a little: without this a still face would twitch at every search.
-    return (this.rules.detect_every_s ? await this.detector.follow(picture, found.box) : null) ?? found;
+    if (!this.rules.detect_every_s) return found;
+    const angle = this.rules.align ? this.roll.towards(roll(found.landmarks)) : 0;
+    return (await this.detector.follow(picture, found.box, angle)) ?? found;
   }
 
   /** Which of them (the largest first) is the face that is followed. @param {Face[]} faces @returns {Face|null} */
