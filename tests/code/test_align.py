@@ -1,6 +1,9 @@
 """Claims about faces that are cropped upright. Drawn faces try the code; they are no evidence about people."""
 
 import shutil
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -51,8 +54,15 @@ def grained(rgb: Picture, seed: int) -> Picture:
     return np.clip(rgb + np.random.default_rng(seed).normal(0, 4, rgb.shape), 0, 255).astype(np.uint8)
 
 
+@cache
+def tracker_of(align: bool) -> Callable[[], Tracker]:
+    """What makes new trackers."""
+    faces = ALIGNED if align else AS_FOUND
+    return partial(Tracker, Detector.load(graphs.detector(), faces), faces, Input())
+
+
 def seen(rgb: Picture, faces: Faces) -> View:
-    return Tracker(Detector.load(graphs.detector(), faces), faces, Input()).track(rgb, 0.2)
+    return tracker_of(faces.align)().track(rgb, 0.2)
 
 
 def apart(a: View, b: View) -> float:
@@ -90,13 +100,15 @@ def test_a_tilted_face_is_cropped_nearly_as_it_is_upright(portraits: list[Pictur
         assert apart(seen(tilted, ALIGNED), upright) < 0.5 * apart(seen(tilted, AS_FOUND), upright)
 
 
-def test_an_upright_face_is_cropped_as_if_nothing_were_aligned(portraits: list[Picture]) -> None:
-    upright = [rgb for rgb in portraits if abs(seen(rgb, ALIGNED).roll) == 0]
-    assert upright
-    for rgb in upright:
+def test_an_upright_face_is_cropped_as_if_nothing_were_aligned(detector: Detector, portraits: list[Picture]) -> None:
+    compared = 0
+    for rgb in [tilt(rgb, degrees) for rgb in portraits for degrees in (-1.5, 1.5)]:
         aligned, usual = seen(rgb, ALIGNED), seen(rgb, AS_FOUND)
-        assert (aligned.box, aligned.score) == (usual.box, usual.score)
-        assert np.array_equal(aligned.face, usual.face)
+        if abs(roll(detector.detect(rgb).face(0).landmarks)) <= ROLL_PLAY and aligned.roll == 0:
+            compared += 1
+            assert (aligned.box, aligned.score) == (usual.box, usual.score)
+            assert np.array_equal(aligned.face, usual.face)
+    assert compared
 
 
 def test_where_faces_are_not_aligned_nothing_is_turned_and_nothing_placed(portraits: list[Picture]) -> None:
@@ -109,13 +121,17 @@ def test_where_faces_are_not_aligned_nothing_is_turned_and_nothing_placed(portra
     assert detector.detect(rgb).landmarks.shape == (1, 0, 2)
 
 
-@pytest.mark.parametrize("degrees", [0, 3, 20])
-def test_a_still_face_does_not_twitch(detector: Detector, portraits: list[Picture], degrees: int) -> None:
-    """Through several searches, in a camera's noise."""
-    tracker, rgb = Tracker(detector, ALIGNED, Input()), tilt(portraits[0], degrees)
-    views = [tracker.track(grained(rgb, k), 0.2 * k) for k in range(32)]
-    assert np.ptp([view.roll for view in views[1:]]) < 0.2
-    assert all(apart(a, b) < 6 for a, b in zip(views[1:], views[2:], strict=False))
+@pytest.mark.parametrize("degrees", [0, 20])
+def test_a_still_face_does_not_twitch(portraits: list[Picture], degrees: int) -> None:
+    """In a camera's noise, through a search at 3 s: no more than a crop that is not turned."""
+    aligned, usual, rgb = tracker_of(True)(), tracker_of(False)(), tilt(portraits[0], degrees)
+    pictures = [(grained(rgb, k), 0.2 * k) for k in range(24)]
+    views, straight = ([tracker.track(*picture) for picture in pictures] for tracker in (aligned, usual))
+    angles = np.array([view.roll for view in views])
+    assert np.abs(np.diff(angles)).max() < 0.5
+    assert (angles[15:] == angles[15]).all(), "at rest after 3 s"
+    moved, moved_straight = ([apart(a, b) for a, b in pairwise(crops)] for crops in (views, straight))
+    assert np.mean(moved) < 1.2 * np.mean(moved_straight)
 
 
 def test_the_crop_turns_with_the_head(detector: Detector, portraits: list[Picture]) -> None:
@@ -142,10 +158,12 @@ def test_a_face_that_is_not_found_keeps_its_roll_until_it_is_forgotten(
 
 
 def test_the_roll_moves_only_as_far_as_it_must_and_at_its_own_pace() -> None:
-    steady = Roll()
+    steady, angles = Roll(), []
     for k in range(50):
         steady.see(10 + (1.5 if k % 2 else -1.5), 0.2 * k)
-        assert steady.angle == pytest.approx(8.5 - ROLL_PLAY, abs=1.6)
+        angles.append(steady.angle)
+    assert np.ptp(angles[25:]) < 1e-6, "what wanders less than the play turns nothing"
+    assert 10 - ROLL_PLAY <= angles[25] < 10
     slow, quick = Roll(), Roll()
     for one, hops in ((slow, 1), (quick, 4)):
         one.see(0.0, 0.0)
@@ -181,6 +199,7 @@ def test_a_turned_crop_is_averaged_where_it_gets_smaller() -> None:
 def test_a_turned_crop_keeps_side_and_centre_and_repeats_the_edge() -> None:
     rgb = np.zeros((200, 200, 3), np.uint8)
     cv2.circle(rgb, (100, 100), 30, (255, 255, 255), -1)
+    rgb = cv2.GaussianBlur(rgb, (0, 0), 2)
     box = (60.0, 60.0, 141.0, 141.0)
     straight, turned = (crop(rgb, box, 81, 0.0, angle).astype(int) for angle in (0.0, 35.0))
     assert np.abs(straight - turned).mean() < 2, "a disc looks the same turned"
