@@ -41,11 +41,11 @@ from mmer.packaging.quantise import quantise
 from mmer.params import load_params
 from mmer.runtime import media
 from mmer.runtime.config import Faces
-from mmer.runtime.detector import Detector
+from mmer.runtime.detector import Detections, Detector, Face
 from mmer.runtime.graph import GRAPH, SMALL_GRAPH, Graph
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Step
-from mmer.runtime.types import Arrays, Box, Floats, Forward, Picture
+from mmer.runtime.types import Arrays, Box, Forward, Picture
 
 BUDGETS = {
     "parameters": 1_600_000,
@@ -101,14 +101,14 @@ class Timed(Detector):
         super().__init__(folder, faces)
         self.rival: Rival
 
-    def detect(self, rgb: Picture) -> tuple[Floats, Floats]:
+    def detect(self, rgb: Picture) -> Detections:
         with self.rival.timed("search"):
             return self.search(rgb)
 
-    def search(self, rgb: Picture) -> tuple[Floats, Floats]:
+    def search(self, rgb: Picture) -> Detections:
         return super().detect(rgb)
 
-    def follow(self, rgb: Picture, last: Box) -> tuple[Box, float] | None:
+    def follow(self, rgb: Picture, last: Box) -> Face | None:
         with self.rival.timed("follow"):
             return super().follow(rgb, last)
 
@@ -135,11 +135,11 @@ class InTorch(Timed):
 
         self._rnet, self._onet = Session(self._mtcnn.rnet), Session(self._mtcnn.onet)
 
-    def search(self, rgb: Picture) -> tuple[Floats, Floats]:
+    def search(self, rgb: Picture) -> Detections:
         boxes, scores = self._mtcnn.detect(rgb)
         if boxes is None:
-            return np.empty((0, 4), np.float32), np.empty(0, np.float32)
-        return boxes.astype(np.float32), scores.astype(np.float32)
+            boxes, scores = np.empty((0, 4)), np.empty(0)
+        return Detections(boxes.astype(np.float32), scores.astype(np.float32), np.empty((len(boxes), 0, 2), np.float32))
 
 
 def rival(graph: Graph, detector: Timed, run: Forward) -> Rival:

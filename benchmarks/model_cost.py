@@ -17,7 +17,8 @@ RIVALS: dict[str, dict[str, list[object]]] = {
     "where modalities meet": {"model.fusion": ["concat", "gated", "cross_attention", "late"]},
     "face": {"model.face.kind": ["mobilefacenet", "mobilenet_v3_small"], "model.face.width": [0.25, 0.5, 1.0]},
     "face size": {"input.face_size": [64, 80, 96, 112]},
-    "voice": {"model.voice.frontend": ["waveform", "logmel"]},
+    "voice": {"model.voice.frontend": ["waveform", "logmel", "pcen"]},
+    "blocks of the voice": {"model.voice.frontend": ["logmel"], "model.voice.blocks": ["1d", "2d"]},
     "modalities": {"model.modalities": [["face", "scene", "voice"], ["face", "voice"], ["face"], ["voice"]]},
 }
 

@@ -63,13 +63,17 @@ def read_variations(path: Path, base: Params) -> tuple[list[Variation], list[str
 
     Raises:
         ConfigError: a variation has a wrong key or value.
-        CompareError: one is compared with another that does not come before it.
+        CompareError: one is compared with another that does not come before it, or changes what samples are made by.
     """
     found, left_out = [Variation("", BASE, BASE, base)], []
     for group, variations in yaml.safe_load(path.read_text()).items():
         for name, given in variations.items():
             against = given.pop("against", BASE)
             params = varied(base, given)
+            if params.model_copy(update={"model": base.model, "train": base.train}) != base:
+                raise CompareError(
+                    f"{path}: {name!r} changes more than model and train; samples are prepared for one base"
+                )
             weights = params.train.face_weights
             if weights is not None and face_weights(weights) is None:
                 left_out.append(name)

@@ -25,6 +25,9 @@ DRAWN = "This model was trained on drawn people: what it says is no evidence abo
 LONGEST_H = 12.0
 """Of a file that `mmer predict` takes: it is the user's own, and memory does not grow with it."""
 
+FOLDS, CROSS_CORPUS = Path("reports/folds"), Path("reports/cross_corpus")
+"""Where the reports of `mmer folds` go."""
+
 BAR = 12
 """Characters of a full bar."""
 
@@ -142,9 +145,16 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo_corpus, needs="mmer[train]")
 
-    folds = commands.add_parser("folds", help="cross-validate by speaker, over the folds of prepared corpora")
+    folds = commands.add_parser("folds", help="cross-validate by speaker, or leave whole corpora out")
     folds.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="YAML", help="default: params.yaml")
     folds.add_argument("--corpora", nargs="+", metavar="NAME", help="instead of those of params.yaml")
+    folds.add_argument(
+        "--leave-out",
+        nargs="*",
+        metavar="CORPUS",
+        help="instead of folds of speakers: test each of these corpora whole, by a network that was trained on the "
+        "others and never heard it (without names: each of the corpora in turn)",
+    )
     folds.add_argument("--modalities", nargs="+", choices=MODALITIES, metavar="NAME", help=" ".join(MODALITIES))
     folds.add_argument(
         "--classes",
@@ -153,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
     )
     folds.add_argument("--epochs", type=int, metavar="N", help="instead of train.epochs")
     folds.add_argument("--jobs", type=int, metavar="N", help="folds trained at once, each in one thread; -1: all cores")
-    folds.add_argument("--out", type=Path, default=Path("reports/folds"), metavar="DIR", help="default: reports/folds")
+    folds.add_argument("--out", type=Path, metavar="DIR", help=f"default: {FOLDS}, or with --leave-out {CROSS_CORPUS}")
     folds.set_defaults(run=_folds, needs="mmer[train]")
     return whole
 
@@ -319,14 +329,25 @@ def _demo_corpus(args: argparse.Namespace) -> int:
 
 
 def _folds(args: argparse.Namespace) -> int:
-    from mmer.evaluation.cross_validation import cross_validate, in_words
+    from mmer.evaluation import cross_corpus, cross_validation
     from mmer.params import load_params
 
+    if args.leave_out is not None and args.classes == "published":
+        return _complain(
+            "corpora share no classes but the seven emotions: --leave-out or --classes published, not both"
+        )
     given = {f"folds.{key}": getattr(args, key) for key in ("modalities", "classes", "epochs", "jobs")}
     params = load_params(args.params, {key: value for key, value in given.items() if value is not None})
     if args.corpora:  # only what is prepared counts here, not how it is fetched and split
         params = params.model_copy(update={"corpora": tuple(args.corpora)})
-    print(in_words(cross_validate(params, Path("data/processed"), args.out)))
+    processed = Path("data/processed")
+    if args.leave_out is None:
+        print(cross_validation.in_words(cross_validation.cross_validate(params, processed, args.out or FOLDS)))
+    else:
+        told = cross_corpus.leave_out(
+            params, args.leave_out, processed, args.out or CROSS_CORPUS, FOLDS / "metrics.json"
+        )
+        print(cross_corpus.in_words(told))
     return 0
 
 

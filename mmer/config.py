@@ -139,12 +139,15 @@ class Temporal(Block):
 
 
 class VoiceNet(Block):
-    """The 1D CNN on the voice window."""
+    """The CNN on the voice window."""
 
-    frontend: Literal["waveform", "logmel"] = "waveform"
-    """What its blocks see: a filter bank learnt on the waveform, or the fixed one of log-mel energies."""
+    frontend: Literal["waveform", "logmel", "pcen"] = "waveform"
+    """What its blocks see: a filter bank learnt on the waveform; mel energies as logarithms; or these normalised in
+    each band by its recent level (PCEN)."""
+    blocks: Literal["1d", "2d"] = "1d"
+    """Whether they run over time alone, or over bands and time; 2d needs the bands of `logmel` or `pcen`."""
     channels: int = Field(24, ge=4)
-    """Its blocks have two, three and four times as many."""
+    """The 1D blocks have two, three and four times as many, the 2D ones half, once and twice."""
     embedding: int = Field(128, ge=8)
     """Numbers that it gives for a window, or for a frame of it."""
     pooling: Literal["window", "frame"] = "window"
@@ -487,6 +490,11 @@ class Params(Block):
     def _blocks_fit_together(self) -> Params:
         if self.train.branches and self.model.fusion != "late":
             raise ValueError("train.branches trains the branches apart, which needs model.fusion: late")
+        if self.model.voice.blocks == "2d" and self.model.voice.frontend == "waveform":
+            raise ValueError(
+                "model.voice.blocks: 2d looks at neighbouring bands, and those of frontend: waveform have no order; "
+                "take frontend: logmel or pcen"
+            )
         tested = set(self.split.test_corpora)
         if unknown := sorted(tested - set(self.corpora)):
             raise ValueError(f"split.test_corpora names {unknown[0]!r}, which corpora does not")

@@ -24,9 +24,11 @@ from mmer.data.clips import MANIFEST, Clip, read_manifest
 from mmer.data.samples import as_pass, load_sample
 from mmer.labels import EMOTIONS
 from mmer.runtime.graph import GRAPH, Graph
-from mmer.runtime.results import pool
+from mmer.runtime.results import pool, softmax
+from mmer.runtime.smoothing import Smoother
 from mmer.runtime.types import Picture
 
+MINUTE_S = 60.0
 SURE = 0.5
 """Probability from which on a label counts as sure."""
 Change = Callable[[Picture], Picture]
@@ -69,6 +71,26 @@ def look(graph: Graph, clips: Sequence[Clip], processed: Path, change: Change | 
     return np.stack(found)
 
 
+def resting(graph: Graph, clips: Sequence[Clip], processed: Path) -> float:
+    """Share of the shown labels that are not neutral while a neutral clip's face is looked at for a minute, over and
+    over.
+    """
+    step_s, wrong, shown = graph.info.input.step_s, 0, 0
+    for clip in tqdm([c for c in clips if c.label == "neutral"], desc="resting", unit="clip", leave=False):
+        arrays = as_pass(load_sample(processed / clip.sample, ["face"]), graph.info.input, graph.state_size)
+        arrays["present"][..., 1:] = 0
+        turns = -(-round(MINUTE_S / step_s) // clip.steps)
+        smoother, state = Smoother(step_s, graph.info.shown), arrays["state"]
+        for _ in range(turns):
+            found = graph({**arrays, "state": state})
+            state = found["state_out"]
+            for said, present in zip(softmax(found["logits"][0]), arrays["present"][0, :, 0] > 0, strict=True):
+                _, label = smoother.push(said, seen=bool(present), heard=False)
+                shown += label is not None
+                wrong += label not in (None, "neutral")
+    return wrong / max(shown, 1)
+
+
 def score(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], people: Sequence[str]) -> str:
     """Accuracy and UAR with their 95% intervals over resamples of the people, and each emotion's recall."""
     answers = metrics.one_hot(probabilities)
@@ -108,11 +130,10 @@ def main() -> None:
         name: [clip for clip in read_manifest(processed / name / MANIFEST) if clip.has_face] for name in given.whole
     }
     part = [test[k] for k in sorted(np.random.default_rng(0).permutation(len(test))[: given.changed].tolist())]
-    print(f"\nRecalls: {' '.join(EMOTIONS)}.\n")
-    print(
-        "| model | faces | truth | n | accuracy (95%) | UAR (95%) | recalls |\n| --- | --- | --- | ---: | ---: | ---: | --- |"
-    )
-    changed = []
+    print("\nRecalls:", *EMOTIONS, "\n")
+    print("| model | faces | truth | n | accuracy (95%) | UAR (95%) | recalls |")
+    print("| --- | --- | --- | ---: | ---: | ---: | --- |")
+    changed, rested = [], []
     for path in given.models:
         graph = Graph(path / GRAPH)
         for corpus, clips in {"fer2013": test, **whole}.items():
@@ -120,6 +141,10 @@ def main() -> None:
             for name, (places, truth) in truths(clips).items():
                 people = [clips[place].person for place in places]
                 print(f"| {path.as_posix()} | {corpus} | {name} | {score(said[places], truth, people)} |", flush=True)
+        rested += [
+            f"| {path.as_posix()} | {corpus} | {resting(graph, clips, processed):.1%} |"
+            for corpus, clips in whole.items()
+        ]
         usual = look(graph, part, processed)
         sure, right = usual.max(1) >= SURE, np.array([clip.target for clip in part])
         agreed = np.array([EMOTIONS.index(c.consensus) if c.consensus in EMOTIONS else -1 for c in part])
@@ -129,6 +154,8 @@ def main() -> None:
             hit = (labels == agreed)[agreed >= 0].mean()
             scores = f"{(labels == right).mean():.3f} | {hit:.3f}"
             changed.append(f"| {path.as_posix()} | {name} | {kept:.1%} of {int(sure.sum())} | {scores} |")
+    print("\n| model | neutral clips of | labels that are not neutral |\n| --- | --- | ---: |")
+    print("\n".join(rested))
     print("\n| model | faces | sure labels that stay | accuracy, its label | FER+'s consensus |")
     print("| --- | --- | ---: | ---: | ---: |")
     print("\n".join(changed))

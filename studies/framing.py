@@ -32,7 +32,7 @@ def boxes(archive: Path, detector: Detector, count: int, seed: int) -> np.ndarra
             image = cv2.imdecode(np.frombuffer(zipped.read(name), np.uint8), cv2.IMREAD_COLOR)
             image = cv2.resize(image, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
             image = cv2.copyMakeBorder(image, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
-            faces, _ = detector.detect(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            faces, *_ = detector.detect(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
             if len(faces):
                 found.append((faces[0] - BORDER) / ENLARGED)
     return np.array(found)

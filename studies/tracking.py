@@ -35,7 +35,7 @@ def consensus(rgb: Picture, detector: Detector) -> Boxes:
         moved = cv2.copyMakeBorder(rgb, down, 8 - down, across, 8 - across, cv2.BORDER_REPLICATE)
         for scale in SCALES:
             changed = cv2.resize(moved, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            boxes, _ = detector.detect(changed)
+            boxes, *_ = detector.detect(changed)
             if len(boxes):
                 found.append(boxes[0] / scale - (across, down, across, down))
     mean: Boxes = np.mean(found, axis=0)

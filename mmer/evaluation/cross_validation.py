@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer import metrics
-from mmer.config import Params
+from mmer.config import Params, Train
 from mmer.data import corpora
 from mmer.data.clips import MANIFEST, Clip, SplitName, read_manifest, targets, with_modalities
 from mmer.errors import MmerError
@@ -29,7 +29,7 @@ from mmer.metrics import one_hot
 from mmer.plots.evaluation import plot_speakers
 from mmer.reporting import Report, counted, plain, write_csv, write_json
 from mmer.training import mlflow_runs
-from mmer.training.checkpoints import WORK, data_key, fingerprint
+from mmer.training.checkpoints import WORK, data_key, fingerprint, forget
 from mmer.training.fit import fit
 from mmer.training.inference import predict
 from mmer.training.mlflow_runs import Run
@@ -43,10 +43,22 @@ class FoldsError(MmerError):
 
 
 @dataclass(frozen=True)
-class Fold:
-    """One fold, done: the answers about its speakers, of a network that never met them."""
+class Round:
+    """One network that is to be trained, and whom it is tested on."""
 
-    number: int
+    name: str
+    params: Params
+    clips: list[Clip]
+    """Each on its side."""
+    work: Path
+    """The folder of what is done of it, below `WORK`; two rounds whose results may differ never share one."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One round, done: the answers about the clips that are tested, of a network that never met their speakers."""
+
+    name: str
     clips: list[Clip]
     """[n], all of split `test`."""
     probabilities: npt.NDArray[np.float32]
@@ -104,7 +116,7 @@ def published(clips: Sequence[Clip]) -> list[Clip]:
             print(f"{name}: published with no class beyond the seven emotions, so it is left out")
     # People voted among the emotions, so votes say nothing about the classes.
     return [
-        clip.model_copy(update={"label": label(clip), "votes": None})
+        clip.model_copy(update={"label": label(clip), "votes": None, "votes_face": None, "votes_voice": None})
         for clip in clips
         if (label := label_of[clip.corpus])
     ]
@@ -179,25 +191,19 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
         FoldsError: a corpus is not prepared, there are too few folds, no clip holds these modalities, or no corpus has
             more classes than the seven emotions where these are asked for.
     """
-    from joblib import Parallel, delayed
-    from tqdm import tqdm
-
-    epochs = {} if params.folds.epochs is None else {"epochs": params.folds.epochs}
-    own = [name for name in params.train.branches if name in params.folds.modalities]  # no other branch is trained
-    branches = {name: params.train.branches[name] | epochs for name in own}
-    params = params.model_copy(update={"train": params.train.model_copy(update=epochs | {"branches": branches})})
+    params = as_folds_train(params)
     listed = prepared(processed, params.corpora)
     listed = cross_validated(published(listed) if params.folds.classes == "published" else listed)
     clips = with_modalities(listed, params.folds.modalities)
     numbers = fold_numbers(clips)
     classes = classes_of(clips)
-    key = _key(params, clips, classes, processed)
-    folder = WORK / "folds" / key
+    key = work_key(params, clips, classes, corpus_keys(params, clips, processed))
+    rounds = [
+        Round(f"fold {number}", params, assign_fold(clips, number), WORK / "folds" / key / str(number))
+        for number in numbers
+    ]
     with mlflow_runs.reopen("folds", params, key=f"folds-{key}") as run:
-        pool = Parallel(n_jobs=params.folds.jobs, return_as="generator_unordered")
-        tasks = (delayed(_fold)(params, clips, classes, processed, number, folder, run) for number in numbers)
-        done = list(tqdm(pool(tasks), total=len(numbers), desc="folds", unit="fold"))
-        done.sort(key=lambda fold: fold.number)
+        done = train_and_test(rounds, classes, processed, run)
         left_out = sum(c.fold is not None for c in listed) - sum(c.fold is not None for c in clips)
         told = report(done, params, left_out, classes)
         _write(told, done, classes, out)
@@ -206,7 +212,7 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     return told
 
 
-def report(done: Sequence[Fold], params: Params, left_out: int = 0, classes: Sequence[str] = EMOTIONS) -> Report:
+def report(done: Sequence[Answers], params: Params, left_out: int = 0, classes: Sequence[str] = EMOTIONS) -> Report:
     """What cross-validation says.
 
     Args:
@@ -234,7 +240,7 @@ def report(done: Sequence[Fold], params: Params, left_out: int = 0, classes: Seq
 
     folds = [
         {
-            "fold": fold.number,
+            "fold": fold.clips[0].fold,
             "n": len(fold.clips),
             "n_speakers": n_speakers(fold.clips),
             **_scores(targets(fold.clips, classes), one_hot(fold.probabilities)),
@@ -295,41 +301,81 @@ def in_words(told: Report) -> str:
     return "\n".join(lines)
 
 
-def _key(params: Params, clips: Sequence[Clip], classes: Sequence[str], processed: Path) -> str:
-    """The key of everything that decides the result: of all clips, since each is trained on in some fold."""
+def as_folds_train(params: Params) -> Params:
+    """The parameters of a run of folds: `train.epochs` is `folds.epochs`, and only the branches of `folds.modalities`
+    are trained.
+    """
+    epochs = {} if params.folds.epochs is None else {"epochs": params.folds.epochs}
+    own = [name for name in params.train.branches if name in params.folds.modalities]
+    branches = {name: params.train.branches[name] | epochs for name in own}
+    return params.model_copy(update={"train": params.train.model_copy(update=epochs | {"branches": branches})})
+
+
+def trainings(params: Params) -> list[Train]:
+    """What is trained: the whole network, or each branch apart."""
+    return [params.train.of_branch(name) for name in params.train.branches] or [params.train]
+
+
+def as_written(params: Params) -> str:
+    """Where the hyperparameters come from, in words."""
+    epochs = " or ".join(str(number) for number in sorted({train.epochs for train in trainings(params)}))
+    return f"Hyperparameters as params.yaml has them, the best of {epochs} epochs, seed {params.seed}."
+
+
+def corpus_keys(params: Params, clips: Sequence[Clip], processed: Path) -> dict[str, str]:
+    """For each corpus the key of everything in it that decides a result: of all clips, since each is trained on in some
+    round.
+    """
     learnt = [c.model_copy(update={"split": "train"}) for c in clips]
-    keys = [
-        data_key(params, processed / name / MANIFEST, [c for c in learnt if c.corpus == name], processed)
+    return {
+        name: data_key(params, processed / name / MANIFEST, [c for c in learnt if c.corpus == name], processed)
         for name in sorted({c.corpus for c in clips})
-    ]
-    labels = " ".join([*classes, *(c.label for c in clips)])  # a reader may give others than the manifests hold
-    return fingerprint([*keys, params.train, "+".join(params.folds.modalities), labels], [Path(__file__)])
+    }
 
 
-def _fold(
-    params: Params,
-    clips: Sequence[Clip],
-    classes: Sequence[str],
-    processed: Path,
-    number: int,
-    folder: Path,
-    parent: Run,
-) -> Fold:
-    """Train and test one fold, in a process of its own, unless that is done: `FOLDER/NUMBER.npz` holds the answers."""
+def work_key(params: Params, clips: Sequence[Clip], classes: Sequence[str], keys: Mapping[str, str]) -> str:
+    """The key of everything that decides what comes of these clips.
+
+    Args:
+        keys: of each corpus, `corpus_keys`.
+    """
+    own = [keys[name] for name in sorted({c.corpus for c in clips})]
+    # A reader may give other labels than the manifests hold, and a side is given here.
+    told = " ".join([*classes, *(f"{c.label} {c.split}" for c in clips)])
+    return fingerprint([*own, params.train, "+".join(params.folds.modalities), told], [Path(__file__)])
+
+
+def train_and_test(rounds: Sequence[Round], classes: Sequence[str], processed: Path, parent: Run) -> list[Answers]:
+    """What came of each round, in their order; `folds.jobs` of the first says how many are trained at once.
+
+    Args:
+        classes: what is told apart.
+        processed: the folder of prepared samples.
+        parent: the run of which each round's own is a part.
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    pool = Parallel(n_jobs=rounds[0].params.folds.jobs, return_as="generator_unordered")
+    tasks = (delayed(_train_and_test)(one, classes, processed, parent) for one in rounds)
+    done = {tested.name: tested for tested in tqdm(pool(tasks), total=len(rounds), desc="folds", unit="fold")}
+    return [done[one.name] for one in rounds]
+
+
+def _train_and_test(one: Round, classes: Sequence[str], processed: Path, parent: Run) -> Answers:
+    """Train and test once, in a process of its own, unless that is done: `WORK/answers.npz` holds the answers."""
     import torch
     from filelock import FileLock
 
     torch.set_num_threads(1)
-    sides = assign_fold(clips, number)
-    test = [c for c in sides if c.split == "test"]
-    file, checkpoint = folder / f"{number}.npz", folder / f"{number}.ckpt"
-    folder.mkdir(parents=True, exist_ok=True)
+    params, test = one.params, [c for c in one.clips if c.split == "test"]
+    file, checkpoint = one.work / "answers.npz", one.work / "network.ckpt"
+    one.work.mkdir(parents=True, exist_ok=True)
     # A worker may outlive a run that was killed: the next run waits until it is done, and has its answers.
-    with FileLock(folder / f"{number}.lock"):
+    with FileLock(one.work / "lock"):
         if not file.exists():
-            with mlflow_runs.reopen(
-                f"fold {number}", params, key=f"folds-{folder.name}-{number}", parent=parent
-            ) as run:
+            key = "-".join(one.work.relative_to(WORK).parts)
+            with mlflow_runs.reopen(one.name, params, key=key, parent=parent) as run:
 
                 def on_epoch(row: dict[str, float]) -> None:
                     run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
@@ -337,12 +383,12 @@ def _fold(
                 fitted = fit(
                     params,
                     params.train,
-                    sides,
+                    one.clips,
                     processed,
                     seed=params.seed,
                     checkpoint=checkpoint,
                     on_epoch=on_epoch,
-                    title=f"fold {number}",
+                    title=one.name,
                     classes=classes,
                 )
                 probabilities = predict(fitted.network, test, processed, modalities=params.folds.modalities)
@@ -351,9 +397,9 @@ def _fold(
             with part.open("wb") as stream:
                 np.savez(stream, probabilities=probabilities, best=json.dumps(fitted.best))
             part.replace(file)
-            checkpoint.unlink(missing_ok=True)
+            forget(checkpoint)
     with np.load(file) as answers:
-        return Fold(number, test, answers["probabilities"], json.loads(answers["best"].item()))
+        return Answers(one.name, test, answers["probabilities"], json.loads(answers["best"].item()))
 
 
 def _scores(truth: metrics.Ints, answers: npt.NDArray[np.float64]) -> Report:
@@ -371,22 +417,20 @@ def _protocol(clips: Sequence[Clip], params: Params, folds: int, left_out: int, 
     for name in sorted({c.corpus for c in clips}):
         own = [c for c in clips if c.corpus == name]
         tested.append(f"{name}, {counted(len(own), 'clip')} of {counted(n_speakers(own), 'speaker')}")
-    trained = [params.train.of_branch(name) for name in params.train.branches] or [params.train]
-    epochs = " or ".join(str(number) for number in sorted({train.epochs for train in trained}))
     told_apart = "" if tuple(classes) == EMOTIONS else f" Told apart as published: {', '.join(classes)}."
     without = f" Left out, since they hold none of that: {counted(left_out, 'clip')} of theirs." if left_out else ""
     return (
         f"{folds}-fold cross-validation by speaker over the corpora's own folds ({'; '.join(tested)}): each clip is "
         "tested once, by a network that was trained without its speaker; of the other folds the next one chooses the "
         f"epoch and the rest trains. Given: {', '.join(params.folds.modalities)}.{told_apart}{without} "
-        f"Hyperparameters as params.yaml has them, the best of {epochs} epochs, seed {params.seed}. "
+        f"{as_written(params)} "
         "Against intended labels. The mean over folds has a 95% interval of Student's t; folds share training data, so "
         "that it is rather too narrow. "
         f"Other intervals: 95%, {params.evaluate.bootstrap} resamples of {resampled(clips)}."
     )
 
 
-def _write(told: Report, done: Sequence[Fold], classes: Sequence[str], out: Path) -> None:
+def _write(told: Report, done: Sequence[Answers], classes: Sequence[str], out: Path) -> None:
     """The same report gives the same bytes."""
     (out / "figures").mkdir(parents=True, exist_ok=True)
     write_json(out / "metrics.json", summary(told))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mmer.data import corpora
 from mmer.data.clips import Clip
 from mmer.reporting import Report, counted
+from mmer.training.checkpoints import Origin
 
 DRAWN = "drawn people: no evidence about people"
 PAIRED = "trained with faces and voices of different people, joined by emotion (train.pairing: label)"
@@ -34,6 +35,12 @@ def about(clips: Sequence[Clip], pairing: str) -> Report:
         "n_speakers": n_speakers(clips),
         "tested": describe(clips),
     }
+
+
+def learnt_from(origin: Origin) -> set[str]:
+    """The corpora that weights learnt from, also in the earlier trainings that theirs went on from."""
+    _, bracket, earlier = (origin.start or "").partition("{")
+    return {*origin.corpora, *(learnt_from(Origin.model_validate_json(bracket + earlier)) if bracket else ())}
 
 
 def describe(clips: Sequence[Clip]) -> str:

@@ -84,7 +84,7 @@ def evaluate(
     whole = probabilities[names[-1]]
     truth = np.array([c.target for c in clips])
     answers = np.stack([one_hot(probabilities[name]) for name in names])
-    few = _too_few(clips)
+    few = too_few(clips)
     scored = np.array([i for i, c in enumerate(clips) if c.corpus not in few], int)
     enough = _at(clips, scored)
     counts = metrics.confusion(truth, whole.argmax(-1))
@@ -168,6 +168,12 @@ def subsets_of(probabilities: Mapping[str, Any]) -> list[str]:
     return names
 
 
+def too_few(clips: Sequence[Clip]) -> list[str]:
+    """The corpora that are too small for a score of their own."""
+    of = {name: [c for c in clips if c.corpus == name] for name in sorted({c.corpus for c in clips})}
+    return [name for name, own in of.items() if len(own) < FEW or len({c.person for c in own}) < 2]
+
+
 def _check(probabilities: Mapping[str, Probabilities], clips: Sequence[Clip]) -> list[str]:
     names = subsets_of(probabilities)
     if not clips:
@@ -182,12 +188,6 @@ def _check(probabilities: Mapping[str, Probabilities], clips: Sequence[Clip]) ->
         if not np.isfinite(given).all() or (given < 0).any() or np.abs(given.sum(-1) - 1).max() > 1e-3:
             raise ValueError(f"{name}: some rows are no probabilities (finite, not negative, summing to 1)")
     return names
-
-
-def _too_few(clips: Sequence[Clip]) -> list[str]:
-    """The corpora that are too small for a score of their own."""
-    of = {name: [c for c in clips if c.corpus == name] for name in sorted({c.corpus for c in clips})}
-    return [name for name, own in of.items() if len(own) < FEW or len({c.person for c in own}) < 2]
 
 
 def _one_by_one(corpus: str, clips: Sequence[Clip], probabilities: Probabilities) -> list[Report]:

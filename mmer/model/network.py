@@ -121,7 +121,7 @@ class EmotionNet(nn.Module):
         makers: dict[ModalityName, Callable[[], nn.Module]] = {
             "face": lambda: make_face(input.face_size, model.face),
             "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
-            "voice": lambda: VoiceCNN(model.voice, input.step_s, voice_mask),
+            "voice": lambda: VoiceCNN(model.voice, input, voice_mask),
         }
         self.branch = nn.ModuleDict({m: makers[m]() for m in self.modalities})
         frames = {m: getattr(self.branch[m], "frames", 1) for m in self.modalities}

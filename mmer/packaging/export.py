@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mmer import __version__
 from mmer.data import corpora
 from mmer.errors import MmerError
+from mmer.evaluation.protocol import learnt_from
 from mmer.labels import EMOTIONS
 from mmer.packaging.prelu import vectorise
 from mmer.runtime.config import Faces, Media, Shown
@@ -25,7 +26,7 @@ OPSET = 17
 
 
 class ExportError(MmerError):
-    """The graph does not say what the network says."""
+    """The graph does not say what the network says, or may not be what it is to be called."""
 
 
 def export(
@@ -48,9 +49,15 @@ def export(
         revision: git's, of the code that trained.
         status: experiment, candidate or release.
         shown: how sure what is shown live may be (`mmer.evaluation.as_shown.fit`).
+
+    Raises:
+        ExportError: it is to be a release, and learnt from a corpus that is kept to test on.
     """
     import onnx
     import torch
+
+    if status == "release":
+        _refuse_test_only(origin)
 
     class Exported(torch.nn.Module):
         def __init__(self) -> None:
@@ -102,3 +109,14 @@ def export(
     onnx.helper.set_model_props(graph, {"mmer": json.dumps(about)})
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
+
+
+def _refuse_test_only(origin: Origin) -> None:
+    """Scores on a corpus that is kept to test on are only worth something where no release ever learnt from it."""
+    kept = [name for name in sorted(learnt_from(origin)) if name in corpora.names() and corpora.get(name).test_only]
+    if kept:
+        raise ExportError(
+            f"these weights learnt from {', '.join(kept)}, which is kept to test on: they cannot be a release "
+            "(package.status). Train without it: name it in split.test_corpora, or not in corpora; and go on from no "
+            "weights that learnt from it (train.init_from)"
+        )

@@ -439,9 +439,9 @@ def _as_shown(shown: Report) -> list[str]:
     return [
         "A stream is looked at from its first moment on. Each test clip (a random part of them, where there are many) "
         "is a stream of its own; counted are the steps that show a label. Error: expected calibration error, with the "
-        "temperatures by seconds of evidence that were fitted on validation clips, and without. Sure: shown with 90% or "
-        "more. Changes: of the label, in three seconds of a clip, which has one emotion throughout. Still pictures are "
-        "looked at for three seconds.",
+        "temperatures by seconds of evidence that were fitted on validation clips, and without. Sure: shown with 90% "
+        "or more. Changes: of the label, in three seconds of a clip, which has one emotion throughout. Still "
+        "pictures are looked at for three seconds.",
         "",
         *_table(columns, rows),
     ]

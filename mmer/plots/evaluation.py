@@ -52,6 +52,34 @@ def plot_speakers(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, metadata={"Software": None})
 
 
+def plot_cross_corpus(report: dict[str, Any], path: Path) -> None:
+    """Write one figure: the UAR on each corpus that was left out as a point with its interval, best first, and where it
+    is known that within the corpus.
+
+    Args:
+        report: what `mmer.evaluation.cross_corpus.report` returns.
+    """
+    rows = sorted(report["by_corpus"].items(), key=lambda row: (-row[1]["uar"], row[0]))
+    figure, axes = _canvas(7.2, 1.9 + 0.42 * len(rows), "UAR on a corpus that was left out", report)
+    axes.axvline(report["uar"], color=ORANGE, lw=1, alpha=0.6, zorder=1)
+    for y, (_, scores) in enumerate(rows):
+        axes.plot([scores["chance"]] * 2, [y - 0.3, y + 0.3], color=GREY, lw=1, ls=":", zorder=1)
+        if scores["within"] is not None:
+            axes.plot(scores["within"], y, "D", ms=5.5, color=INK, mec="white", zorder=5)
+        axes.plot(scores["uar"], y, "o", ms=6, color=BLUE, zorder=4)
+        _interval(axes, y, scores, at=1.02)
+    within = any(scores["within"] is not None for _, scores in rows)
+    marks = ["orange: mean over the corpora; dotted: chance", *["diamond: trained on other speakers of it"] * within]
+    axes.set_title("\n".join(marks), loc="left", fontsize=9, color=INK, pad=10)
+    told = [", ".join(filter(None, (name, scores["language"]))) for name, scores in rows]
+    axes.set_yticks(
+        range(len(rows)), [f"{name}  (n={scores['n']:,})" for name, (_, scores) in zip(told, rows, strict=True)]
+    )
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    _uar_axis(axes)
+    figure.savefig(path, metadata={"Software": None})
+
+
 def plot_robustness(report: dict[str, Any], path: Path) -> None:
     """Write one figure: a panel for each kind of trouble, a line for each corpus, with its interval.
 
@@ -242,8 +270,8 @@ def _panels(
     return figure, panels[:count]
 
 
-def _interval(axes: Axes, y: float, scores: dict[str, Any]) -> None:
-    """The interval as a thin line, and the numbers at its right."""
+def _interval(axes: Axes, y: float, scores: dict[str, Any], at: float | None = None) -> None:
+    """The interval as a thin line, and the numbers at its right, or at a place where no other mark is."""
     if scores["uar"] is None:
         axes.text(0.01, y, "too few for a score", va="center", fontsize=8, color=GREY)
         return
@@ -252,7 +280,9 @@ def _interval(axes: Axes, y: float, scores: dict[str, Any]) -> None:
     if low is not None:
         axes.plot([low, high], [y, y], color=INK, lw=1.3, solid_capstyle="butt", zorder=3)
         told += f"  ({low:.2f} to {high:.2f})"
-    axes.text((scores["uar"] if high is None else max(high, scores["uar"])) + 0.015, y, told, va="center", fontsize=8)
+    if at is None:
+        at = (scores["uar"] if high is None else max(high, scores["uar"])) + 0.015
+    axes.text(at, y, told, va="center", fontsize=8)
 
 
 def _score_axis(axes: Axes, report: dict[str, Any]) -> None:
@@ -260,6 +290,11 @@ def _score_axis(axes: Axes, report: dict[str, Any]) -> None:
     chance = 1 / sum(scores["n"] > 0 for scores in report["per_class"].values())
     axes.axvline(chance, color=GREY, lw=1, ls=":", zorder=1)
     axes.annotate("chance", (chance, 1), xycoords=("data", "axes fraction"), fontsize=7.5, color=GREY, ha="center")
+    _uar_axis(axes)
+
+
+def _uar_axis(axes: Axes) -> None:
+    """The UAR from 0 to 1."""
     axes.set_xlim(0, 1.25)  # room for the numbers
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.set_xlabel("UAR (95% interval over speakers)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mmer.runtime.types import Box, Floats, Indices
@@ -24,6 +26,13 @@ def square(boxes: Floats) -> Floats:
     side = size.max(1, keepdims=True)
     corner = boxes[:, :2] + size * 0.5 - side * 0.5
     return np.concatenate([corner, corner + side], 1)
+
+
+def rotate(points: Floats, centre: float, degrees: float) -> Floats:
+    """Points [..., 2] turned clockwise about (centre, centre)."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    x, y = points[..., 0] - centre, points[..., 1] - centre
+    return np.stack([centre + cos * x - sin * y, centre + sin * x + cos * y], -1)
 
 
 def suppress(boxes: Floats, scores: Floats, threshold: float) -> Indices:

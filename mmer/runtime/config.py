@@ -79,6 +79,8 @@ class Faces(Block):
     detect_every_s: float = Field(3.0, ge=0)
     """Seconds between two searches of the whole picture while a face is followed from its last box
     (docs/preparing.md); 0 searches every picture."""
+    align: bool = False
+    """A face is cropped upright: its roll is taken out (docs/preparing.md)."""
 
 
 class Shown(Block):

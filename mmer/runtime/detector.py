@@ -9,18 +9,21 @@ some without), it is kept from there on purpose, because the networks were train
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mmer.runtime.boxes import as_box, shift, square, suppress, suppress_nested
+from mmer.runtime.boxes import as_box, rotate, shift, square, suppress, suppress_nested
 from mmer.runtime.config import Faces
 from mmer.runtime.means import cut, integral, mean_pool
+from mmer.runtime.resize import turn
 from mmer.runtime.types import Box, Floats, Picture, check_picture
 
 WINDOW = 12
 """Side of the window that the P-Net judges, pixels of a level of the pyramid; the smallest face it can see."""
+LANDMARKS = "landmarks"
+"""The O-Net's output that says where eyes, nose and mouth are."""
 STRIDE = 2
 """Between two windows of the P-Net, pixels of a level."""
 FACTOR = 0.709
@@ -36,6 +39,32 @@ FOLLOWED_REACH = 0.5
 networks can move it."""
 
 
+class Face(NamedTuple):
+    """One face."""
+
+    box: Box
+    score: float
+    """The O-Net's."""
+    landmarks: Floats
+    """float32 [5, 2]: x and y of both eyes (the left one of the picture first), the nose and both corners of the mouth,
+    in pixels; [0, 2] where `faces.align` is not set."""
+
+
+class Detections(NamedTuple):
+    """All faces of a picture, the largest first."""
+
+    boxes: Floats
+    """float32 [n, 4]."""
+    scores: Floats
+    """The O-Net's, float32 [n]."""
+    landmarks: Floats
+    """float32 [n, 5, 2], or [n, 0, 2]: see `Face`."""
+
+    def face(self, k: int) -> Face:
+        """One of them."""
+        return Face(as_box(self.boxes[k]), float(self.scores[k]), self.landmarks[k])
+
+
 class Detector:
     """The cascade of MTCNN's three networks in onnxruntime, one thread each. It keeps nothing between calls and can be
     pickled, so that threads may share it and worker processes may be sent it."""
@@ -43,6 +72,11 @@ class Detector:
     def __init__(self, folder: Path, faces: Faces) -> None:
         self.folder, self.faces = folder, faces
         self._pnet, self._rnet, self._onet = (_session(folder / f"{name}.onnx") for name in ("pnet", "rnet", "onet"))
+        if faces.align and LANDMARKS not in {port.name for port in self._onet.get_outputs()}:
+            raise ValueError(
+                f"{folder / 'onet.onnx'} gives no landmarks, by which faces are aligned (faces.align): write it with "
+                "`python -m stages.detector`"
+            )
 
     @classmethod
     def load(cls, folder: Path, faces: Faces) -> Detector:
@@ -50,21 +84,18 @@ class Detector:
 
         Raises:
             FileNotFoundError: one of them is missing.
-            ValueError: one of them is no ONNX graph.
+            ValueError: one of them is no ONNX graph, or gives no landmarks where `faces.align` is set.
         """
         return cls(folder, faces)
 
     def __reduce__(self) -> tuple[type[Detector], tuple[Path, Faces]]:
         return Detector, (self.folder, self.faces)
 
-    def detect(self, rgb: Picture) -> tuple[Floats, Floats]:
+    def detect(self, rgb: Picture) -> Detections:
         """Find all faces of at least `min_face` pixels.
 
         Args:
             rgb: uint8 [H, W, 3], any H and W; one smaller than `min_face` on a side has no faces.
-
-        Returns:
-            boxes float32 [n, 4], the largest first, and the O-Net's scores float32 [n].
 
         Raises:
             ValueError: `rgb` is no such array.
@@ -73,21 +104,22 @@ class Detector:
         sums = integral(rgb)
         boxes = self._propose(sums)
         boxes = self._refine(sums, boxes)
-        boxes, scores = self._decide(sums, boxes)
+        boxes, scores, landmarks = self._decide(sums, boxes)
         area = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1)
         order = area.argsort()[::-1]
-        return boxes[order], scores[order]
+        return Detections(boxes[order], scores[order], landmarks[order])
 
-    def follow(self, rgb: Picture, last: Box) -> tuple[Box, float] | None:
+    def follow(self, rgb: Picture, last: Box, roll: float = 0.0) -> Face | None:
         """Find a face again near where it was a moment ago, by the R- and the O-Net alone, in a quarter of the time.
 
         Args:
             rgb: uint8 [H, W, 3].
             last: its box in the picture before.
+            roll: its roll there, degrees. The networks, which know upright faces, are shown the picture turned back by
+                it; what is returned is of the picture as it is.
 
         Returns:
-            Its box and the O-Net's score; None where one of the networks sees no face there, or what it
-            sees is smaller than `min_face`.
+            None where one of the networks sees no face there, or what it sees is smaller than `min_face`.
 
         Raises:
             ValueError: `rgb` is no such array.
@@ -100,18 +132,36 @@ class Detector:
         y1, y2 = (int(min(max(y, 0), height)) for y in (top - reach, bottom + reach))
         if x1 >= x2 or y1 >= y2:
             return None
-        sums, corner = integral(rgb[y1:y2, x1:x2]), np.array([[x1, y1, x1, y1]], np.float32)
-        box = self._refine(sums, box - corner)
+        side, near = round(right - left + 2 * reach), rgb[y1:y2, x1:x2]
+        if roll:
+            x1, y1 = round(left - reach), round(top - reach)
+            near = turn(rgb, x1, y1, side, roll)
+        corner = np.array([x1, y1], np.float32)
+        found = self._look(near, box - np.tile(corner, 2))
+        if found is None:
+            return None
+        at, score, landmarks = found
+        if roll:
+            middle = (at[:2] + at[2:]) * np.float32(0.5)
+            at = at + np.tile(rotate(middle, side / 2, roll) - middle, 2)
+            landmarks = rotate(landmarks, side / 2, roll)
+        return Face(as_box(at + np.tile(corner, 2)), score, landmarks + corner)
+
+    def _look(self, rgb: Picture, box: Floats) -> tuple[Floats, float, Floats] | None:
+        """The face near a square box [1, 4]: its box [4], score and landmarks; None where there is none."""
+        sums = integral(rgb)
+        box = self._refine(sums, box)
         if not len(box):
             return None
         middle, half = (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2 * FOLLOWED_SCALES[:, None]
-        boxes, offsets, scores = _judge(self._onet, 48, sums, np.concatenate([middle - half, middle + half], 1), -1)
+        boxes = np.concatenate([middle - half, middle + half], 1)
+        boxes, offsets, scores, landmarks = _judge(self._onet, 48, sums, boxes, -1, self.faces.align)
         if not len(boxes) or scores.mean() <= self.faces.thresholds[2]:
             return None
         found = shift(boxes, offsets, 1).mean(0)
         if (found[2:] - found[:2]).max() < self.faces.min_face:
             return None
-        return as_box(found + corner[0]), float(scores.mean())
+        return found, float(scores.mean()), landmarks.mean(0)
 
     def _propose(self, sums: npt.NDArray[np.int32]) -> Floats:
         """First stage: the P-Net slides over the pyramid of shrunk pictures. Gives square boxes [n, 4]."""
@@ -136,16 +186,18 @@ class Detector:
 
     def _refine(self, sums: npt.NDArray[np.int32], boxes: Floats) -> Floats:
         """Second stage: the R-Net rejects most of the proposals and moves the others. Square boxes [n, 4]."""
-        boxes, offsets, scores = _judge(self._rnet, 24, sums, boxes, self.faces.thresholds[1])
+        boxes, offsets, scores, _ = _judge(self._rnet, 24, sums, boxes, self.faces.thresholds[1])
         kept = suppress(boxes, scores, 0.7)
         return square(shift(boxes[kept], offsets[kept], 1))
 
-    def _decide(self, sums: npt.NDArray[np.int32], boxes: Floats) -> tuple[Floats, Floats]:
-        """Third stage: the O-Net. Gives the faces' boxes [n, 4] and scores [n]."""
-        boxes, offsets, scores = _judge(self._onet, 48, sums, boxes, self.faces.thresholds[2])
+    def _decide(self, sums: npt.NDArray[np.int32], boxes: Floats) -> Detections:
+        """Third stage: the O-Net."""
+        boxes, offsets, scores, landmarks = _judge(
+            self._onet, 48, sums, boxes, self.faces.thresholds[2], self.faces.align
+        )
         boxes = shift(boxes, offsets, 1)
         kept = suppress_nested(boxes, scores, 0.7)
-        return boxes[kept], scores[kept]
+        return Detections(boxes[kept], scores[kept], landmarks[kept])
 
 
 def _session(path: Path) -> Any:
@@ -168,12 +220,13 @@ def _session(path: Path) -> Any:
 
 
 def _judge(
-    network: Any, side: int, sums: npt.NDArray[np.int32], boxes: Floats, threshold: float
-) -> tuple[Floats, Floats, Floats]:
+    network: Any, side: int, sums: npt.NDArray[np.int32], boxes: Floats, threshold: float, landmarks: bool = False
+) -> tuple[Floats, Floats, Floats, Floats]:
     """Cut the boxes out, shrink them to `side` and ask the network.
 
     Returns:
-        The boxes that score above the threshold [n, 4], the offsets of their sides [n, 4] and their scores [n].
+        The boxes that score above the threshold [n, 4], the offsets of their sides [n, 4], their scores [n] and,
+        where they are wanted, their landmarks [n, 5, 2] (else [n, 0, 2]).
     """
     height, width = sums.shape[1] - 1, sums.shape[2] - 1
     pixels = boxes.astype(np.intp)  # towards zero
@@ -182,9 +235,14 @@ def _judge(
     inside = (right > left) & (bottom > top)
     boxes, edges = boxes[inside], np.stack([left, top, right, bottom], 1)[inside]
     offsets, scores = np.empty((len(boxes), 4), np.float32), np.empty(len(boxes), np.float32)
+    points = np.empty((len(boxes), 5 if landmarks else 0, 2), np.float32)
+    wanted = ["offsets", "scores", *([LANDMARKS] if landmarks else [])]
     for start in range(0, len(boxes), BATCH):
         part = slice(start, start + BATCH)
-        moved, probabilities = network.run(["offsets", "scores"], {"images": cut(sums, edges[part], side)})
+        moved, probabilities, *placed = network.run(wanted, {"images": cut(sums, edges[part], side)})
         offsets[part], scores[part] = moved, probabilities[:, 1]
+        for shares in placed:  # of the box's sides: first all x, then all y
+            corner, sides = boxes[part, None, :2], boxes[part, None, 2:] - boxes[part, None, :2] + 1
+            points[part] = corner - 1 + sides * shares.reshape(-1, 2, 5).transpose(0, 2, 1)
     passed = scores > threshold
-    return boxes[passed], offsets[passed], scores[passed]
+    return boxes[passed], offsets[passed], scores[passed], points[passed]

@@ -144,6 +144,6 @@ def _believed(detector: Detector, pictures: list[Picture], view: View, least: fl
 
 def _sides(detector: Detector, rgb: Picture) -> Iterator[tuple[float, float]]:
     """The faces of a picture: their sides in pixels, and their scores."""
-    boxes, scores = detector.detect(rgb)
+    boxes, scores, _ = detector.detect(rgb)
     for (x1, y1, x2, y2), score in zip(boxes.tolist(), scores.tolist(), strict=True):
         yield max(x2 - x1, y2 - y1), score

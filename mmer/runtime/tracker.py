@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmer.runtime.boxes import as_box
 from mmer.runtime.config import Faces, Input
-from mmer.runtime.detector import Detector
+from mmer.runtime.detector import Detector, Face
 from mmer.runtime.resize import crop
+from mmer.runtime.roll import Roll, roll
 from mmer.runtime.types import Box, Floats, Picture, check_picture
 
 SAME_FACE_IOU = 0.3
@@ -33,6 +33,8 @@ class View:
     """The detector's, of that box; 0 where there is none."""
     coasted: bool
     """The face was not found in this frame: the crop is what is now where it last was."""
+    roll: float
+    """Degrees by which the crop is turned with the face; 0 where `faces.align` is not set."""
 
 
 class Tracker:
@@ -51,6 +53,7 @@ class Tracker:
         self.detector, self.faces, self.input = detector, faces, input
         self._box: Box | None = None
         self._score = 0.0
+        self._roll = Roll()
         self._seen = self._searched = self._now = -np.inf
         self._frame: tuple[int, ...] | None = None
 
@@ -67,30 +70,37 @@ class Tracker:
         check_picture(rgb)
         self._now = max(t, self._now)
         if rgb.shape != self._frame or self._now - self._seen > self.faces.max_gap_s + 1e-6:
-            self._box, self._score, self._frame = None, 0.0, rgb.shape
+            self._box, self._score, self._roll, self._frame = None, 0.0, Roll(), rgb.shape
         found = self._follow(rgb) or self._search(rgb)
         if found is not None:
-            (self._box, self._score), self._seen = found, self._now
-        face = None if self._box is None else crop(rgb, self._box, self.input.face_size, self.faces.margin)
+            self._box, self._score, self._seen = found.box, found.score, self._now
+            if self.faces.align:
+                self._roll.see(roll(found.landmarks), self._now)
+        face, angle = None, self._roll.angle
+        if self._box is not None:
+            face = crop(rgb, self._box, self.input.face_size, self.faces.margin, angle)
         coasted = self._box is not None and found is None
-        return View(face, self._box, self._score, coasted)
+        return View(face, self._box, self._score, coasted, angle)
 
-    def _follow(self, rgb: Picture) -> tuple[Box, float] | None:
+    def _follow(self, rgb: Picture) -> Face | None:
         """The face near its last box, without a search; None where it is not there, or a search is due."""
         if self._box is None or self._now - self._searched > self.faces.detect_every_s - 1e-6:
             return None
-        return self.detector.follow(rgb, self._box)
+        return self.detector.follow(rgb, self._box, self._roll.angle)
 
-    def _search(self, rgb: Picture) -> tuple[Box, float] | None:
+    def _search(self, rgb: Picture) -> Face | None:
         """The face among all that are in the picture."""
-        boxes, scores = self.detector.detect(rgb)
+        faces = self.detector.detect(rgb)
         self._searched = self._now
-        chosen = self._choose(boxes)
+        chosen = self._choose(faces.boxes)
         if chosen is None:
             return None
-        found = as_box(boxes[chosen]), float(scores[chosen])
+        found = faces.face(chosen)
         # A search's box and a followed one differ a little: without this a still face would twitch at every search.
-        return (self.detector.follow(rgb, found[0]) if self.faces.detect_every_s else None) or found
+        if not self.faces.detect_every_s:
+            return found
+        angle = self._roll.towards(roll(found.landmarks)) if self.faces.align else 0.0
+        return self.detector.follow(rgb, found.box, angle) or found
 
     def _choose(self, boxes: Floats) -> int | None:
         """Which of the boxes (the largest first) is the face that is followed; None where it is not among them."""

@@ -59,6 +59,9 @@ def test_a_wrong_variation_is_told(params: Params, tmp_path: Path) -> None:
     path.write_text("Fusion:\n  gated: {against: late, model.fusion: gated}\n")
     with pytest.raises(CompareError, match="compared with 'late', which does not stand before it"):
         read_variations(path, params)
+    path.write_text("Level:\n  followed: {input.level: {}}\n")
+    with pytest.raises(CompareError, match="'followed' changes more than model and train"):
+        read_variations(path, params)
 
 
 def clips(speakers: int = 4) -> list[Clip]:

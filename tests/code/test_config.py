@@ -37,6 +37,10 @@ from tests.conftest import ROOT
         ({"tune.space": {"train.lr": []}}, "give either low and high, or a list of values"),
         ({"tune.space": {"train.lr": [0.1, 0.1]}}, "a value stands in the list twice"),
         ({"tune.budget": {"parameter": 1}}, "'tune.budget.parameter'. Did you mean 'parameters'?"),
+        (
+            {"model.voice.blocks": "2d"},
+            "model.voice.blocks: 2d looks at neighbouring bands, and those of frontend: waveform have no order",
+        ),
         ({"model.voice.front": "logmel"}, "unknown key 'model.voice.front'. It is called 'frontend' now."),
         ({"train.branches": {"voice": {"nothing": 0.1}}}, "It is called 'outlier_exposure' now."),
         ({"tune.space": {"model.voice.summary": ["frame"]}}, "It is called 'model.voice.pooling' now."),

@@ -19,7 +19,7 @@ from mmer.data.clips import Clip, with_modalities, write_manifest
 from mmer.data.corpora.ravdess import EMOTION_CODES
 from mmer.data.splits import speakers_on_two_sides
 from mmer.evaluation.cross_validation import (
-    Fold,
+    Answers,
     FoldsError,
     assign_fold,
     cross_validate,
@@ -277,7 +277,7 @@ def test_the_interval_of_the_mean_is_students() -> None:
             _clip(i, fold=number, speaker=f"{number}{i % 2}", label=EMOTIONS[i // 2], split="test") for i in range(4)
         ]
         answers = np.eye(7, dtype=np.float32)[[0, 0, right, right]]
-        done.append(Fold(number, clips, answers, {"epoch": 1, "val_uar": 0.5}))
+        done.append(Answers(f"fold {number}", clips, answers, {"epoch": 1, "val_uar": 0.5}))
     told = report(done, _params())
     assert told["uar"] == 0.75
     assert told["uar_high"] - told["uar"] == pytest.approx(3.1824 * 0.288675 / 2, abs=1e-3)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mmer.runtime.config import Faces, Input
-from mmer.runtime.detector import Detector
+from mmer.runtime.detector import Detections, Detector
 from mmer.runtime.resize import crop, shrink
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Box
@@ -93,7 +93,7 @@ def assert_like_facenet(detector: Detector, pictures: list[np.ndarray]) -> list[
     original = MTCNN(keep_all=True, min_face_size=faces.min_face, thresholds=list(faces.thresholds), factor=0.709)
     counts = []
     for k, rgb in enumerate(pictures):
-        boxes, scores = detector.detect(rgb)
+        boxes, scores, _ = detector.detect(rgb)
         assert boxes.dtype == scores.dtype == np.float32
         expected, sure = original.detect(rgb)
         if expected is None:
@@ -143,7 +143,7 @@ def test_other_settings_have_the_boxes_that_facenet_gives(folder: Path, min_face
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (7, 9), (11, 12), (39, 200), (39, 39)])
 def test_a_picture_smaller_than_a_face_has_none(detector: Detector, size: tuple[int, int]) -> None:
-    boxes, scores = detector.detect(np.full((*size, 3), 90, np.uint8))
+    boxes, scores, _ = detector.detect(np.full((*size, 3), 90, np.uint8))
     assert boxes.shape == (0, 4)
     assert scores.shape == (0,)
 
@@ -197,7 +197,7 @@ def test_finding_faces_needs_no_torch(folder: Path, tmp_path: Path) -> None:
 import sys, numpy as np
 from pathlib import Path
 from mmer.runtime.config import Faces, Input
-from mmer.runtime.detector import Detector
+from mmer.runtime.detector import Detections, Detector
 from mmer.runtime.tracker import Tracker
 tracker = Tracker(Detector.load(Path({str(folder)!r}), Faces()), Faces(), Input())
 assert tracker.track(np.load({str(tmp_path / "scene.npy")!r}), 0.2).face is not None
@@ -340,7 +340,7 @@ class Counting(Detector):
 
     searches = 0
 
-    def detect(self, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def detect(self, rgb: np.ndarray) -> Detections:
         self.searches += 1
         return super().detect(rgb)
 
@@ -354,7 +354,7 @@ def test_a_still_face_is_followed_where_the_detector_finds_it(
     for _ in range(20):  # and does not creep away
         followed = detector.follow(rgb, box)
         assert followed is not None
-        box, score = followed
+        box, score, _ = followed
         assert score > 0.9
     assert overlap(box, found) > 0.85
 
@@ -406,7 +406,7 @@ def test_without_an_interval_each_box_is_the_detectors_own(folder: Path) -> None
     tracker = Tracker(detector, faces, INPUT)
     for k in range(8):
         rgb = scene((100 + 15 * k, 120 - 4 * k, 120 + 3 * k), seed=k)
-        boxes, scores = detector.detect(rgb)
+        boxes, scores, _ = detector.detect(rgb)
         view = tracker.track(rgb, 0.2 * k)
         assert view.box == tuple(boxes[0].tolist())
         assert view.score == scores[0]

@@ -29,6 +29,7 @@ SMALL = {"input.face_size": 32, "input.scene_size": 32, "train.epochs": 3, "trai
 RIVALS: dict[str, dict[str, Any]] = {
     "as in the demo": {},
     "as in the release": {"model.fusion": "late", "model.voice.frontend": "logmel", "model.face.width": 0.5},
+    "2D blocks on PCEN": {"model.voice.frontend": "pcen", "model.voice.blocks": "2d", "model.face.width": 0.5},
     "gru": {"model.temporal.kind": "gru"},
     "attention": {"model.temporal.kind": "attention"},
 }

@@ -9,6 +9,8 @@ from benchmarks import model_cost
 from mmer.config import Params
 from mmer.model.cost import cost
 from mmer.model.network import EmotionNet
+from mmer.params import load_params
+from tests.conftest import ROOT
 
 
 def net(params: Params, **given: object) -> EmotionNet:
@@ -49,6 +51,38 @@ def test_the_fourier_transform_of_log_mel_is_counted_as_the_graph_computes_it(pa
     counted = cost(network).by_branch["voice"].macs_per_s
     assert counted > 5 * frames * 402 * 400
     assert not network.branch["voice"].front.as_exported, "it trains as before"
+
+
+def voice_net(params: Params, **given: object) -> EmotionNet:
+    return net(params, voice=params.model.voice.model_copy(update={"channels": 24, **given}))
+
+
+def test_blocks_over_bands_and_time_cost_their_weights_times_their_places(params: Params) -> None:
+    """From 64 bands 48, 72 and 96 channels at 58, 29 and 14 frames; or from one 12, 24 and 48 at as many times 64, 32
+    and 8 bands. Both ends are 96 numbers a frame, which cost the same from there on."""
+    told = [cost(voice_net(params, frontend="logmel", blocks=blocks)).by_branch["voice"] for blocks in ("1d", "2d")]
+    flat = 3 * (64 * 48 * 58 + 48 * 72 * 29 + 72 * 96 * 14)
+    square = 9 * (12 * 64 * 58 + 12 * 24 * 32 * 29 + 24 * 48 * 8 * 14)
+    assert told[1].macs_per_s - told[0].macs_per_s == pytest.approx(5 * (square - flat))
+
+
+def test_pcen_costs_its_smoothing_and_three_numbers_a_band(params: Params) -> None:
+    """58 frames, each a sum over all of them, in 64 bands."""
+    log, pcen = (cost(voice_net(params, frontend=name)).by_branch["voice"] for name in ("logmel", "pcen"))
+    assert pcen.macs_per_s - log.macs_per_s == pytest.approx(5 * 64 * 58 * 58)
+    assert pcen.parameters - log.parameters == 3 * 64
+
+
+@pytest.mark.parametrize("profile", ["release/params.yaml", "release/light/params.yaml"])
+def test_in_the_release_2d_blocks_are_about_as_large_as_1d_ones_and_say_as_much(profile: str) -> None:
+    networks = []
+    for blocks in ("1d", "2d"):
+        given = load_params(ROOT / profile, {"model.modalities": ["voice"], "model.voice.blocks": blocks})
+        networks.append(EmotionNet(given.input, given.model))
+    one, two = (cost(network).by_branch["voice"] for network in networks)
+    assert two.parameters == pytest.approx(one.parameters, rel=0.2)
+    assert two.macs_per_s < 2 * one.macs_per_s
+    assert networks[0].embeddings == networks[1].embeddings
 
 
 HEADS = (128 + 64 + 128) * 7 + 96 * 7

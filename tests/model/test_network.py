@@ -13,7 +13,7 @@ from mmer.model.fusion import LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.network import EmotionNet, Mixture, clip_logits, pixels
 from mmer.model.pretrained import WeightsError, start_from
-from mmer.model.voice import MEL_BANDS, MelBank
+from mmer.model.voice import MEL_BANDS, PCEN, MelBank
 from mmer.packaging.export import export
 from mmer.params import load_params
 from mmer.runtime.config import Faces, Media
@@ -45,6 +45,20 @@ RIVALS = {
         "model.voice.frontend": "logmel",
         "model.voice.temporal": {"kind": "gru", "hidden": 12},
     },
+    "late, 2D blocks frame by frame": {
+        "model.fusion": "late",
+        "model.voice.pooling": "frame",
+        "model.voice.frontend": "logmel",
+        "model.voice.blocks": "2d",
+        "model.voice.temporal": {"kind": "gru", "hidden": 12},
+    },
+    "late, PCEN frame by frame": {
+        "model.fusion": "late",
+        "model.voice.pooling": "frame",
+        "model.voice.frontend": "pcen",
+        "model.voice.temporal": {"kind": "gru", "hidden": 12},
+    },
+    "concat, 2D blocks on PCEN": {"model.voice.frontend": "pcen", "model.voice.blocks": "2d"},
     "concat, frame by frame": {"model.voice.pooling": "frame"},
     "late, logmel, grey": {"model.fusion": "late", "model.voice.frontend": "logmel", "model.face.grey": True},
     "mobilenet_v3_small": {"model.face.kind": "mobilenet_v3_small", "model.face.width": 0.5},
@@ -214,6 +228,29 @@ def test_the_mel_bank_is_that_of_torchaudio() -> None:
     )
     x = torch.randn(3, 9600) * 0.1
     torch.testing.assert_close(MelBank(MEL_BANDS)(x), theirs(x), rtol=1e-3, atol=1e-4)
+
+
+def energies(frames: int = 38) -> torch.Tensor:
+    """Of four windows in three bands."""
+    return torch.randn(4, 3, frames, generator=torch.Generator().manual_seed(0)).exp()
+
+
+@torch.no_grad()
+def test_pcen_is_the_recurrence_of_its_paper_from_the_first_frame_of_the_window_on() -> None:
+    x, level, said = energies(), energies()[..., 0], []
+    for k in range(x.shape[-1]):
+        level = 0.975 * level + 0.025 * x[..., k]
+        said.append((x[..., k] / (1e-6 + level) ** 0.98 + 2) ** 0.5 - 2**0.5)
+    torch.testing.assert_close(PCEN(3, 38)(x), torch.stack(said, -1), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_pcen_takes_most_of_a_gain_out_and_leaves_an_outburst_in() -> None:
+    pcen, x = PCEN(3, 38), energies()
+    usual, louder = pcen(x), pcen(x * 1000)  # 30 dB
+    assert (louder - usual).abs().mean() < 0.15 * usual.mean()
+    x[..., 19:] *= 100
+    assert pcen(x)[..., 19:].mean() > 3 * usual[..., 19:].mean()
 
 
 @torch.no_grad()

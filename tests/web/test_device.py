@@ -1,6 +1,7 @@
 """The recogniser in the page: it sees, crops and says what the service does, and leaves the network silent."""
 
 import base64
+import itertools
 import re
 import subprocess
 import wave
@@ -115,16 +116,40 @@ def test_faces_are_found_where_the_service_finds_them(
     detector = Detector.load(_model(service), rules)
     found = 0
     for _, rgb in [*pictures[::3], (0.0, crowd(pictures))]:
-        boxes, scores = detector.detect(rgb)
+        boxes, scores, _ = detector.detect(rgb)
         told = page.evaluate(
             "([given, rules]) => new ours.Detector(ours.nets, rules).detect(ours.picture(given))",
             [given(rgb), rules.model_dump(mode="json")],
         )
         found += len(boxes)
         assert len(told) == len(boxes)
+        assert [one["landmarks"] for one in told] == [[]] * len(boxes), "not asked for"
         np.testing.assert_allclose(np.reshape([one["box"] for one in told], (-1, 4)), boxes, atol=0.05)
         np.testing.assert_allclose([one["score"] for one in told], scores, atol=1e-3)
     assert found > 6
+
+
+def test_the_landmarks_are_those_of_the_service(
+    page: Page, service: Served, pictures: list[tuple[float, Picture]]
+) -> None:
+    rules = Faces(align=True)
+    detector = Detector.load(_model(service), rules)
+    for rgb in (pictures[0][1], tilted(pictures[4][1], 20), crowd(pictures)):
+        told = page.evaluate(
+            "([given, rules]) => new ours.Detector(ours.nets, rules).detect(ours.picture(given))",
+            [given(rgb), rules.model_dump(mode="json")],
+        )
+        landmarks = detector.detect(rgb).landmarks
+        assert len(landmarks)
+        np.testing.assert_allclose([one["landmarks"] for one in told], landmarks, atol=0.05)
+
+
+def tilted(rgb: Picture, degrees: float) -> Picture:
+    """The whole picture turned clockwise about its centre."""
+    height, width = rgb.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1)
+    turned: Picture = cv2.warpAffine(rgb, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return turned
 
 
 def crowd(pictures: list[tuple[float, Picture]]) -> Picture:
@@ -134,20 +159,26 @@ def crowd(pictures: list[tuple[float, Picture]]) -> Picture:
     return np.vstack([np.hstack([first, last]), np.hstack([small, last])])
 
 
+@pytest.mark.parametrize("align", [False, True])
 def test_a_face_is_followed_as_the_service_follows_it(
-    page: Page, service: Served, pictures: list[tuple[float, Picture]]
+    page: Page, service: Served, pictures: list[tuple[float, Picture]], align: bool
 ) -> None:
-    rules = Faces()
+    rules = Faces(align=align)
     tracker = Tracker(Detector.load(_model(service), rules), rules, Input())
     page.evaluate(
         "(rules) => { ours.tracker = new ours.Tracker(new ours.Detector(ours.nets, rules)); }",
         rules.model_dump(mode="json"),
     )
     followed = 0
-    for at, rgb in pictures:
+    for k, (at, upright) in enumerate(pictures):
+        rgb = tilted(upright, 40 * np.sin(k / 4)) if align else upright
         view = tracker.track(rgb, at)
-        box = page.evaluate("([given, at]) => ours.tracker.track(ours.picture(given), at)", [given(rgb), at])
+        box, angle = page.evaluate(
+            "async ([given, at]) => [await ours.tracker.track(ours.picture(given), at), ours.tracker.roll.angle]",
+            [given(rgb), at],
+        )
         assert (box is None) == (view.box is None)
+        assert angle == pytest.approx(view.roll, abs=0.05)
         if view.box is not None:
             followed += 1
             np.testing.assert_allclose(box, view.box, atol=0.05)
@@ -167,12 +198,12 @@ def test_a_crop_is_that_of_the_service(
     page: Page, pictures: list[tuple[float, Picture]], box: tuple[float, float, float, float]
 ) -> None:
     rgb = pictures[0][1]
-    for margin in (0.0, -0.03, 0.1):
+    for margin, roll in itertools.product((0.0, -0.03, 0.1), (0.0, 17.3, -45.0)):
         told = page.evaluate(
-            "([given, box, margin]) => ours.inBase64(ours.crop(ours.picture(given), box, 64, margin))",
-            [given(rgb), box, margin],
+            "([given, box, margin, roll]) => ours.inBase64(ours.crop(ours.picture(given), box, 64, margin, roll))",
+            [given(rgb), box, margin, roll],
         )
-        difference = np.abs(taken(told, 64).astype(int) - crop(rgb, box, 64, margin).astype(int))
+        difference = np.abs(taken(told, 64).astype(int) - crop(rgb, box, 64, margin, roll).astype(int))
         assert difference.max() <= 1
         assert difference.mean() < 0.15
 

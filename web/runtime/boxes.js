@@ -29,9 +29,16 @@ export function square([x1, y1, x2, y2]) {
   return [left, top, f(left + side), f(top + side)];
 }
 
+/** A point turned clockwise about (centre, centre). @param {number[]} point @param {number} centre @param {number} degrees @returns {[number, number]} */
+export function rotate(point, centre, degrees) {
+  const [cos, sin] = [f(Math.cos((degrees * Math.PI) / 180)), f(Math.sin((degrees * Math.PI) / 180))];
+  const [x, y] = point.map((v) => f(v - centre));
+  return [f(f(centre + f(cos * x)) - f(sin * y)), f(f(centre + f(sin * x)) + f(cos * y))];
+}
+
 /**
  * Those that overlap no better one by more than `threshold` (intersection over union).
- * @param {Found[]} found @param {number} threshold @returns {Found[]} the best first
+ * @template {Found} T @param {T[]} found @param {number} threshold @returns {T[]} the best first
  */
 export function suppress(found, threshold) {
   return best([...found].sort((a, b) => b.score - a.score), threshold, false);
@@ -39,13 +46,13 @@ export function suppress(found, threshold) {
 
 /**
  * The same for the last stage, where the intersection counts against the smaller box: a face within a face goes.
- * @param {Found[]} found @param {number} threshold @returns {Found[]}
+ * @template {Found} T @param {T[]} found @param {number} threshold @returns {T[]}
  */
 export function suppressNested(found, threshold) {
   return best([...found].sort((a, b) => a.score - b.score).reverse(), threshold, true); // of two equal ones, the later
 }
 
-/** @param {Found[]} order @param {number} threshold @param {boolean} nested @returns {Found[]} */
+/** @template {Found} T @param {T[]} order @param {number} threshold @param {boolean} nested @returns {T[]} */
 function best(order, threshold, nested) {
   const extra = nested ? 1 : 0;
   const kept = [];

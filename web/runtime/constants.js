@@ -28,6 +28,17 @@ export const FOLLOWED_SCALES = /** @type {const} */ ([0.8999999761581421, 1.0, 1
  */
 export const FOLLOWED_REACH = 0.5;
 
+// mmer/runtime/roll.py
+/** Degrees: a face that lies further over is taken for one so far; the detector hardly finds it. */
+export const ROLL_LIMIT = 60.0;
+/** Time constant of the mean over what was measured: after it, a change has come through to 63%. */
+export const ROLL_TAU_S = 0.3;
+/**
+ * Degrees by which that mean may wander before the crop turns with it: more than it wanders where a face is still
+ * (docs/preparing.md). So a still face's crop does not turn at all, and an upright one is not turned.
+ */
+export const ROLL_PLAY = 2.0;
+
 // mmer/runtime/tracker.py
 /** A box that overlaps the last one by this much is the same face. */
 export const SAME_FACE_IOU = 0.3;

@@ -1,13 +1,16 @@
 // mmer/runtime/detector.py: the cascade of MTCNN, which finds the same boxes in the same picture.
-import { area, shift, square, suppress, suppressNested } from "./boxes.js";
+import { area, rotate, shift, square, suppress, suppressNested } from "./boxes.js";
 import { BATCH, FACTOR, FOLLOWED_REACH, FOLLOWED_SCALES, STRIDE, WINDOW } from "./constants.js";
 import { Means } from "./means.js";
+import { roundEven, turn } from "./resize.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./boxes.js").Found} Found */
 /** @typedef {import("./graph.js").Graph} Graph */
 /** @typedef {import("./means.js").Picture} Picture */
-/** @typedef {{box: Box, score: number}} Face */
+/** @typedef {import("./roll.js").Landmarks} Landmarks */
+/** @typedef {{box: Box, score: number, landmarks: Landmarks}} Face */
+/** @typedef {Found & {landmarks: Landmarks}} Judged no landmarks, [], of the R-Net or where faces are not aligned */
 /**
  * @typedef {object} FaceRules of the model's metadata (mmer/runtime/config.py, `Faces`)
  * @property {number} min_face
@@ -15,6 +18,7 @@ import { Means } from "./means.js";
  * @property {number} margin
  * @property {number} max_gap_s
  * @property {number} detect_every_s
+ * @property {boolean} align
  */
 
 const f = Math.fround;
@@ -25,6 +29,9 @@ export class Detector {
    * @param {FaceRules} rules
    */
   constructor(nets, rules) {
+    if (rules.align && !nets.onet.session.outputNames.includes("landmarks")) {
+      throw new Error("this model aligns faces, but its O-Net gives no landmarks");
+    }
     this.nets = nets;
     this.rules = rules;
   }
@@ -35,24 +42,47 @@ export class Detector {
     const boxes = await this.#refine(means, await this.#propose(means));
     const judged = await this.#judge("onet", 48, means, boxes, this.rules.thresholds[2]);
     const found = suppressNested(judged.map((one) => ({ ...one, box: shift(one, 1) })), 0.7);
-    return found.map(({ box, score }) => ({ box, score })).sort((a, b) => area(a.box) - area(b.box)).reverse();
+    const faces = found.map(({ box, score, landmarks }) => ({ box, score, landmarks }));
+    return faces.sort((a, b) => area(a.box) - area(b.box)).reverse();
   }
 
   /**
    * A face again near where it was a moment ago, by the R- and the O-Net alone.
-   * @param {Picture} picture @param {Box} last @returns {Promise<Face|null>}
+   * @param {Picture} picture @param {Box} last
+   * @param {number} [roll] degrees by which the picture is turned back before the networks see it
+   * @returns {Promise<Face|null>} of the picture as it is
    */
-  async follow(picture, last) {
+  async follow(picture, last, roll = 0) {
     const box = square(/** @type {Box} */ (last.map(f)));
     const reach = f(FOLLOWED_REACH * f(box[2] - box[0]));
     const inside = box.map((side, k) => {
       const moved = f(k < 2 ? side - reach : side + reach);
       return Math.trunc(Math.min(Math.max(moved, 0), k % 2 ? picture.height : picture.width));
     });
-    const [x, y, right, bottom] = inside;
-    if (x >= right || y >= bottom) return null;
-    const means = new Means(picture, inside);
-    const [near] = await this.#refine(means, [[f(box[0] - x), f(box[1] - y), f(box[2] - x), f(box[3] - y)]]);
+    let [x, y] = inside;
+    if (x >= inside[2] || y >= inside[3]) return null;
+    const side = roundEven(box[2] - box[0] + 2 * reach);
+    if (roll) [x, y] = [roundEven(box[0] - reach), roundEven(box[1] - reach)];
+    const means = roll ? new Means(turn(picture, x, y, side, roll)) : new Means(picture, inside);
+    const found = await this.#look(means, [f(box[0] - x), f(box[1] - y), f(box[2] - x), f(box[3] - y)]);
+    if (!found) return null;
+    let { box: at, landmarks } = found;
+    if (roll) {
+      const middle = [f(f(at[0] + at[2]) / 2), f(f(at[1] + at[3]) / 2)];
+      const moved = rotate(middle, side / 2, roll).map((v, axis) => f(v - middle[axis]));
+      at = /** @type {Box} */ (at.map((v, k) => f(v + moved[k % 2])));
+      landmarks = landmarks.map((point) => rotate(point, side / 2, roll));
+    }
+    return {
+      box: [f(at[0] + x), f(at[1] + y), f(at[2] + x), f(at[3] + y)],
+      score: found.score,
+      landmarks: landmarks.map((point) => [f(point[0] + x), f(point[1] + y)]),
+    };
+  }
+
+  /** The face near a square box. @param {Means} means @param {Box} box @returns {Promise<Face|null>} */
+  async #look(means, box) {
+    const [near] = await this.#refine(means, [box]);
     if (!near) return null;
     const middle = [f(f(near[0] + near[2]) / 2), f(f(near[1] + near[3]) / 2)];
     const half = [f(f(near[2] - near[0]) / 2), f(f(near[3] - near[1]) / 2)];
@@ -66,7 +96,9 @@ export class Detector {
     const moved = judged.map((one) => shift(one, 1));
     const found = [0, 1, 2, 3].map((k) => mean(moved.map((one) => one[k])));
     if (Math.max(f(found[2] - found[0]), f(found[3] - found[1])) < this.rules.min_face) return null;
-    return { box: [f(found[0] + x), f(found[1] + y), f(found[2] + x), f(found[3] + y)], score };
+    const landmarks = judged[0].landmarks.map((_, k) =>
+      [0, 1].map((axis) => mean(judged.map((one) => one.landmarks[k][axis]))));
+    return { box: /** @type {Box} */ (found), score, landmarks: /** @type {Landmarks} */ (landmarks) };
   }
 
   /** First stage: the P-Net slides over the pyramid of shrunk pictures. @param {Means} means @returns {Promise<Box[]>} */
@@ -114,7 +146,7 @@ export class Detector {
   /**
    * Cut the boxes out, shrink them to `side` and ask the network.
    * @param {"rnet"|"onet"} name @param {number} side @param {Means} means @param {Box[]} boxes @param {number} threshold
-   * @returns {Promise<Found[]>} those that score above the threshold
+   * @returns {Promise<Judged[]>} those that score above the threshold
    */
   async #judge(name, side, means, boxes, threshold) {
     const parts = boxes
@@ -130,15 +162,23 @@ export class Detector {
       const size = 3 * side * side;
       const data = new Float32Array(batch.length * size);
       batch.forEach(({ part }, k) => means.average(part, side, side, data, k * size));
-      const { offsets, scores } = await this.nets[name].forward({ images: { data, dims: [batch.length, 3, side, side] } });
+      const { offsets, scores, landmarks } =
+        await this.nets[name].forward({ images: { data, dims: [batch.length, 3, side, side] } });
       for (const [k, { box }] of batch.entries()) {
         const score = scores.data[2 * k + 1];
         const moved = /** @type {Box} */ ([...offsets.data.slice(4 * k, 4 * k + 4)]);
-        if (score > f(threshold)) found.push({ box, offsets: moved, score });
+        const points = this.rules.align && landmarks ? place(landmarks.data.slice(10 * k, 10 * k + 10), box) : [];
+        if (score > f(threshold)) found.push({ box, offsets: moved, score, landmarks: /** @type {Landmarks} */ (points) });
       }
     }
     return found;
   }
+}
+
+/** @param {Float32Array} shares of the box's sides: five x, then five y @param {Box} box @returns {Landmarks} */
+function place(shares, [x1, y1, x2, y2]) {
+  const [width, height] = [f(f(x2 - x1) + 1), f(f(y2 - y1) + 1)];
+  return Array.from({ length: 5 }, (_, k) => [f(x1 - 1 + f(width * shares[k])), f(y1 - 1 + f(height * shares[5 + k]))]);
 }
 
 /** @param {number[]} values */

@@ -9,13 +9,43 @@
  * @param {import("./boxes.js").Box} box it may reach beyond the picture, whose edge is then repeated outwards
  * @param {number} size side of the crop, pixels
  * @param {number} margin added on each side, as a share of the box's longer side, which becomes the square's
+ * @param {number} [roll] of the face, degrees, clockwise where positive; the square is turned by it about its centre
  * @returns {Uint8Array} RGB [size, size, 3]
  */
-export function crop(picture, [x1, y1, x2, y2], size, margin) {
+export function crop(picture, [x1, y1, x2, y2], size, margin, roll = 0) {
   const side = Math.max(1, roundEven(Math.max(x2 - x1, y2 - y1) * (1 + 2 * margin)));
-  const columns = line(roundEven((x1 + x2 - side) / 2), side, picture.width);
-  const rows = line(roundEven((y1 + y2 - side) / 2), side, picture.height);
-  return resize(picture, columns, rows, size, size, 3);
+  const [left, top] = [roundEven((x1 + x2 - side) / 2), roundEven((y1 + y2 - side) / 2)];
+  if (roll) return shrink(turn(picture, left, top, side, roll), size);
+  return resize(picture, line(left, side, picture.width), line(top, side, picture.height), size, size, 3);
+}
+
+/**
+ * A square of the picture, turned about its centre. It is not made smaller yet, so that bilinear reading leaves no pixel
+ * out; beyond the picture its edge is repeated.
+ * @param {Picture} picture @param {number} left @param {number} top @param {number} side @param {number} roll degrees
+ * @returns {Picture}
+ */
+export function turn({ data, width, height }, left, top, side, roll) {
+  const [cos, sin, half] = [Math.cos((roll * Math.PI) / 180), Math.sin((roll * Math.PI) / 180), (side - 1) / 2];
+  const turned = new Uint8Array(4 * side * side);
+  let at = 0;
+  for (let row = -half; row <= half; row += 1) {
+    for (let column = -half; column <= half; column += 1, at += 4) {
+      const x = Math.min(Math.max(left + half + cos * column - sin * row, 0), width - 1);
+      const y = Math.min(Math.max(top + half + sin * column + cos * row, 0), height - 1);
+      const [x0, y0] = [Math.floor(x), Math.floor(y)];
+      const [right, below] = [x - x0, y - y0];
+      const upper = 4 * (y0 * width + x0);
+      const lower = y0 + 1 < height ? upper + 4 * width : upper;
+      const next = x0 + 1 < width ? 4 : 0;
+      for (let c = 0; c < 3; c += 1) {
+        const above = data[upper + c] + right * (data[upper + next + c] - data[upper + c]);
+        const under = data[lower + c] + right * (data[lower + next + c] - data[lower + c]);
+        turned[at + c] = roundEven(above + below * (under - above));
+      }
+    }
+  }
+  return { data: turned, width: side, height: side };
 }
 
 /** The whole picture, its aspect not kept. @param {Picture} picture @param {number} size @returns {Uint8Array} RGB [size, size, 3] */

@@ -1,6 +1,7 @@
 // mmer/runtime/tracker.py: follows one person's face through a clip or a stream.
 import { area, overlap } from "./boxes.js";
 import { SAME_FACE_GROWTH, SAME_FACE_IOU, SAME_FACE_STEP } from "./constants.js";
+import { Roll, roll } from "./roll.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./detector.js").Face} Face */
@@ -13,6 +14,7 @@ export class Tracker {
     this.rules = detector.rules;
     /** @type {Box|null} */
     this.box = null;
+    this.roll = new Roll();
     this.seen = this.searched = this.now = -Infinity;
     this.frame = "";
   }
@@ -21,12 +23,16 @@ export class Tracker {
   async track(picture, t) {
     this.now = Math.max(t, this.now);
     const frame = `${picture.width}x${picture.height}`;
-    if (frame !== this.frame || this.now - this.seen > this.rules.max_gap_s + 1e-6) this.box = null;
+    if (frame !== this.frame || this.now - this.seen > this.rules.max_gap_s + 1e-6) {
+      this.box = null;
+      this.roll = new Roll();
+    }
     this.frame = frame;
     const found = (await this.#follow(picture)) ?? (await this.#search(picture));
     if (found) {
       this.box = found.box;
       this.seen = this.now;
+      if (this.rules.align) this.roll.see(roll(found.landmarks), this.now);
     }
     return this.box;
   }
@@ -34,7 +40,7 @@ export class Tracker {
   /** Without a search; null where it is not there, or a search is due. @param {Picture} picture @returns {Promise<Face|null>} */
   async #follow(picture) {
     if (!this.box || this.now - this.searched > this.rules.detect_every_s - 1e-6) return null;
-    return this.detector.follow(picture, this.box);
+    return this.detector.follow(picture, this.box, this.roll.angle);
   }
 
   /** @param {Picture} picture @returns {Promise<Face|null>} */
@@ -44,7 +50,9 @@ export class Tracker {
     const found = this.#choose(faces);
     if (!found) return null;
     // A search's box and a followed one differ a little: without this a still face would twitch at every search.
-    return (this.rules.detect_every_s ? await this.detector.follow(picture, found.box) : null) ?? found;
+    if (!this.rules.detect_every_s) return found;
+    const angle = this.rules.align ? this.roll.towards(roll(found.landmarks)) : 0;
+    return (await this.detector.follow(picture, found.box, angle)) ?? found;
   }
 
   /** Which of them (the largest first) is the face that is followed. @param {Face[]} faces @returns {Face|null} */

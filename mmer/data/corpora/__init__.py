@@ -80,6 +80,8 @@ class Corpus:
     published figures are about these (`folds.classes`). None where it does not."""
     drawing: bool = False
     """Made by a program: good for trying and testing, no evidence about people."""
+    test_only: bool = False
+    """Kept to test on: a release may not have learnt from it (`mmer.packaging.export`)."""
 
     @property
     def by_hand(self) -> bool:

@@ -60,4 +60,5 @@ CORPUS = Corpus(
     accept="EMOVO-research",
     conditions="research only; its licence is told differently in different places, so test on it, and let nothing "
     "that you share learn from it",
+    test_only=True,
 )

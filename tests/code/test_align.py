@@ -1,0 +1,221 @@
+"""Claims about faces that are cropped upright. Drawn faces try the code; they are no evidence about people."""
+
+import shutil
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from mmer.errors import MmerError
+from mmer.runtime import media
+from mmer.runtime.config import Faces, Input, Media
+from mmer.runtime.detector import Detector
+from mmer.runtime.recognizer import Recognizer
+from mmer.runtime.resize import crop
+from mmer.runtime.roll import ROLL_LIMIT, ROLL_PLAY, Roll, roll
+from mmer.runtime.tracker import Tracker, View
+from mmer.runtime.types import Picture
+from tests import graphs
+
+ALIGNED, AS_FOUND = Faces(align=True), Faces()
+TILTS = (-40, -20, 20, 40)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector.load(graphs.detector(), ALIGNED)
+
+
+@pytest.fixture(scope="module")
+def portraits() -> list[Picture]:
+    """A drawn person's picture in each of several clips."""
+    shown: list[Picture] = []
+    for emotion in ("happy", "sad", "angry", "surprise"):
+        pictures: list[Picture] = []
+        media.decode(graphs.drawn_clips()[emotion], Media(), 0.2, lambda _step, _at, rgb, to=pictures: to.append(rgb))
+        shown.append(pictures[2])
+    return shown
+
+
+def tilt(rgb: Picture, degrees: float) -> Picture:
+    """The whole picture turned clockwise, its edge repeated."""
+    height, width = rgb.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
+    return cv2.warpAffine(rgb, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def grained(rgb: Picture, seed: int) -> Picture:
+    """As a camera sees it."""
+    return np.clip(rgb + np.random.default_rng(seed).normal(0, 4, rgb.shape), 0, 255).astype(np.uint8)
+
+
+@cache
+def tracker_of(align: bool) -> Callable[[], Tracker]:
+    """What makes new trackers."""
+    faces = ALIGNED if align else AS_FOUND
+    return partial(Tracker, Detector.load(graphs.detector(), faces), faces, Input())
+
+
+def seen(rgb: Picture, faces: Faces) -> View:
+    return tracker_of(faces.align)().track(rgb, 0.2)
+
+
+def apart(a: View, b: View) -> float:
+    """Mean absolute difference of two crops."""
+    assert a.face is not None
+    assert b.face is not None
+    return float(np.abs(a.face.astype(int) - b.face.astype(int)).mean())
+
+
+def test_the_landmarks_are_those_that_facenet_gives(detector: Detector, portraits: list[Picture]) -> None:
+    from facenet_pytorch import MTCNN
+
+    original = MTCNN(keep_all=True, min_face_size=ALIGNED.min_face, thresholds=list(ALIGNED.thresholds), factor=0.709)
+    for rgb in [*portraits, tilt(portraits[0], 20), np.hstack(portraits[:2])]:
+        found, (_, _, expected) = detector.detect(rgb), original.detect(rgb, landmarks=True)
+        assert found.landmarks.shape == (len(found.boxes), 5, 2)
+        np.testing.assert_allclose(found.landmarks, np.stack(list(expected)).astype(float), atol=0.01)
+
+
+def test_the_roll_of_a_tilted_picture_is_its_tilt(detector: Detector, portraits: list[Picture]) -> None:
+    for rgb in portraits:
+        upright = detector.detect(rgb).face(0)
+        for degrees in TILTS:
+            tilted = tilt(rgb, degrees)
+            found = detector.detect(tilted).face(0)
+            followed = detector.follow(tilted, found.box, roll(found.landmarks))
+            assert followed is not None
+            assert roll(followed.landmarks) - roll(upright.landmarks) == pytest.approx(degrees, abs=4)
+
+
+@pytest.mark.parametrize("degrees", TILTS)
+def test_a_tilted_face_is_cropped_nearly_as_it_is_upright(portraits: list[Picture], degrees: int) -> None:
+    for rgb in portraits:
+        upright, tilted = seen(rgb, ALIGNED), tilt(rgb, degrees)
+        assert apart(seen(tilted, ALIGNED), upright) < 0.5 * apart(seen(tilted, AS_FOUND), upright)
+
+
+def test_an_upright_face_is_cropped_as_if_nothing_were_aligned(detector: Detector, portraits: list[Picture]) -> None:
+    compared = 0
+    for rgb in [tilt(rgb, degrees) for rgb in portraits for degrees in (-1.5, 1.5)]:
+        aligned, usual = seen(rgb, ALIGNED), seen(rgb, AS_FOUND)
+        if abs(roll(detector.detect(rgb).face(0).landmarks)) <= ROLL_PLAY and aligned.roll == 0:
+            compared += 1
+            assert (aligned.box, aligned.score) == (usual.box, usual.score)
+            assert np.array_equal(aligned.face, usual.face)
+    assert compared
+
+
+def test_where_faces_are_not_aligned_nothing_is_turned_and_nothing_placed(portraits: list[Picture]) -> None:
+    detector = Detector.load(graphs.detector(), AS_FOUND)
+    rgb = tilt(portraits[0], 20)
+    view = seen(rgb, AS_FOUND)
+    assert view.roll == 0
+    assert view.box is not None
+    assert np.array_equal(view.face, crop(rgb, view.box, 64, AS_FOUND.margin))
+    assert detector.detect(rgb).landmarks.shape == (1, 0, 2)
+
+
+@pytest.mark.parametrize("degrees", [0, 20])
+def test_a_still_face_does_not_twitch(portraits: list[Picture], degrees: int) -> None:
+    """In a camera's noise, through a search at 3 s: no more than a crop that is not turned."""
+    aligned, usual, rgb = tracker_of(True)(), tracker_of(False)(), tilt(portraits[0], degrees)
+    pictures = [(grained(rgb, k), 0.2 * k) for k in range(24)]
+    views, straight = ([tracker.track(*picture) for picture in pictures] for tracker in (aligned, usual))
+    angles = np.array([view.roll for view in views])
+    assert np.abs(np.diff(angles)).max() < 0.5
+    assert (angles[15:] == angles[15]).all(), "at rest after 3 s"
+    moved, moved_straight = ([apart(a, b) for a, b in pairwise(crops)] for crops in (views, straight))
+    assert np.mean(moved) < 1.2 * np.mean(moved_straight)
+
+
+def test_the_crop_turns_with_the_head(detector: Detector, portraits: list[Picture]) -> None:
+    tracker = Tracker(detector, ALIGNED, Input())
+    first = tracker.track(portraits[0], 0.0)
+    for k in range(1, 21):  # 20 degrees a second, out and back
+        degrees = 4 * min(k, 20 - k)
+        view = tracker.track(tilt(portraits[0], degrees), 0.2 * k)
+        assert not view.coasted
+        assert view.roll == pytest.approx(degrees, abs=12)
+        assert apart(view, first) < 25
+
+
+def test_a_face_that_is_not_found_keeps_its_roll_until_it_is_forgotten(
+    detector: Detector, portraits: list[Picture]
+) -> None:
+    tracker, empty = Tracker(detector, ALIGNED, Input()), np.full_like(portraits[0], 90)
+    tilted = tracker.track(tilt(portraits[0], 30), 0.2)
+    assert tilted.roll > 20
+    assert tracker.track(empty, 0.4).roll == tilted.roll
+    assert tracker.track(empty, 2.0).roll == 0
+    other = tracker.track(tilt(portraits[0], -30), 2.2)
+    assert other.roll < -20, "it does not turn there from where the last one was"
+
+
+def test_the_roll_moves_only_as_far_as_it_must_and_at_its_own_pace() -> None:
+    steady, angles = Roll(), []
+    for k in range(50):
+        steady.see(10 + (1.5 if k % 2 else -1.5), 0.2 * k)
+        angles.append(steady.angle)
+    assert np.ptp(angles[25:]) < 1e-6, "what wanders less than the play turns nothing"
+    assert 10 - ROLL_PLAY <= angles[25] < 10
+    slow, quick = Roll(), Roll()
+    for one, hops in ((slow, 1), (quick, 4)):
+        one.see(0.0, 0.0)
+        for k in range(hops):  # the same second, in one frame or in four
+            one.see(30.0, (k + 1) / hops)
+    assert slow.angle == pytest.approx(quick.angle)
+    still = quick.angle
+    quick.see(-30.0, 1.0)
+    assert quick.angle == still, "the same moment"
+
+
+@pytest.mark.parametrize("degrees", [-170, -90, -60, -33, 0, 45, 60, 90, 179])
+def test_the_roll_is_limited(degrees: int) -> None:
+    upright = np.array([[-10, -10], [10, -10], [0, 0], [-8, 12], [8, 12]], float)
+    angle = np.radians(degrees)
+    turned = upright @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    assert roll(turned.astype(np.float32)) == pytest.approx(np.clip(degrees, -ROLL_LIMIT, ROLL_LIMIT), abs=1e-4)
+
+
+def test_a_profile_has_the_roll_of_its_axis() -> None:
+    """Turned aside, its eyes lie one upon the other."""
+    landmarks = np.array([[0, -10], [1, -11], [8, 0], [0, 12], [2, 12]], np.float32)
+    assert abs(roll(landmarks)) < 5
+
+
+def test_a_turned_crop_is_averaged_where_it_gets_smaller() -> None:
+    fine = np.zeros((600, 600, 3), np.uint8)
+    fine[::2] = 200
+    made = crop(fine, (150.0, 150.0, 450.0, 450.0), 64, 0.0, 20.0)
+    assert np.abs(made.astype(int) - 100).max() < 12
+
+
+def test_a_turned_crop_keeps_side_and_centre_and_repeats_the_edge() -> None:
+    rgb = np.zeros((200, 200, 3), np.uint8)
+    cv2.circle(rgb, (100, 100), 30, (255, 255, 255), -1)
+    rgb = cv2.GaussianBlur(rgb, (0, 0), 2)
+    box = (60.0, 60.0, 141.0, 141.0)
+    straight, turned = (crop(rgb, box, 81, 0.0, angle).astype(int) for angle in (0.0, 35.0))
+    assert np.abs(straight - turned).mean() < 2, "a disc looks the same turned"
+    stripe = np.zeros((200, 200, 3), np.uint8)
+    stripe[:, 100:] = 255
+    assert (crop(stripe, (90.0, 90.0, 110.0, 110.0), 20, 0.0, 90.0)[:9] == 255).all(), "clockwise: right comes up"
+    assert (crop(np.full((50, 50, 3), 77, np.uint8), (-60.0, -60.0, 20.0, 20.0), 64, 0.1, -40.0) == 77).all()
+
+
+def test_a_detector_without_landmarks_serves_only_where_none_are_needed(tmp_path: Path) -> None:
+    folder = graphs.write_model(tmp_path / "model", faces=ALIGNED.model_dump())
+    Recognizer.load(folder)
+    old = onnx.load(folder / "detector" / "onet.onnx")
+    old.graph.output.remove(next(port for port in old.graph.output if port.name == "landmarks"))
+    onnx.save(old, folder / "detector" / "onet.onnx")
+    shutil.copytree(folder / "detector", tmp_path / "old")
+    Detector.load(tmp_path / "old", AS_FOUND)
+    with pytest.raises(MmerError, match=r"onet\.onnx gives no landmarks.*faces\.align.*python -m stages\.detector"):
+        Recognizer.load(folder)
