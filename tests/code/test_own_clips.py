@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import ffmpeg
 import pytest
 
 from mmer.config import Split
@@ -193,32 +192,3 @@ def test_the_worked_example_of_the_docs_makes_a_table_that_reads(tmp_path: Path)
     assert len(clips) == 36
     assert len({c.speaker for c in clips}) == 9
     assert {c.split for c in assign_splits(clips, Split())} == {"train", "val", "test"}
-
-
-def test_labels_of_frames_become_clips_as_the_docs_say(tmp_path: Path) -> None:
-    raw = tmp_path / "data/raw/folder"
-    (raw / "videos").mkdir(parents=True)
-    for name in ("1", "2", "3"):
-        picture = ffmpeg.input("testsrc=size=32x32:rate=25", f="lavfi", t=12)
-        picture.output(str(raw / f"videos/{name}.mp4"), vcodec="mpeg4").run(quiet=True)
-    runs = {  # label and frames, at 25 a second
-        "Train_Set/1": [(-1, 25), (1, 50), (0, 20), (4, 205)],
-        "Train_Set/2": [(7, 100), (6, 200)],
-        "Train_Set/2_left": [(6, 300)],
-        "Validation_Set/3": [(5, 300)],
-    }
-    for name, parts in runs.items():
-        path = raw / f"annotations/{name}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frames = [str(code) for code, length in parts for _ in range(length)]
-        path.write_text("\n".join(["Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other", *frames]) + "\n")
-    run_script("own-clips.md", 1, tmp_path)
-    clips = folder.list_clips(raw)
-    assert [(c.speaker, c.label, c.start_s, c.end_s, c.split) for c in clips] == [
-        ("1", "angry", 1.0, 3.0, "train"),
-        ("1", "happy", 3.8, 11.8, "train"),
-        ("2", "surprise", 4.0, 12.0, "train"),
-        ("3", "sad", 0.0, 8.0, "test"),
-        ("3", "sad", 8.0, 12.0, "test"),
-    ]
-    assert len({c.clip_id for c in clips}) == 5

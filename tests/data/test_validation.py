@@ -194,6 +194,16 @@ def test_clips_that_are_not_used_are_told_with_the_reason_and_break_nothing(tmp_
     assert told[clips[0].clip_id] == "unused"
 
 
+def test_a_clip_that_is_not_used_may_have_no_label_and_counts_as_no_emotion(tmp_path: Path) -> None:
+    rows = [dict(row) for row in SPLITS]
+    rows[0] |= {"split": "unused", "unused_because": "its categories name none", "label": ""}
+    images(tmp_path / "processed", rows)
+    report = run(tmp_path / "processed", "fer2013")
+    assert report.success, str(report)
+    assert (report.corpora["fer2013"]["emotions"], report.corpora["fer2013"]["splits"]["unused"]) == (7, 1)
+    assert {c.label for c in read_manifest(tmp_path / "clips.parquet")} == {*EMOTIONS, ""}
+
+
 def test_a_file_on_two_sides_of_the_split_is_an_error_also_of_unknown_people(tmp_path: Path) -> None:
     rows = [dict(row) for row in SPLITS]
     rows[0]["sha256"] = rows[28]["sha256"] = "a" * 64
