@@ -420,6 +420,15 @@ def test_emotic_names_an_emotion_where_the_categories_name_one_in_a_picture_of_o
     assert all(c.has_face and c.has_scene and not c.has_voice and not c.knows_speaker for c in clips.values())
 
 
+def test_a_person_of_emotic_whom_nobody_judged_is_not_used(tmp_path: Path) -> None:
+    empty = {"annotations_categories": [], "annotations_continuous": []}
+    partly = person([]) | {"annotations_continuous": {"valence": [], "arousal": 10, "dominance": 1}}
+    emotic_annotations(tmp_path, test=[("mscoco/1.jpg", [empty]), ("mscoco/2.jpg", [partly]), ("mscoco/3.jpg", [])])
+    clips = emotic.list_clips(tmp_path)
+    assert [(c.valence, c.arousal) for c in clips] == [(None, None), (None, 1)]
+    assert {c.unused_because for c in clips} == {emotic.NONE_NAMED}
+
+
 def test_emotic_knows_26_categories_each_once() -> None:
     named = [category for categories in emotic.CATEGORIES.values() for category in categories]
     assert len(set(named) | set(emotic.NO_EMOTION)) == len(named) + len(emotic.NO_EMOTION) == 26

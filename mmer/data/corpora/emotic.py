@@ -37,6 +37,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from mmer.data.clips import Clip, SplitName
 from mmer.data.corpora import AnnotationError, Corpus, clip_ids
 
@@ -127,20 +129,20 @@ def _several(value: Any) -> list[Any]:
 def _categories(person: Mapping[str, Any]) -> list[str]:
     if "combined_categories" in person:
         return _several(person["combined_categories"])
-    return _several(person["annotations_categories"]["categories"])
+    told = person["annotations_categories"]
+    return _several(told["categories"]) if isinstance(told, Mapping) else []
 
 
-def _dimensions(person: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Valence and arousal from -1 to 1, None where nobody told (NaN, or an empty list)."""
+def _dimensions(person: Mapping[str, Any]) -> list[float | None]:
+    """Valence and arousal from -1 to 1, None where nobody told: NaN, or an empty array."""
     told = person["combined_continuous" if "combined_continuous" in person else "annotations_continuous"]
     if not isinstance(told, Mapping):
-        return None, None
-    valence, arousal = (float(told[name]) for name in ("valence", "arousal"))
-    for value in (valence, arousal):
+        return [None, None]
+    values = [float(told[name]) if np.size(told[name]) else math.nan for name in ("valence", "arousal")]
+    for value in values:
         if not (1 <= value <= 10 or math.isnan(value)):
             raise ValueError(f"{value:g} is not from 1 to 10")
-    scaled = [None if math.isnan(value) else (value - 5.5) / 4.5 for value in (valence, arousal)]
-    return scaled[0], scaled[1]
+    return [None if math.isnan(value) else (value - 5.5) / 4.5 for value in values]
 
 
 def _emotion(categories: list[str]) -> tuple[str, str]:
