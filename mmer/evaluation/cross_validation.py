@@ -115,10 +115,9 @@ def published(clips: Sequence[Clip]) -> list[Clip]:
         if label_of[name] is None:
             print(f"{name}: published with no class beyond the seven emotions, so it is left out")
     # People voted among the emotions, so votes say nothing about the classes.
+    unsaid = dict.fromkeys(("votes", "votes_face", "votes_voice"))
     return [
-        clip.model_copy(update={"label": label(clip), "votes": None, "votes_face": None, "votes_voice": None})
-        for clip in clips
-        if (label := label_of[clip.corpus])
+        clip.model_copy(update={"label": label(clip), **unsaid}) for clip in clips if (label := label_of[clip.corpus])
     ]
 
 

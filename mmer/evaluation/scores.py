@@ -294,8 +294,8 @@ def _votes(
 
     `raters` is the recall of one person drawn at random from those who judged a clip (the mean share of votes for what
     the actor meant), `majority` that of most of them (a tie counts as a draw among the tied). `model` is scored against
-    what the actor meant, against the majority (tied clips left out) and against the `consensus` where the corpus tells one
-    (`n_other` agreed on what is none of the emotions, and are left out), and by the cross-entropy and the
+    what the actor meant, against the majority (tied clips left out) and against the `consensus` where the corpus tells
+    one (on `n_other` clips it is none of the emotions: they are left out), and by the cross-entropy and the
     Kullback-Leibler divergence from the votes to its probabilities, in nats. Clips of which the model does not have
     what people had (no face was found) are left out and counted in `n_without`.
     """

@@ -1,6 +1,6 @@
-"""Training voices as real codecs leave them, made once: what a telephone or a recorder stores is not what was said.
+"""Voices as real codecs leave them, made once: what a telephone or a recorder stores is not what was said.
 
-Each training voice goes through one codec, drawn from the seed, and back, by ffmpeg; `train.channels.codec` is how
+Each voice goes through one codec, drawn from the seed, and back, by ffmpeg; `train.channels.codec` is how
 often a training meets it so. Voices of one codec are coded one after the other in one line, with pauses between them,
 since starting a program for each would take longer than coding it.
 """
@@ -30,7 +30,7 @@ LINE = 64
 
 
 class CodecError(MmerError):
-    """ffmpeg could not code; the message holds its own."""
+    """A voice could not be coded, or was not; the message says why and what to do."""
 
 
 class Codec(NamedTuple):
@@ -90,8 +90,15 @@ def code_voices(clips: Sequence[Clip], processed: Path, seed: int) -> None:
 
 
 def load_coded(clip: Clip, processed: Path) -> Pcm:
-    """A training clip's voice as `code_voices` left it."""
-    with np.load(processed.with_name(CODED) / clip.sample, allow_pickle=False) as file:
+    """A clip's voice as `code_voices` left it.
+
+    Raises:
+        CodecError: it was not coded.
+    """
+    path = processed.with_name(CODED) / clip.sample
+    if not path.is_file():
+        raise CodecError(f"channels.codec asks for coded voices, and there is no {path}: run `python -m stages.code`")
+    with np.load(path, allow_pickle=False) as file:
         voice: Pcm = file["voice"]
     return voice
 

@@ -79,12 +79,24 @@ def test_mu_law_is_that_of_the_telephone() -> None:
     assert np.abs(error[small]).max() < 0.002, "what is soft is coded finely"
 
 
-def test_a_second_voice_is_softer() -> None:
-    other = np.sin(2 * np.pi * 3000 * np.arange(8000) / SAMPLE_RATE).astype(np.float32)
+def tone(hertz: float, size: float) -> Floats:
+    return (size * np.sin(2 * np.pi * hertz * np.arange(8000) / SAMPLE_RATE)).astype(np.float32)
+
+
+@pytest.mark.parametrize("others", [[tone(3000, 0.5)], [tone(3000, 0.5), tone(5000, 0.005), tone(6000, 0)]])
+def test_others_are_softer_together_and_as_loud_as_each_other(others: list[Floats]) -> None:
     for seed in range(5):
-        mixed = channels.second_voice(voice(), other, np.random.default_rng(seed))
-        added = 10 * np.log10(np.mean(np.square(mixed - voice())) / np.mean(np.square(voice())))
+        mixed = channels.babble(voice(), others, np.random.default_rng(seed))
+        assert (mixed.shape, mixed.dtype) == (voice().shape, np.float32)
+        lines = mixed - voice()
+        added = 10 * np.log10(np.mean(np.square(lines)) / np.mean(np.square(voice())))
         assert -30.5 < added < -5.5
+        if len(others) > 1:
+            assert power(lines, 2900, 3100) == pytest.approx(power(lines, 4900, 5100), abs=1.5)
+
+
+def test_silence_of_others_adds_nothing() -> None:
+    np.testing.assert_array_equal(channels.babble(voice(), [tone(440, 0)], np.random.default_rng(0)), voice())
 
 
 def test_a_shift_is_less_than_a_step_and_moves_the_whole_voice() -> None:
@@ -99,9 +111,9 @@ def test_a_shift_is_less_than_a_step_and_moves_the_whole_voice() -> None:
 def test_a_chain_of_none_changes_nothing_and_silence_stays_silence() -> None:
     pcm = (voice() * 32768).astype(np.int16)
     rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(channels.through(pcm, Channels(), None, rng), pcm)
+    np.testing.assert_array_equal(channels.through(pcm, Channels(), [], rng), pcm)
     silence = np.zeros(16000, np.int16)
-    np.testing.assert_array_equal(channels.through(silence, ALL, pcm, rng), silence)
-    changed = channels.through(pcm, ALL, pcm, np.random.default_rng(5))
+    np.testing.assert_array_equal(channels.through(silence, ALL, [pcm], rng), silence)
+    changed = channels.through(pcm, ALL, [pcm, silence], np.random.default_rng(5))
     assert changed.dtype == np.int16
-    np.testing.assert_array_equal(changed, channels.through(pcm, ALL, pcm, np.random.default_rng(5)))
+    np.testing.assert_array_equal(changed, channels.through(pcm, ALL, [pcm, silence], np.random.default_rng(5)))

@@ -149,3 +149,27 @@ def test_a_clip_that_is_not_used_needs_no_label(tmp_path: Path) -> None:
     write_manifest(tmp_path / "clips.parquet", [clip])
     assert read_manifest(tmp_path / "clips.parquet") == [clip]
     assert assign_splits([clip], Split(test_fold=1, val_fold=2)) == [clip]
+
+
+def test_a_manifest_has_a_column_of_what_people_agreed_on_only_where_they_did(tmp_path: Path) -> None:
+    plain = Clip(clip_id="a", corpus="fer2013", speaker="1", label="sad", path="a.jpg", has_face=True)
+    agreed = plain.model_copy(update={"clip_id": "b", "consensus": "contempt"})
+    write_manifest(tmp_path / "plain.parquet", [plain])
+    write_manifest(tmp_path / "both.parquet", [plain, agreed])
+    assert "consensus" not in pq.read_schema(tmp_path / "plain.parquet").names
+    assert read_manifest(tmp_path / "plain.parquet") == [plain]
+    assert read_manifest(tmp_path / "both.parquet") == [plain, agreed]
+
+
+@pytest.mark.parametrize(
+    ("face", "voice", "asked"),
+    [(True, True, "votes"), (True, False, "votes_face"), (False, True, "votes_voice"), (False, False, "votes")],
+)
+def test_a_clip_was_judged_by_those_who_were_given_what_it_holds(face: bool, voice: bool, asked: str) -> None:
+    alike = {
+        name: tuple(float(k == i) for k in range(7)) for i, name in enumerate(("votes", "votes_face", "votes_voice"))
+    }
+    held = {"clip_id": "a", "speaker": "1", "has_face": face, "has_voice": voice, **COMMON}
+    assert Clip(**held, **alike).judged == alike[asked]
+    assert Clip(**held, votes=alike["votes"]).judged == alike["votes"], "of the whole clip, where none judged a part"
+    assert Clip(**held).judged is None

@@ -219,6 +219,14 @@ def test_only_what_is_missing_is_trained_again_and_comes_out_the_same(workplace:
     assert (workplace / "one/predictions.csv").read_bytes() == (workplace / "two/predictions.csv").read_bytes()
 
 
+def test_votes_among_emotions_say_nothing_about_published_classes() -> None:
+    votes = dict.fromkeys(("votes", "votes_face", "votes_voice"), (1.0, *[0.0] * 6))
+    whole = _clip(0, corpus="ravdess", clip_id="01-02-01-01-01-01", speaker="01")
+    (clip,) = published([whole.model_copy(update=votes)])
+    for alone in ({"has_face": False}, {"has_voice": False}, {}):
+        assert clip.model_copy(update=alone).judged is None
+
+
 def test_ravdess_is_told_apart_in_the_seven_emotions_or_in_its_own_eight_classes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from mmer.data.clips import Clip
 from mmer.data.corpora.crema_d import EMOTION_CODES, VOTE_CODES
 from mmer.data.samples import load_sample, save_sample
 from mmer.evaluation.protocol import describe
-from mmer.evaluation.report import summary, write_report
+from mmer.evaluation.report import judged, summary, write_report
 from mmer.evaluation.scores import VOTES, evaluate, subsets
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.params import load_params
@@ -175,6 +175,30 @@ def test_answers_like_the_votes_diverge_from_them_by_nothing():
     flat = evaluate({"face": np.full((N, 7), 1 / 7)}, clips, resamples=100, seed=0)["votes"]["face"]["model"]
     assert flat["votes"]["cross_entropy"] == pytest.approx(np.log(7), abs=1e-4)
     assert flat["votes"]["kl"] > 0.3
+
+
+def test_a_consensus_of_people_is_a_truth_of_its_own(tmp_path):
+    """What most meant by the corpus's rule: here what was shown, but for fear, which they took for contempt."""
+    shares = np.full((N, 7), 1 / 7)
+    agreed = [{"fear": "contempt", "sad": ""}.get(_clip(i).label, _clip(i).label) for i in range(N)]
+    clips = [
+        _clip(i, corpus="fer2013", has_face=True, has_voice=False, votes_face=tuple(shares[i]), consensus=agreed[i])
+        for i in range(N)
+    ]
+    right = np.eye(7, dtype=np.float32)[[c.target for c in clips]]
+    report = evaluate({"face": right}, clips, resamples=100, seed=0)
+    told = report["votes"]["face"]["model"]["consensus"]
+    assert (told["n"], told["n_other"]) == (5 * N // 7, N // 7)
+    assert told["uar"] == told["war"] == 1
+    assert ("face", "model", "consensus", told) in judged(report)
+    write_report(report, {"face": right}, clips, tmp_path)
+    rows = list(csv.DictReader((tmp_path / "votes.csv").open()))
+    assert [(row["against"], row["n"]) for row in rows if row["against"] == "consensus"] == [("consensus", "120")]
+
+    nobody = [c.model_copy(update={"consensus": ""}) for c in clips]
+    report = evaluate({"face": right}, nobody, resamples=100, seed=0)
+    assert report["votes"]["face"]["model"]["consensus"] is None
+    assert not [row for row in judged(report) if row[2] == "consensus"]
 
 
 def test_people_stand_without_a_model_that_is_given_something_else():

@@ -195,6 +195,18 @@ def test_without_votes_it_does_not_compare_with_people(card: str) -> None:
     assert "cannot be compared" in part(card, "Intended and perceived emotions")
 
 
+def test_where_people_agreed_the_model_is_held_against_what_they_agreed_on(info: ModelInfo) -> None:
+    shown = [
+        c.model_copy(update={"votes_face": (1.0, *[0.0] * 6), "consensus": "neutral"}) if c.corpus == "fer2013" else c
+        for c in clips()
+    ]
+    chances = np.full((len(shown), 7), 0.05, np.float32)
+    chances[:, 0] = 0.7  # always neutral
+    report = evaluate(dict.fromkeys(("face", "voice", "face+voice"), chances), shown, resamples=100, seed=0)
+    told = model_card(info, Evidence(report | {"mistakes": []}, PACKAGE, COST))
+    assert "| face | model | consensus | 70 | 1.000" in part(told, "Intended and perceived emotions")
+
+
 def test_slices_are_of_people_whose_sex_is_known_and_not_of_one_actor(card: str) -> None:
     told = part(card, "Slices")
     assert "| female | 42 clips of 2 unseen speakers |" in told

@@ -16,7 +16,7 @@ from tests.checkout import copy_checkout
 from tests.conftest import ROOT
 
 STAGES = ["detector", "download", "extract", "crop", "validate", "tune", "train", "evaluate", "package", "robustness"]
-RELEASE = [*("teach" if stage == "tune" else stage for stage in STAGES), "folds", "eight_classes", "publish"]
+RELEASE = [*STAGES[:5], "teach", "code", *STAGES[6:], "folds", "eight_classes", "publish"]
 LIGHT = ["detector", "train", "evaluate", "package", "publish"]
 PIPELINES = [(ROOT, STAGES), (ROOT / "release", RELEASE), (ROOT / "release/light", LIGHT)]
 
@@ -40,7 +40,7 @@ def test_the_pipeline_has_the_stages_and_names_real_files_and_parameters(folder:
                 value = value[key]
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "summary", "publish", "folds", "teach"])
+@pytest.mark.parametrize("stage", [*STAGES, "summary", "publish", "folds", "teach", "code"])
 def test_every_stage_explains_itself(stage: str) -> None:
     command = [sys.executable, "-m", f"stages.{stage}", "--help"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

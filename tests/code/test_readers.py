@@ -5,6 +5,8 @@ Those of which a real copy is at hand are also read as they are published (docs/
 
 from __future__ import annotations
 
+import csv
+import gzip
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -690,6 +692,44 @@ def test_fer2013_is_unpacked_from_the_archive_that_kaggle_gives(tmp_path: Path) 
     assert fer2013.sources(tmp_path / "raw") == [], "what is unpacked need not be fetched"
 
 
+def test_fer2013_has_the_votes_of_fer_plus_by_its_authors_rule() -> None:
+    votes = fer2013.fer_plus()
+    assert len(votes) == 35_712
+    with gzip.open(Path(fer2013.__file__).with_name("fer_plus.csv.gz"), "rt", encoding="utf-8", newline="") as file:
+        rows = {row.pop("image"): {name: int(count) for name, count in row.items()} for row in csv.DictReader(file)}
+    assert {sum(counts.values()) for counts in rows.values()} == {9, 10}, "of some images only nine votes are told"
+    seen = set()
+    for name, counts in rows.items():
+        told, kept = votes[name], Counter({answer: count for answer, count in counts.items() if count > 1})
+        if told.distribution is None:
+            assert not set(kept) & set(EMOTIONS)
+        else:
+            shares = dict(zip(EMOTIONS, told.distribution, strict=True))
+            assert {emotion for emotion, share in shares.items() if share} == set(kept) & set(EMOTIONS)
+            assert sum(shares.values()) == pytest.approx(1)
+        (answer, most), *_ = kept.most_common(1) or [("", 0)]
+        half = kept.total() / 2
+        assert told.consensus == (answer if most > half and answer not in fer2013.UNTOLD else "")
+        assert told.untold <= (max(kept[untold] for untold in fer2013.UNTOLD) == most)
+        seen.add(told.consensus)
+    assert seen == {*EMOTIONS, "contempt", ""}
+
+
+def test_fer2013_leaves_out_what_most_people_could_not_tell_and_keeps_it_where_it_is_asked(tmp_path: Path) -> None:
+    votes = fer2013.fer_plus()
+    untold = {part: next(n for n, told in votes.items() if told.untold and part in n) for part in fer2013.OFFICIAL}
+    agreed = next(n for n, told in votes.items() if told.consensus == "happy" and "Training" in n)
+    fill(tmp_path, [*untold.values(), agreed, "train/sad/Training_0.jpg"])
+    clips = {c.path: c for c in fer2013.list_clips(tmp_path)}
+    left_out = clips[untold["Training"]]
+    assert (left_out.split, left_out.unused_because) == ("unused", fer2013.NOTHING_SEEN)
+    assert [clips[untold[part]].split for part in ("PublicTest", "PrivateTest")] == ["val", "test"]
+    assert clips[agreed].consensus == "happy"
+    assert clips[agreed].judged == clips[agreed].votes_face == votes[agreed].distribution
+    without = clips["train/sad/Training_0.jpg"]
+    assert (without.split, without.judged, without.consensus) == ("train", None, ""), "nobody judged it"
+
+
 def test_fer2013_as_published(mirror: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(mirror / "fer2013" / "archive.zip") as archive:
         archive.extractall(tmp_path)
@@ -697,18 +737,22 @@ def test_fer2013_as_published(mirror: Path, tmp_path: Path) -> None:
     assert len({c.clip_id for c in clips}) == len(clips) == 35_887
     official = Counter(c.clip_id.split("_")[0] for c in clips)
     assert official == {"Training": 28_709, "PublicTest": 3_589, "PrivateTest": 3_589}
-    assert Counter(c.split for c in clips) == {"train": 26_912, "val": 3_543, "test": 3_589, "unused": 1_843}
+    assert Counter(c.split for c in clips) == {"train": 26_750, "val": 3_543, "test": 3_589, "unused": 2_005}
     assert Counter(c.unused_because for c in clips if c.unused_because) == {
         fer2013.IN_TEST: 387 + 46,
         fer2013.IN_VALIDATION: 316,
+        fer2013.NOTHING_SEEN: 168,
         fer2013.TWO_LABELS: 73,
-        fer2013.REPEATED: 1_021,
+        fer2013.REPEATED: 1_015,
     }
+    tested = [c.consensus for c in clips if c.clip_id.startswith("PrivateTest")]
+    assert sum(map(bool, tested)) == 3_153, "as published, contempt among them"
+    assert sum(consensus in EMOTIONS for consensus in tested) == 3_137
     assert sum(c.copies > 0 for c in clips if not c.clip_id.startswith("Training")) == 568
     sides = {s: {c.sha256 for c in clips if c.split == s} for s in ("train", "val", "test")}
     assert not sides["train"] & sides["val"]
     assert not (sides["train"] | sides["val"]) & sides["test"]
-    assert len(sides["train"]) == 26_912
+    assert len(sides["train"]) == 26_750
     told = completeness(fer2013.CORPUS, clips, len(clips))
     assert told == "35,887 of 35,887 clips, pictures in 35,887 of 35,887", "no word of speakers: none are known"
 

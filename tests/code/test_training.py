@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 from dataclasses import replace
 from multiprocessing import get_context
@@ -14,18 +15,19 @@ import numpy as np
 import pytest
 import torch
 
-from mmer.config import Balance, ConfigError, Params
+from mmer.config import Balance, Cameras, Channels, ConfigError, Params
 from mmer.data.clips import Clip, modalities_of, read_manifest, with_modalities
 from mmer.data.samples import Sample, load_clip, load_sample, save_sample
-from mmer.labels import MODALITIES
+from mmer.labels import EMOTIONS, MODALITIES
 from mmer.model.fusion import LateFusion
 from mmer.params import load_params, varied
 from mmer.training import inference
 from mmer.training.augment import pair
-from mmer.training.batches import _update_voice_activity, sample_epoch, target_of
+from mmer.training.batches import _update_voice_activity, batches, sample_epoch, target_of
 from mmer.training.checkpoints import checkpoint_of, data_key, load_network, read_origin, save_network
+from mmer.training.codecs import CodecError, code_voices
 from mmer.training.fit import TrainingError, _network, fit
-from mmer.training.inference import Epoch, calibrate, predict, score
+from mmer.training.inference import Epoch, calibrate, predict, score, truths
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
@@ -110,6 +112,53 @@ def test_votes_can_be_learnt() -> None:
     assert target_of(clip, "votes").tolist() == list(votes)
     assert target_of(clip, "both").tolist() == [0.75, 0, 0.25, 0, 0, 0, 0]
     assert target_of(plain("ravdess", "sad"), "votes").tolist() == [0, 0, 1, 0, 0, 0, 0]
+
+
+def test_what_people_saw_or_heard_is_learnt_of_what_holds_no_more() -> None:
+    """Those who only heard a clip judged the voice; and what was learnt is what counts as right."""
+    heard, both = (0, 1, 0, 0, 0, 0, 0), (0, 0, 0.4, 0.6, 0, 0, 0)
+    voice = plain("crema_d", "sad", votes=both, votes_voice=heard, has_voice=True)
+    whole = voice.model_copy(update={"has_face": True})
+    assert target_of(voice, "votes").tolist() == list(heard)
+    np.testing.assert_allclose(target_of(whole, "votes"), both)
+    assert truths([voice, whole], "intended").tolist() == [2, 2]
+    assert truths([voice, whole], "votes").tolist() == [1, 3]
+    assert truths([voice, whole], "both").tolist() == [1, 2]
+
+
+def test_the_epoch_and_the_temperature_are_chosen_by_what_is_learnt(corpus: Path, small: Params) -> None:
+    """People called everything happy: a network that learnt so is right by their votes, and is scored so."""
+    happy = tuple(float(emotion == "happy") for emotion in EMOTIONS)
+    clips = [c.model_copy(update={"votes": happy}) for c in read_manifest(corpus / "clips.parquet")]
+    train = small.train.model_copy(update={"targets": "votes", "augment": 0.0, "lr": 0.01})
+    done = fit(small, train, clips, corpus, seed=0)
+    assert done.best["val_uar"] == 1
+    assert score(done.network, [c for c in clips if c.split == "val"], corpus)["val_uar"] < 0.2, "by intended emotions"
+
+
+def test_training_takes_voices_as_codecs_left_them_and_faces_as_cameras_did(
+    corpus: Path, small: Params, tmp_path: Path
+) -> None:
+    clips = [c for c in read_manifest(corpus / "clips.parquet") if c.split == "train"]
+    processed = tmp_path / "processed"
+    shutil.copytree(corpus, processed)
+    plain_way = small.train.model_copy(update={"augment": 0.0, "modality_dropout": 0.0})
+
+    def first(**changed: Any) -> Any:
+        train = plain_way.model_copy(update=changed)
+        return next(batches(clips, np.arange(len(clips)), processed, small, train, seed=(0, 0)))
+
+    before = first()
+    with pytest.raises(CodecError, match=r"no .*coded.*: run `python -m stages\.code`"):
+        first(channels=Channels(codec=1))
+    code_voices(clips, processed, seed=0)
+    coded = first(channels=Channels(codec=1))
+    assert (coded.voice != before.voice).any()
+    assert torch.equal(coded.faces, before.faces)
+    filmed = first(cameras=Cameras(roll_deg=40, covered=1))
+    assert (filmed.faces != before.faces).any()
+    assert torch.equal(filmed.voice, before.voice)
+    assert torch.equal(filmed.faces, first(cameras=Cameras(roll_deg=40, covered=1)).faces), "by the seed alone"
 
 
 def mixture(corpus: Path, folder: Path) -> list[Clip]:

@@ -120,7 +120,7 @@ def test_the_wheel_holds_all_modules_the_model_and_the_page_and_no_more(wheel: P
     assert {path_of(module).as_posix() for module in modules()} <= names
     more = names - {path_of(module).as_posix() for module in modules()}
     asked = re.compile(
-        r"mmer/(py\.typed|data/folds\.csv|data/corpora/\w+\.csv)|mmer/app/(service\.py|docs/protocol\.md)|"
+        r"mmer/(py\.typed|data/folds\.csv|data/corpora/\w+\.(csv|csv\.gz|LICENSE))|mmer/app/(service\.py|docs/protocol\.md)|"
         r"mmer/app/web/([\w.-]+\.(js|html|css)|\w+/\w+\.js|samples/.+)|"
         r"mmer/release/(mmer\.onnx|mmer\.int8\.onnx|MODEL_CARD\.md|LICENSE-WEIGHTS|detector/[pro]net\.onnx)"
     )

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.graphs import drawn_clips, write_model
-from tests.serving import Served, serve
+from tests.serving import ROOT, Served, serve
 
 Open = Callable[..., contextlib.AbstractContextManager[Browser]]
 
@@ -19,6 +19,13 @@ Open = Callable[..., contextlib.AbstractContextManager[Browser]]
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """It knows nothing (`tests.graphs`) but answers."""
     with serve(write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home")) as served:
+        yield served
+
+
+@pytest.fixture(scope="package")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The service with the model that is shipped."""
+    with serve(ROOT / "release", tmp_path_factory.mktemp("home")) as served:
         yield served
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, CDPSession, expect
 
-from tests.serving import ROOT, Served, serve
+from tests.serving import Served
 from tests.web.conftest import Open
 from tests.web.test_device import RUNTIME, turn_on
 from tests.web.test_page import LABEL, PATIENCE, Watched
@@ -80,13 +80,6 @@ def test_on_a_slow_line_pictures_are_left_out_and_answers_stay_fresh(browser: Br
         assert late < 4000
         assert watched.complaints == []
         context.close()
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The service with the model that is shipped."""
-    with serve(ROOT / "release", tmp_path_factory.mktemp("home")) as served:
-        yield served
 
 
 def test_a_real_face_is_found_and_its_voice_heard(

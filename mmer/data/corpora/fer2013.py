@@ -17,8 +17,8 @@ may not be learnt from are `unused`, with the reason beside them:
 Copies within the validation or the test part stay.
 
 FER+ (Barsoum et al. 2016, arXiv:1608.01041) asked ten people about each of these images. The join of its counts with
-the names in the archive, made by comparing pixels, is `fer_plus.csv.gz` beside this file (MIT: fer_plus.LICENSE). By its
-authors' rule a vote that nobody shares is dropped, and `consensus` is what more than half of the others chose. A
+the names in the archive, made by comparing pixels, is `fer_plus.csv.gz` beside this file (MIT: fer_plus.LICENSE). By
+its authors' rule a vote that nobody shares is dropped, and `consensus` is what more than half of the others chose. A
 training image in which most saw no face, or could not tell, is left out.
 """
 
