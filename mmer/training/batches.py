@@ -38,7 +38,11 @@ PAIRED = 0.5
 
 
 def sample_epoch(
-    clips: Sequence[Clip], balance: Balance, rng: np.random.Generator, kind: str = "intended"
+    clips: Sequence[Clip],
+    balance: Balance,
+    rng: np.random.Generator,
+    kind: str = "intended",
+    classes: Sequence[str] = EMOTIONS,
 ) -> npt.NDArray[np.intp]:
     """Which clips one epoch sees, shuffled: as many as there are.
 
@@ -47,9 +51,10 @@ def sample_epoch(
 
     Args:
         kind: `train.targets`: emotions are balanced by what is learnt of a clip.
+        classes: what is told apart.
     """
     rates = _balance_factors([c.corpus for c in clips], [""] * len(clips), balance.corpora)
-    learnt = [c.label if kind == "intended" else EMOTIONS[target_of(c, kind).argmax()] for c in clips]
+    learnt = [c.label if kind == "intended" else classes[target_of(c, kind, classes).argmax()] for c in clips]
     rates *= _balance_factors(learnt, [c.corpus for c in clips], balance.emotions)
     order = rng.permutation(len(clips))
     ends = np.cumsum(rates[order])

@@ -222,7 +222,8 @@ def _fit(job: _Job) -> Fit:
         module.train()
         losses = []
         before: Tensor | None = None
-        sampled = sample_epoch(training, train.balance, np.random.default_rng((job.seed, epoch)), train.targets)
+        rng = np.random.default_rng((job.seed, epoch))
+        sampled = sample_epoch(training, train.balance, rng, train.targets, job.classes)
         with tqdm(total=len(sampled), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
             for batch in batches(
                 training,
