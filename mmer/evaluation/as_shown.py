@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -156,8 +157,7 @@ def _measured(steps: Steps) -> Report:
     step_s = float(steps.seconds.min()) if len(steps.seconds) else 0.0
     edges = [0.0, *SECONDS, np.inf]
     bins = [
-        (high, told & (steps.seconds > low + 1e-6) & (steps.seconds <= high + 1e-6))
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        (high, told & (steps.seconds > low + 1e-6) & (steps.seconds <= high + 1e-6)) for low, high in pairwise(edges)
     ]
     return {
         "n_clips": len(set(steps.clip.tolist())),

@@ -54,7 +54,7 @@ def sample_epoch(
         classes: what is told apart.
     """
     rates = _balance_factors([c.corpus for c in clips], [""] * len(clips), balance.corpora)
-    learnt = [c.label if kind == "intended" else classes[target_of(c, kind, classes).argmax()] for c in clips]
+    learnt = [c.label if kind == "intended" else classes[int(target_of(c, kind, classes).argmax())] for c in clips]
     rates *= _balance_factors(learnt, [c.corpus for c in clips], balance.emotions)
     order = rng.permutation(len(clips))
     ends = np.cumsum(rates[order])

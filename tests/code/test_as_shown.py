@@ -47,7 +47,7 @@ def subject(sure: float, right: float) -> Subject:
     rng = np.random.default_rng(0)
 
     def forward(arrays: Arrays) -> Arrays:
-        truth = int(round(float(np.abs(arrays["voice"]).max()) * 32768)) - 1
+        truth = round(float(np.abs(arrays["voice"]).max()) * 32768) - 1
         said = truth if rng.random() < right else (truth + 1) % len(EMOTIONS)
         steps = arrays["present"].shape[1]
         logits = np.full((1, steps, len(EMOTIONS)), np.log((1 - sure) / 6), np.float32)
