@@ -23,7 +23,7 @@ from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.types import Floats
 from mmer.training.batches import TEACHER, batches, sample_epoch, to_device
 from mmer.training.checkpoints import Origin, init_face, init_from, keys_of_branch
-from mmer.training.inference import Epoch, calibrate, score
+from mmer.training.inference import Epoch, calibrate, calibrate_together, score
 from mmer.training.losses import batch_loss, emotion_weights
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def _fit_apart(job: _Job) -> Fit:
         origins.append(done.origin)
         seconds += done.seconds
     whole.load_state_dict(weights)
+    calibrate_together(whole, job.validation, job.processed, job.train.targets)
     origin = Origin(
         corpora=tuple(sorted({c for origin in origins for c in origin.corpora})),
         face_weights=next((o.face_weights for o in origins if o.face_weights), None),
@@ -266,4 +267,5 @@ def _fit(job: _Job) -> Fit:
         job.on_epoch(row)
     network.load_state_dict(best["weights"])
     calibrate(network, job.validation, job.processed, train.targets)
+    calibrate_together(network, job.validation, job.processed, train.targets)
     return Fit(network.cpu().eval(), origin, history, best["row"], seconds)

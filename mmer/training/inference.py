@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Epoch = dict[str, float]
 """One epoch's figures: epoch, train_loss, val_loss, val_uar; of a branch trained apart with its name before each."""
 
+TOGETHER = 40
+"""Validation clips that hold all modalities from which on these are calibrated together."""
 ENOUGH = 100
 """Clips of a corpus from which on it weighs as much as any other in choosing an epoch."""
 
@@ -68,6 +70,42 @@ def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind:
             said = predict(network, having, processed, modalities=[name])
             truth = truths(with_modalities(having, [name]), kind, network.classes)
             network.fusion.temperature[MODALITIES.index(name)] = fit_temperature(said, truth)
+
+
+def calibrate_together(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind: str = "intended") -> None:
+    """With late fusion, scale the temperatures so that what modalities say together is likeliest, on the validation
+    clips that hold several of them; with fewer than `TOGETHER` of these nothing changes.
+
+    Each modality alone is calibrated mostly on other clips (a face on photographs), and may be surer of real films than
+    it is right: then it overrules the others.
+    """
+    from mmer.model.fusion import LateFusion
+
+    names = network.modalities
+    several = [c for c in clips if all(getattr(c, f"has_{name}") for name in names)]
+    if not isinstance(network.fusion, LateFusion) or len(names) < 2 or len(several) < TOGETHER:
+        return
+    said = np.stack([predict(network, several, processed, modalities=[name]) for name in names])
+    scales = joint_scales(said, truths(several, kind, network.classes))
+    for name, scale in zip(names, scales, strict=True):
+        network.fusion.temperature[MODALITIES.index(name)] /= float(scale)
+
+
+def joint_scales(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """By what the log-probabilities of M modalities [M, n, C] are to be multiplied, [M], for their sum to make the
+    truth [n] likeliest; few clips move them little (their logarithms are drawn to 0).
+    """
+    from scipy.optimize import minimize
+
+    log_probabilities = np.log(np.clip(probabilities, 1e-7, 1)).astype(np.float64)
+
+    def loss(log_scales: npt.NDArray[np.float64]) -> float:
+        scaled = np.tensordot(np.exp(log_scales), log_probabilities, 1)
+        fit = np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]
+        return float(fit.mean() + 0.01 * np.square(log_scales).sum())
+
+    scales: npt.NDArray[np.float64] = np.exp(minimize(loss, np.zeros(len(probabilities))).x)
+    return scales
 
 
 def fit_temperature(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:

@@ -27,7 +27,7 @@ from mmer.training.batches import _update_voice_activity, batches, sample_epoch,
 from mmer.training.checkpoints import checkpoint_of, data_key, load_network, read_origin, save_network
 from mmer.training.codecs import CodecError, code_voices
 from mmer.training.fit import TrainingError, _network, fit
-from mmer.training.inference import Epoch, calibrate, predict, score, truths
+from mmer.training.inference import Epoch, calibrate, joint_scales, predict, score, truths
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
@@ -417,3 +417,19 @@ def test_only_voices_are_mixed(corpus: Path) -> None:
         fit(late, late.train.model_copy(update={"mixup": 0.4}), clips, corpus, seed=0)
     done = fit(late, late.train.model_copy(update={"branches": {"voice": {"mixup": 0.4}}}), clips, corpus, seed=0)
     assert done.network.modalities == MODALITIES
+
+
+def test_a_modality_that_is_surer_of_films_than_right_is_heard_less_beside_the_others() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(7, size=200)
+
+    def says(right: float, sure: float) -> np.ndarray:
+        said = np.where(rng.random(200) < right, truth, rng.integers(7, size=200))
+        return np.where(np.eye(7)[said] > 0, sure, (1 - sure) / 6)
+
+    face, voice = says(0.2, 0.9), says(0.6, 0.6)
+    scales = joint_scales(np.stack([face, voice]).astype(np.float32), truth)
+    assert scales[0] < 0.3
+    assert scales[1] > 2 * scales[0]
+    before, after = (((np.log(face) * a + np.log(voice) * b).argmax(1) == truth).mean() for a, b in ((1, 1), scales))
+    assert after > before + 0.1
