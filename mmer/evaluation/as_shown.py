@@ -32,7 +32,9 @@ SECONDS = (0.2, 0.6, 1.0, 1.6, 2.4, 4.0)
 MOST = 400
 """Clips of each kind that are asked, at most."""
 FEW = 40
-"""Clips of a kind from which on it has temperatures of its own."""
+"""Clips of a kind from which on it has temperatures of its own …"""
+PEOPLE = 4
+"""… if they are of so many people: two may be far easier to read than the next ones."""
 STILL_S = 3.0
 """A still picture is looked at for so long."""
 SURE = 0.9
@@ -55,6 +57,8 @@ class Steps:
     """[n], of evidence so far."""
     clip: npt.NDArray[np.int64]
     """[n], the number of the clip."""
+    people: int
+    """Of how many people the clips are."""
 
 
 def watch(
@@ -82,7 +86,8 @@ def watch(
         lengths = [len(seconds) for _, _, seconds in looked]
         probabilities, labels, seconds = (np.concatenate(parts) for parts in zip(*looked, strict=True))
         truth = np.repeat([truth_of(having[k]) for k in chosen], lengths)
-        found[kind] = Steps(probabilities, labels, truth, seconds, np.repeat(np.arange(len(chosen)), lengths))
+        places, people = np.repeat(np.arange(len(chosen)), lengths), len({having[k].person for k in chosen})
+        found[kind] = Steps(probabilities, labels, truth, seconds, places, people)
     return found
 
 
@@ -109,9 +114,10 @@ def _look(
 
 def fit(steps: Mapping[str, Steps]) -> Shown | None:
     """The temperatures under which what was said is likeliest (Guo et al. 2017, arXiv:1706.04599), of steps that were
-    watched without any; None where no kind has `FEW` clips. A kind of fewer clips has the larger of the others'.
+    watched without any; None where no kind has `FEW` clips of `PEOPLE`. A kind of fewer has the larger of the others'.
     """
-    fitted = {kind: _fit(own) for kind, own in steps.items() if len(set(own.clip.tolist())) >= FEW}
+    enough = {kind for kind, own in steps.items() if own.people >= PEOPLE and len(set(own.clip.tolist())) >= FEW}
+    fitted = {kind: _fit(own) for kind, own in steps.items() if kind in enough}
     if not fitted:
         return None
     rest = np.max(list(fitted.values()), axis=0)

@@ -8,7 +8,7 @@ import pytest
 from mmer.data.clips import Clip
 from mmer.data.samples import Sample, save_sample
 from mmer.evaluation import as_shown
-from mmer.evaluation.as_shown import FEW, Steps
+from mmer.evaluation.as_shown import FEW, PEOPLE, Steps
 from mmer.evaluation.robustness import Subject
 from mmer.labels import EMOTIONS
 from mmer.runtime.config import Input, Shown
@@ -19,14 +19,14 @@ STEP_S = 0.2
 SHOWN = Shown(seconds=(1.0, 2.0), face=(1.0, 1.0), voice=(4.0, 2.0), both=(3.0, 3.0))
 
 
-def voices(folder: Path, count: int, steps: int = 10) -> list[Clip]:
+def voices(folder: Path, count: int, steps: int = 10, people: int = 20) -> list[Clip]:
     """Of which each tells its emotion by nothing at all."""
     clips = []
     for k in range(count):
         clip = Clip(
             clip_id=f"c{k}",
             corpus="demo",
-            speaker=f"s{k}",
+            speaker=f"s{k % people}",
             label=EMOTIONS[k % len(EMOTIONS)],
             split="val",
             path="a.wav",
@@ -69,8 +69,11 @@ def test_a_model_that_believes_too_much_is_calibrated_where_it_is_looked_at(tmp_
     assert after["n_steps"] == len(clips) * (10 - round(LISTEN_S / STEP_S) + 1), "before, nothing is shown"
 
 
-def test_few_clips_give_no_temperatures(tmp_path: Path) -> None:
+def test_few_clips_or_people_give_no_temperatures(tmp_path: Path) -> None:
     assert as_shown.fit(as_shown.watch(subject(0.9, 0.5), voices(tmp_path, FEW - 1), tmp_path)) is None
+    two = voices(tmp_path, FEW, people=PEOPLE - 1)
+    assert as_shown.fit(as_shown.watch(subject(0.9, 0.5), two, tmp_path)) is None
+    assert as_shown.fit(as_shown.watch(subject(0.9, 0.5), voices(tmp_path, FEW, people=PEOPLE), tmp_path)) is not None
 
 
 def test_what_is_not_trained_or_held_is_not_watched(tmp_path: Path) -> None:
@@ -82,7 +85,7 @@ def test_changes_are_counted_in_three_seconds_of_one_clip() -> None:
     clip = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
     seconds = STEP_S * np.array([1, 2, 3, 4, 5, 6, 1, 2, 3, 4])
     probabilities = np.eye(7, dtype=np.float32)[np.maximum(labels, 0)] * 0.9 + 0.1 / 7
-    told = as_shown.measure({"voice": Steps(probabilities, labels, np.full(10, 1), seconds, clip)})["voice"]
+    told = as_shown.measure({"voice": Steps(probabilities, labels, np.full(10, 1), seconds, clip, 2)})["voice"]
     assert told["changes"] == pytest.approx(15 / 7, abs=1e-3), "one change in seven steps from one label to the next"
     assert told["accuracy"] == pytest.approx(3 / 9, abs=1e-3)
     assert told["sure"] == 1
