@@ -10,7 +10,6 @@ over resamples of the speakers. The table goes to standard output, the curves of
 from __future__ import annotations
 
 import argparse
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,11 +32,13 @@ from mmer.runtime.spec import GraphSpec
 from mmer.runtime.voice import hear
 from mmer.training.augment import noise
 from mmer.training.channels import mu_law
+from mmer.training.codecs import CODECS, coded
 
 Pcm = npt.NDArray[np.int16]
 Channel = Callable[[list[Pcm]], list[Pcm]]
 GAINS = (-20, -12, 0, 12, 24, 30)
 LATER_S = 0.1
+OPUS = next(codec for codec in CODECS if codec.name == "Opus, 12 kbit/s")
 
 
 @dataclass(frozen=True)
@@ -71,22 +72,6 @@ def telephone(voices: list[Pcm]) -> list[Pcm]:
     return found
 
 
-def coded(voices: list[Pcm], arguments: Sequence[str], container: str) -> list[Pcm]:
-    """Through a codec and back by ffmpeg: all one after the other, half a second apart, cut apart again."""
-    gap = np.zeros(SAMPLE_RATE // 2, np.int16)
-    line = np.concatenate([part for voice in voices for part in (voice, gap)])
-    pcm = ["-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1"]
-    encode = ["ffmpeg", "-v", "error", *pcm, "-i", "-", *arguments, "-f", container, "-"]
-    stored = subprocess.run(encode, input=line.tobytes(), capture_output=True, check=True).stdout
-    decode = ["ffmpeg", "-v", "error", "-f", container, "-i", "-", *pcm, "-"]
-    back = np.frombuffer(subprocess.run(decode, input=stored, capture_output=True, check=True).stdout, np.int16)
-    found, at = [], 0
-    for voice in voices:
-        found.append(np.pad(back[at : at + len(voice)], (0, max(0, at + len(voice) - len(back)))))
-        at += len(voice) + len(gap)
-    return found
-
-
 def over(voices: list[Pcm], other: Callable[[int, np.random.Generator], npt.NDArray[Any]], snr_db: float) -> list[Pcm]:
     """With another sound, so many dB below the voice."""
     rng, found = np.random.default_rng(0), []
@@ -115,7 +100,7 @@ def channels(voices: list[Pcm]) -> dict[str, Channel]:
     found |= {f"{decibels:+d} dB": partial(gain, decibels=decibels) for decibels in GAINS if decibels}
     return found | {
         "telephone at -20 dBFS": telephone,
-        "Opus, 12 kbit/s": partial(coded, arguments=["-c:a", "libopus", "-b:a", "12k"], container="ogg"),
+        OPUS.name: partial(coded, codec=OPUS),
         "babble, 10 dB": partial(over, other=babble, snr_db=10),
         "noise of a room, 10 dB": partial(over, other=noise, snr_db=10),
         "begun 0.1 s later": later,
