@@ -28,6 +28,7 @@ _SHARES = {
     "properties": {name: {"type": "number", "minimum": 0, "maximum": 1} for name in EMOTIONS},
     "required": list(EMOTIONS),
 }
+_KEY = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
 _LABEL = {"type": ["string", "null"], "enum": [*EMOTIONS, None]}
 _BOX = {
     "type": ["array", "null"],
@@ -48,7 +49,7 @@ def document(info: ModelInfo, settings: Settings) -> dict[str, Any]:
             "version": __version__,
             "description": "Emotion from a person's face, surroundings and voice. What it says is how a clip looks and "
             "sounds to a model trained mostly on acted emotions; it is not for judging people. Live streams go through "
-            "the WebSocket /stream (docs/protocol.md).",
+            "the WebSocket /stream (/protocol).",
             "license": {"name": "Apache-2.0 (code); the model: " + info.licence},
         },
         "paths": {
@@ -59,7 +60,7 @@ def document(info: ModelInfo, settings: Settings) -> dict[str, Any]:
         },
         "components": {
             "schemas": {"Error": _error(), "Step": _step(), "Prediction": _prediction()},
-            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}} if settings.key else {},
+            **({"securitySchemes": _KEY} if settings.key else {}),
         },
     }
 

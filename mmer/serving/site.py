@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mmer.runtime.graph import GRAPH, ModelInfo
+from mmer.serving.documents import render
 
 Serve = Callable[[Request], Awaitable[Response]]
 TYPES = {
@@ -27,6 +29,9 @@ TYPES = {
 }
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 """onnxruntime-web: the module for WASM alone, which holds the loader of the one binary that it needs."""
+
+SWAGGER = ("swagger-ui.css", "swagger-ui-bundle.js")
+"""Swagger UI, as BentoML brings it for its own page."""
 
 
 def site_routes(web: Path, model: Path, info: ModelInfo) -> Iterator[BaseRoute]:
@@ -47,10 +52,32 @@ def site_routes(web: Path, model: Path, info: ModelInfo) -> Iterator[BaseRoute]:
     yield Route("/device/parts.json", _answer(whole if f"ort/{RUNTIME[0]}" in parts else []))
     card = model / "MODEL_CARD.md"
     yield Route("/model/info.json", _answer(info.model_dump(mode="json") | {"card": card.is_file()}))
-    texts = {"/model/card.md": card, "/protocol.md": web.parent / "docs" / "protocol.md"}
-    for url, path in texts.items():
-        if path.is_file():
-            yield _file(url, path)
+    if card.is_file():
+        yield from _document(
+            "/model/card", card, beside=[*(model / "figures").glob("*.png"), model / "LICENSE-WEIGHTS"]
+        )
+    protocol = web.parent / "docs" / "protocol.md"
+    if protocol.is_file():
+        yield from _document("/protocol", protocol)
+    yield _file("/docs", web / "docs.html")
+    for name in SWAGGER:
+        yield _file(f"/swagger/{name}", Path(str(files("bentoml"))) / "_internal" / "server" / "static_content" / name)
+
+
+def _document(url: str, path: Path, beside: Sequence[Path] = ()) -> Iterator[Route]:
+    """A document as a page, as the text that it is, and what it shows or leads to."""
+    folder = url.rpartition("/")[0]
+    found = {file.relative_to(path.parent).as_posix(): file for file in beside if file.is_file()}
+    for name, file in found.items():
+        yield _file(f"{folder}/{name}", file)
+    yield _file(f"{url}.md", path)
+    source = f"{url.rpartition('/')[2]}.md"
+    page = render(path, source, "../" * folder.count("/") or "./", found)
+
+    async def serve(_: Request) -> Response:
+        return HTMLResponse(page)
+
+    yield Route(url, serve)
 
 
 def _packed(path: Path) -> Path:
@@ -72,7 +99,9 @@ def _file(url: str, path: Path) -> Route:
             if "gzip" in request.headers.get("accept-encoding", ""):
                 headers["Content-Encoding"] = "gzip"
         found = packed if "Content-Encoding" in headers else path
-        answer = FileResponse(found, headers=headers, media_type=TYPES[path.suffix], stat_result=found.stat())
+        answer = FileResponse(
+            found, headers=headers, media_type=TYPES.get(path.suffix, TYPES[".md"]), stat_result=found.stat()
+        )
         if request.headers.get("if-none-match") == answer.headers["etag"]:
             return Response(status_code=304, headers={"ETag": answer.headers["etag"]})
         return answer

@@ -1,6 +1,7 @@
 """What the page offers where its runtime was not installed, in a real browser."""
 
 import gzip
+import re
 import shutil
 from pathlib import Path
 
@@ -73,6 +74,29 @@ def test_without_the_runtime_the_switch_is_off_and_says_how_to_add_it(browser: B
     expect(watched.page.locator("#device")).to_be_disabled()
     assert watched.complaints == []
     context.close()
+
+
+def test_documents_are_pages_which_lead_to_what_the_server_has_and_are_there_as_text(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(ROOT / "release", model, ignore=shutil.ignore_patterns("light", "figures", "*.safetensors"))
+    (model / "figures").mkdir()
+    (model / "figures" / "one.png").write_bytes(b"\x89PNG")
+    card = "# Card <b>\n\n| a |\n|---|\n| <script>x</script> |\n\n![there](figures/one.png) ![gone](figures/two.png) "
+    (model / "MODEL_CARD.md").write_text(f"{card}[weights](LICENSE-WEIGHTS) [no](../x) [out](https://example.org)\n")
+    client = TestClient(Starlette(routes=list(site_routes(ROOT / "web", model, Graph(model / GRAPH).info))))
+    page = client.get("/model/card").text
+    assert "<title>Card &lt;b&gt; – mmer</title>" in page
+    assert "&lt;script&gt;x" in page
+    assert re.findall(r'(?:href|src)="([^"]+)"', page.partition("<main>")[2]) == [
+        "figures/one.png",
+        "LICENSE-WEIGHTS",
+        "https://example.org",
+    ]
+    assert "gone" in page
+    for beside in ("card.md", "figures/one.png", "LICENSE-WEIGHTS"):
+        assert client.get(f"/model/{beside}").is_success, beside
+    assert "<table>" in client.get("/protocol").text
+    assert client.get("/protocol.md").text.startswith("# The stream protocol")
 
 
 def test_the_lock_file_names_no_addresses() -> None:
