@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,11 +143,16 @@ def tables() -> str:
 
 
 def main() -> None:
-    """Replace what is between the marks."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    before, _, rest = PAGE.read_text().partition(BEGIN)
+    """Replace what is between the marks; with --check fail where it is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is out of date")
+    check, text = parser.parse_args().check, PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}")
+    new = f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+    if check and new != text:
+        sys.exit(f"{PAGE.relative_to(ROOT)} is out of date: run python -m scripts.results")
+    PAGE.write_text(new)
 
 
 if __name__ == "__main__":
