@@ -8,7 +8,7 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from mmer.runtime.results import Prediction, Step
 
 DRAWN = "This model was trained on drawn people: what it says is no evidence about real ones."
-LONGEST_H = 12.0
-"""Of a file that `mmer predict` takes: it is the user's own, and memory does not grow with it."""
-
 FOLDS, CROSS_CORPUS = Path("reports/folds"), Path("reports/cross_corpus")
 """Where the reports of `mmer folds` go."""
 
@@ -85,12 +82,28 @@ def parser() -> argparse.ArgumentParser:
         "paths", type=Path, nargs="+", metavar="PATH", help="a video, sound or image; or a folder of them"
     )
     predict.add_argument("--json", action="store_true", help="print one JSON object per clip and line")
-    predict.add_argument(
-        "--plot", type=Path, metavar="PNG", help="also draw the timeline (of several clips: PNG-1, PNG-2, …)"
-    )
     predict.add_argument("--start", type=_seconds_of, default=0.0, metavar="S", help="begin at this second")
     predict.add_argument("--end", type=_seconds_of, metavar="S", help="end at this second")
-    predict.set_defaults(run=_predict)
+    tables = predict.add_argument_group(
+        "tables",
+        "Files whose names end in .csv or .parquet, instead of what is printed. A run that was cut goes on when it is "
+        "called again, and what is done is not done again unless a file or the model is another: TABLE.journal knows.",
+    )
+    tables.add_argument("--csv", type=Path, metavar="TABLE", help="a row for each clip, those that failed among them")
+    tables.add_argument("--steps", type=Path, metavar="TABLE", help="with --csv: also a row for each step of each clip")
+    tables.add_argument(
+        "--jobs", type=_count_of, metavar="N", help="with --csv: clips at once (default: as many as cores)"
+    )
+    files = predict.add_argument_group(
+        "a file for each clip",
+        "A name with the ending is the file; one without is a folder of files named as the clips.",
+    )
+    files.add_argument(
+        "--plot", type=Path, metavar="PNG", help="the timeline as a picture (PNG of several clips: PNG-1, PNG-2, …)"
+    )
+    files.add_argument("--eaf", type=Path, metavar="EAF", help="the timeline as tiers of an annotation for ELAN")
+    files.add_argument("--textgrid", type=Path, metavar="TEXTGRID", help="the same for Praat")
+    predict.set_defaults(run=_predict, needs="mmer[research]")
 
     explain = commands.add_parser(
         "explain",
@@ -169,41 +182,65 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from mmer.runtime.recognizer import Recognizer
+    from mmer.batch.places import EAF, PICTURE, TEXTGRID, places
+    from mmer.batch.told import own_files, refuse, tell
 
     if args.end is not None and args.end <= args.start:
         return _complain(f"--end {args.end:g} must be later than --start {args.start:g}")
-    recognizer = Recognizer.load(args.model)
+    if args.csv is None and (args.steps or args.jobs):
+        return _complain("--steps and --jobs go with --csv: what is done is kept beside that table")
+    if args.csv is not None and args.json:
+        return _complain("--json prints what --csv writes to a table: one or the other")
+    if args.plot:
+        from mmer.plots.timeline import plot_timeline
+    if args.eaf or args.textgrid:
+        from mmer.batch.annotations import write_annotation  # what it needs may be missing: told before any work
+    recognizer = own_files(args.model)
     if recognizer.info.drawings:
         print(f"mmer: {DRAWN}", file=sys.stderr)
-    limits = recognizer.info.media
-    longer = LONGEST_H * 3600 / limits.max_duration_s
-    recognizer = recognizer.with_media(max_duration_s=LONGEST_H * 3600, timeout_s=limits.timeout_s * longer)
-    clips = list(_clips(args.paths))
-    if not clips:
+    found = dict(_clips(args.paths))
+    if not found:
         return _complain(f"no video, sound or image in {', '.join(map(str, args.paths))}")
+    outs = {kind: out for kind, out in ((PICTURE, args.plot), (EAF, args.eaf), (TEXTGRID, args.textgrid)) if out}
+    if args.csv is not None:
+        return _tables(args, found, outs, recognizer.info)
     failed, done = 0, 0
-    for number, (path, named) in enumerate(clips, 1):
+    for (path, named), files in zip(found.items(), places(list(found), args.paths, outs), strict=True):
         try:
             prediction = recognizer.predict(path, keep_crops=args.plot is not None, start_s=args.start, end_s=args.end)
         except (MmerError, OSError) as error:
-            print(_failure(path, error, args.json), flush=True)
+            reason = f"{path}\n        not recognised: {getattr(error, 'reason', error)}\n"
+            print(json.dumps(refuse(path, error)) if args.json else _printable(reason), flush=True)
             failed |= _complain(error) if named else 0
             continue
         done += 1
         print(json.dumps(prediction.to_json()) if args.json else _table(prediction), flush=True)
-        if args.plot is not None:
-            out = args.plot if len(clips) == 1 else args.plot.with_stem(f"{args.plot.stem}-{number}")
-            failed |= _plot(prediction, out)
+        for kind, out in files.items():
+            try:
+                if kind == PICTURE:
+                    plot_timeline(prediction, out)
+                else:
+                    write_annotation(tell(prediction), path, out, args.start)
+            except (OSError, ValueError) as error:
+                failed |= _complain(f"{out} cannot be written: {error}")
     return failed if done else 1
 
 
-def _failure(path: Path, error: Exception, as_json: bool) -> str:
-    """The row of a file that could not be used."""
-    if as_json:
-        told = {"code": getattr(error, "code", "failed"), "message": str(error)}
-        return json.dumps({"path": str(path), "error": told})
-    return _printable(f"{path}\n        not recognised: {getattr(error, 'reason', error)}\n")
+def _tables(args: argparse.Namespace, found: Mapping[Path, bool], files: Mapping[str, Path], info: ModelInfo) -> int:
+    """Of files, each with whether it was named itself."""
+    from mmer.batch.pool import Job
+    from mmer.batch.run import Outputs, run
+
+    out, job = Outputs(args.csv, args.steps, files), Job(args.model, args.start, args.end)
+    try:
+        outcome = run(list(found), args.paths, job, out, info.modalities, args.jobs)
+    except KeyboardInterrupt:
+        print(f"mmer: stopped: {args.csv} holds what is done; the same command goes on", file=sys.stderr)
+        return 130
+    except OSError as error:
+        return _complain(error)
+    print(f"{outcome}: {' '.join(map(str, out.tables))}")
+    return int(not outcome.recognised or any(found[path] for path in outcome.failed))
 
 
 def _stream(args: argparse.Namespace) -> int:
@@ -265,16 +302,6 @@ def _serve(args: argparse.Namespace) -> int:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     what = ["service:svc", "--working-dir", str(home), "--host", args.host, "--port", str(args.port)]
     os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", *what])  # noqa: S606 - a list, and no shell
-
-
-def _plot(prediction: Prediction, out: Path) -> int:
-    from mmer.plots.timeline import plot_timeline
-
-    try:
-        plot_timeline(prediction, out)
-    except (OSError, ValueError) as error:
-        return _complain(f"{out} cannot be written: {error}")
-    return 0
 
 
 def _explain(args: argparse.Namespace) -> int:
@@ -441,6 +468,13 @@ def _seconds_of(text: str) -> float:
     if not 0 <= seconds < 1e6:
         raise ValueError(text)
     return seconds
+
+
+def _count_of(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
 
 
 if __name__ == "__main__":

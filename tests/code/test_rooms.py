@@ -22,6 +22,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "config": ("errors", "labels", "runtime.config"),
     "serving": ("errors", "labels", "runtime", ""),
     "client": ("errors", "runtime", "serving.protocol"),
+    "batch": ("errors", "files", "labels", "plots", "reporting", "runtime", ""),
     "plots": ("labels", "runtime.types", "runtime.results", "runtime.explain"),
     "model": ("config", "errors", "labels", "runtime.config", "runtime.grid"),
     "params": ("config", "data.corpora"),
@@ -30,7 +31,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "evaluation": (*GROUND, "config", "data", "model", "plots", "runtime", "training"),
     "packaging": (*GROUND, "config", "data", "evaluation", "model", "runtime", "training", ""),
     "search": (*GROUND, "config", "data", "model", "packaging", "params", "plots", "runtime", "training"),
-    "cli": (*GROUND, "client", "data", "evaluation", "params", "plots", "runtime", ""),
+    "cli": (*GROUND, "batch", "client", "data", "evaluation", "params", "plots", "runtime", ""),
     "": ("runtime.recognizer", "runtime.results"),
 }
 ALL = modules()

@@ -186,7 +186,22 @@ def test_it_draws_and_explains(plain: Path, tmp_path: Path) -> None:
         (tmp_path / "drawn.png").unlink()
 
 
-@pytest.mark.parametrize(("command", "extra"), [("folds", "train"), ("demo-corpus drawn", "train"), ("serve", "serve")])
+def test_it_makes_a_table_of_a_folder(plain: Path, tmp_path: Path) -> None:
+    done = run(plain / "bin" / "mmer", "predict", drawn_clips()["happy"], "--csv", "clips.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "clips.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        ("folds", "train"),
+        ("demo-corpus drawn", "train"),
+        ("serve", "serve"),
+        (f"predict {ROOT}/web --csv clips.parquet", "research"),
+        (f"predict {ROOT}/web --eaf tiers", "research"),
+    ],
+)
 def test_a_missing_extra_is_one_line_that_names_it(plain: Path, tmp_path: Path, command: str, extra: str) -> None:
     done = run(plain / "bin" / "mmer", *command.split(), cwd=tmp_path)
     assert done.returncode == 1
@@ -239,7 +254,7 @@ def test_each_requirement_is_chosen_and_its_bound_is_no_newer_than_the_pin() -> 
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     pinned = {canonicalize_name(name): Version(version) for name, version in pins.items()}
     chosen = re.findall(r"^([\w.-]+)", (ROOT / "requirements.in").read_text(), re.MULTILINE)
-    for requirement in [*PLAIN, *EXTRAS["serve"], *EXTRAS["train"]]:
+    for requirement in [*PLAIN, *(one for extra in EXTRAS.values() for one in extra)]:
         assert any(part.operator == ">=" for part in requirement.specifier), f"{requirement} has no lower bound"
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
         assert canonicalize_name(requirement.name) in map(canonicalize_name, chosen), requirement

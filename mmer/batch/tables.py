@@ -1,0 +1,145 @@
+"""Tables of what was told: a row for each clip or step, as CSV or, by the name's ending, as Parquet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mmer.batch.told import Told
+from mmer.errors import MmerError
+from mmer.files import write_whole
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+
+Columns = dict[str, type]
+"""Of a table: each column's name, and what is in it (str, float, int or bool)."""
+Row = Mapping[str, Any]
+"""By column; what is missing or None is empty."""
+
+ENDINGS = (".csv", ".parquet")
+ROWS = 50_000
+"""Of a group in a Parquet file: what is held in memory."""
+
+PROBABILITIES: Columns = {f"p_{name}": float for name in EMOTIONS}
+CLIPS: Columns = {
+    "path": str,
+    "label": str,
+    "confidence": float,
+    **PROBABILITIES,
+    "duration_s": float,
+    **dict.fromkeys(MODALITIES, float),
+    "turned": int,
+    "notes": str,
+    "error": str,
+    "reason": str,
+    "model": str,
+}
+"""Of a clip; `face`, `scene` and `voice` are the shares of its steps that rest on one."""
+BOX = ("x1", "y1", "x2", "y2")
+
+
+def step_columns(modalities: Sequence[ModalityName]) -> Columns:
+    """Of a step; `face_happy` is what the face says by itself, for each of the modalities that the model has."""
+    return {
+        "path": str,
+        "t": float,
+        "label": str,
+        "shown": str,
+        "confidence": float,
+        **PROBABILITIES,
+        **dict.fromkeys(MODALITIES, bool),
+        **{f"{name}_{emotion}": float for name in modalities for emotion in EMOTIONS},
+        **dict.fromkeys(BOX, float),
+        "voice_dbfs": float,
+    }
+
+
+def clip_row(path: Path, told: Told, model: str) -> Row:
+    """A clip, or why there is none."""
+    row = {"path": _text(path), "model": model}
+    if error := told.get("error"):
+        return {**row, "error": error["code"], "reason": _text(error["message"])}
+    steps = told["steps"]
+    return {
+        **row,
+        **_answer(told),
+        "duration_s": round(len(steps) * told["step_s"], 3),
+        **{name: round(sum(s["present"][name] for s in steps) / len(steps), 3) for name in MODALITIES},
+        "turned": told["turned"],
+        "notes": " ".join(note["code"] for note in told["notes"]),
+    }
+
+
+def step_rows(path: Path, told: Told) -> Iterator[Row]:
+    """The steps of a clip."""
+    for step in told.get("steps", ()):
+        alone = {name: said for name, said in step["alone"].items() if said is not None}
+        yield {
+            "path": _text(path),
+            "t": step["t"],
+            "shown": step["shown"],
+            **_answer(step),
+            **step["present"],
+            **{f"{name}_{emotion}": p for name, said in alone.items() for emotion, p in said.items()},
+            **dict(zip(BOX, step["box"] or (), strict=False)),
+            "voice_dbfs": step["voice_dbfs"],
+        }
+
+
+def check_table(path: Path) -> None:
+    """Make sure that a table can be written, before there is one.
+
+    Raises:
+        MmerError: its name ends otherwise.
+        ModuleNotFoundError: it is Parquet, and there is no pyarrow.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise MmerError(f"{path}: a table's name ends in {' or '.join(ENDINGS)}")
+    if path.suffix.lower() == ".parquet":
+        import pyarrow.parquet  # noqa: F401
+
+
+def write_table(path: Path, columns: Columns, rows: Iterable[Row]) -> None:
+    """Write a table, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write = _parquet if path.suffix.lower() == ".parquet" else _csv
+    write_whole(path, lambda part: write(part, columns, rows))
+
+
+def _csv(path: Path, columns: Columns, rows: Iterable[Row]) -> None:
+    truth = {True: "true", False: "false"}
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: truth[value] if isinstance(value, bool) else value for key, value in row.items()})
+
+
+def _parquet(path: Path, columns: Columns, rows: Iterable[Row]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+    schema, left = pa.schema([(name, types[kind]) for name, kind in columns.items()]), iter(rows)
+    with pq.ParquetWriter(path, schema) as writer:
+        while group := list(islice(left, ROWS)):
+            writer.write_table(pa.Table.from_pylist(group, schema))
+
+
+def _answer(told: Told) -> Row:
+    """The label, how sure it is, and all probabilities; none where there was nothing to go by."""
+    if told["label"] is None:
+        return {}
+    found: dict[str, float] = told["probabilities"]
+    return {
+        "label": told["label"],
+        "confidence": max(found.values()),
+        **{f"p_{name}": p for name, p in found.items()},
+    }
+
+
+def _text(value: object) -> str:
+    """A name that holds what is no text has that escaped."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
