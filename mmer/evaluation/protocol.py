@@ -39,8 +39,7 @@ def about(clips: Sequence[Clip], pairing: str) -> Report:
 
 def learnt_from(origin: Origin) -> set[str]:
     """The corpora that weights learnt from, also in the earlier trainings that theirs went on from."""
-    _, bracket, earlier = (origin.start or "").partition("{")
-    return {*origin.corpora, *(learnt_from(Origin.model_validate_json(bracket + earlier)) if bracket else ())}
+    return {*origin.corpora, *(name for ancestor in origin.start for name in ancestor.corpora)}
 
 
 def describe(clips: Sequence[Clip]) -> str:

@@ -5,7 +5,6 @@ After Mitchell et al. 2019 ("Model cards for model reporting"). Every figure com
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -207,21 +206,11 @@ def _data(info: ModelInfo) -> list[str]:
             "web, a set that its owner has withdrawn.",
         ]
     if info.start:
-        lines += ["", f"It went on from the weights of an earlier training: {_lineage(info.start)}."]
+        earlier = "; ".join(map(str, info.start))
+        lines += ["", f"It went on from earlier trainings (weights by sha256, the newest first): {earlier}."]
     if info.pairing != "none":
         lines += ["", "Faces and voices of different people were joined into artificial clips of one emotion."]
     return lines
-
-
-def _lineage(start: str) -> str:
-    """What `mmer.training.checkpoints.Origin.start` holds, with all that came before, in words."""
-    told, *rest = start.split(", {", 1)
-    what, _, digest = told.rpartition(" sha256:")
-    if not rest:
-        return told
-    origin = json.loads("{" + rest[0])
-    words = f"{what} (sha256 {digest[:12]}…, trained on {', '.join(origin['corpora'])})"
-    return words + (f", which had gone on from {_lineage(origin['start'])}" if origin["start"] else "")
 
 
 def _scores_of(details: Report) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.config import Faces, Input, Media, Shown
+from mmer.runtime.lineage import Lineage
 from mmer.runtime.spec import INPUT_OF, OUTPUTS, GraphSpec
 from mmer.runtime.types import Arrays
 
@@ -50,8 +51,10 @@ class ModelInfo(BaseModel):
     """`label`: also trained on artificial clips, the voice of one person with the face of another."""
     face_weights: str | None
     """Face-recognition weights that the face network started from."""
-    start: str | None = None
-    """The weights of an earlier training that this one went on from."""
+    start: Lineage = ()
+    """The earlier trainings that its weights went on from, the newest first: the `branches` that were taken, the sha256
+    of the `weights`, their `corpora`.
+    """
     licence: str
     shown: Shown | None = None
     """How sure what is shown live may be; None: as sure as the network is."""

@@ -15,8 +15,10 @@ from pydantic import BaseModel
 
 from mmer.config import Model, Params, renamed
 from mmer.data.clips import Clip
+from mmer.files import sha256
 from mmer.labels import ModalityName
 from mmer.runtime.config import Input
+from mmer.runtime.lineage import Ancestor, Lineage
 from mmer.training.batches import TEACHER
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ WORK = Path(".mmer")
 #: What decides the weights, and what there only counts and tells. A test holds it against the imports of `fit`.
 CODE = (
     *("model/*.py", "training/*.py", "data/clips.py", "data/samples.py", "files.py", "labels.py", "metrics.py"),
-    *("runtime/grid.py", "runtime/spec.py", "runtime/types.py", "runtime/voice.py"),
+    *("runtime/grid.py", "runtime/lineage.py", "runtime/spec.py", "runtime/types.py", "runtime/voice.py"),
 )
 COUNTERS = ("cost.py", "mlflow_runs.py")
 
@@ -54,8 +56,8 @@ class Origin(BaseModel):
     """Whether voices and faces of different people were joined into artificial clips."""
     face_weights: str | None = None
     """The face-recognition weights that the face network started from: name and sha256."""
-    start: str | None = None
-    """The weights of an earlier training that this one went on from: name, sha256 and where those came from."""
+    start: Lineage = ()
+    """The earlier trainings that this one went on from."""
 
 
 def keys_of_branch(name: ModalityName, weights: Mapping[str, Tensor]) -> list[str]:
@@ -79,15 +81,15 @@ def init_face(network: EmotionNet, name: str) -> str | None:
     return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def init_from(network: EmotionNet, path: Path) -> str | None:
-    """Start the branches that an earlier training has in the same shape from its weights; returns what they are, None
-    where there is nothing at `path`.
+def init_from(network: EmotionNet, path: Path) -> Lineage:
+    """Start the branches that an earlier training has in the same shape from its weights; returns it and those before
+    it, none where there is nothing at `path`.
     """
     from safetensors.torch import load_file
 
     if not path.is_file():
         print(f"train.init_from: there is no {path}; the network starts without it")
-        return None
+        return ()
     earlier, own = load_file(path), network.state_dict()  # whatever else that network had is not asked
     taken = []
     for name in network.modalities:
@@ -96,8 +98,8 @@ def init_from(network: EmotionNet, path: Path) -> str | None:
             own |= {key: earlier[key] for key in mine}
             taken.append(name)
     network.load_state_dict(own)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return f"{', '.join(taken) or 'nothing'} of {path} sha256:{digest}, {read_origin(path).model_dump_json()}"
+    origin = read_origin(path)
+    return Ancestor(branches=tuple(taken), weights=sha256(path)[:12], corpora=origin.corpora), *origin.start
 
 
 def face_weights(name: str) -> Path | None:

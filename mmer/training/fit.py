@@ -137,7 +137,7 @@ def _fit_apart(job: _Job) -> Fit:
     origin = Origin(
         corpora=tuple(sorted({c for origin in origins for c in origin.corpora})),
         face_weights=next((o.face_weights for o in origins if o.face_weights), None),
-        start=next((o.start for o in origins if o.start), None),
+        start=tuple(dict.fromkeys(ancestor for origin in origins for ancestor in origin.start)),
     )
     best |= score(whole, job.validation, job.processed, kind=job.train.targets)
     return Fit(whole.cpu().eval(), origin, [history[epoch] for epoch in sorted(history)], best, seconds)
@@ -182,7 +182,7 @@ def _fit(job: _Job) -> Fit:
         corpora=tuple(sorted({c.corpus for c in training})),
         pairing=train.pairing,
         face_weights=init_face(network, train.face_weights) if train.face_weights else None,
-        start=init_from(network, Path(train.init_from)) if train.init_from else None,
+        start=init_from(network, Path(train.init_from)) if train.init_from else (),
     )
     if not train.epochs:
         row = {"epoch": 0.0, **score(network, job.validation, job.processed, kind=train.targets)}

@@ -26,6 +26,7 @@ from mmer.labels import EMOTIONS
 from mmer.model.network import EmotionNet
 from mmer.packaging.export import ExportError, export
 from mmer.params import load_params
+from mmer.runtime.lineage import Ancestor
 from mmer.training import mlflow_runs
 from mmer.training.checkpoints import Origin, save_network
 from tests.conftest import ROOT
@@ -147,8 +148,8 @@ def test_what_cannot_be_tested_says_why(capsys: pytest.CaptureFixture[str]) -> N
 def test_weights_that_learnt_from_what_is_tested_are_not_gone_on_from(tmp_path: Path) -> None:
     plain = _params()
     network = EmotionNet(plain.input, plain.model, ["voice"])
-    first = Origin(corpora=("emovo",))
-    later = Origin(corpora=("demo",), start=f"voice of a.safetensors sha256:0, {first.model_dump_json()}")
+    first = Ancestor(branches=("voice",), weights="0" * 12, corpora=("emovo",))
+    later = Origin(corpora=("demo",), start=(first,))
     assert learnt_from(later) == {"demo", "emovo"}
     save_network(network, tmp_path / "weights.safetensors", later)
     params = _params(**{"train.init_from": str(tmp_path / "weights.safetensors")})

@@ -12,7 +12,7 @@ from mmer.evaluation.scores import evaluate
 from mmer.labels import EMOTIONS
 from mmer.packaging.model_card import Evidence, model_card
 from mmer.runtime.graph import Graph, ModelInfo
-from mmer.training.checkpoints import Origin
+from mmer.runtime.lineage import Ancestor
 from stages import publish
 from tests.graphs import write_graph, write_model
 
@@ -256,11 +256,25 @@ def test_publish_puts_the_card_beside_its_graph_numbers_and_figures(
 
 
 def test_the_whole_lineage_of_the_weights_is_told(info: ModelInfo) -> None:
-    first = f"face of a.safetensors sha256:{'1' * 64}, {Origin(corpora=('fer2013',)).model_dump_json()}"
-    origin = Origin(corpora=("fer2013", "ravdess"), start=first).model_dump_json()
-    start = f"face, voice of b.safetensors sha256:{'2' * 64}, {origin}"
+    start = tuple(
+        Ancestor(branches=branches, weights=12 * digit, corpora=corpora)
+        for branches, digit, corpora in (
+            (("face", "voice"), "2", ("fer2013", "ravdess")),
+            (("face",), "1", ("fer2013",)),
+        )
+    )
     card = model_card(info.model_copy(update={"start": start}), Evidence(details(), PACKAGE, COST))
-    assert (
-        "earlier training: face, voice of b.safetensors (sha256 222222222222…, trained on fer2013, ravdess), which had "
-        "gone on from face of a.safetensors (sha256 111111111111…, trained on fer2013)."
-    ) in card
+    assert "the newest first): face, voice of 222222222222 (fer2013, ravdess); face of 111111111111 (fer2013)." in card
+
+
+def test_a_lineage_as_it_was_written_once_is_read(info: ModelInfo) -> None:
+    """Each generation was a text in the JSON of the next, so that its escaping doubled."""
+    start = None
+    for k in range(5):
+        origin = {"corpora": ["fer2013"] if k else ["demo"], "pairing": "none", "face_weights": None, "start": start}
+        start = f"face, voice of my weights.safetensors sha256:{64 * str(k)}, {json.dumps(origin)}"
+    written = json.loads(info.model_dump_json()) | {"start": start}
+    told = ModelInfo.model_validate(written).start
+    assert [ancestor.weights for ancestor in told] == [12 * str(k) for k in (4, 3, 2, 1, 0)]
+    assert told[-1] == Ancestor(branches=("face", "voice"), weights=12 * "0", corpora=("demo",))
+    assert ModelInfo.model_validate(written | {"start": None}).start == ()
