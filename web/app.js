@@ -1,16 +1,23 @@
-// The page: live or a clip, in one view.
+// The page: live, or clips, in one view.
 import { Refused, modelInfo, predict } from "./api.js";
 import { Clip } from "./clip.js";
+import { Clips, inShort } from "./clips.js";
 import { Connection } from "./connection.js";
 import { DeviceSession } from "./device/client.js";
 import { describeDevices, listDevices, missingSupport } from "./devices.js";
+import { clock, duration, inWords, percent, ranked } from "./emotions.js";
 import { Live } from "./live.js";
 import { prepare } from "./microphone.js";
+import { Moments } from "./moments.js";
 import { OnDevice } from "./ondevice.js";
-import { Timeline } from "./timeline.js";
+import { toPng } from "./picture.js";
+import { Course } from "./course.js";
+import { Shares } from "./shares.js";
+import { Timeline, inkOf } from "./timeline.js";
 import { View } from "./view.js";
 
 const SAY_EVERY_MS = 3000; // to a screen reader: a label that changes faster would never be heard to its end
+const LONG_S = 60; // of a session, beyond which the chart shows its end alone
 
 /** @param {string} id @returns {any} */
 const at = (id) => document.getElementById(id);
@@ -19,24 +26,64 @@ const info = await modelInfo().catch((error) => {
   complain("The service cannot be reached.", "Load this page again once it runs.");
   throw error;
 });
-const view = new View(at, info.faces.margin);
-const timeline = new Timeline(at("timeline"));
+const view = new View(at, info);
+const timeline = new Timeline(at, (seconds) => player?.seek(seconds));
+const shares = new Shares(at("sharebar"), at("shares"));
+/** What was shown, of this session or of the clip that is shown. */
+let course = new Course(info.input.step_s);
 /** @type {Live|null} */
 let live = null;
-/** When the first session of those that follow each other began, by `performance.now`. @type {number|null} */
+/** When the first session of those that follow each other began. @type {{at: number, date: Date}|null} */
 let begun = null;
 /** @type {Clip|null} */
-let clip = null;
+let player = null;
+/** The clip that is opened once it is recognised. @type {import("./clips.js").Item|null} */
+let wanted = null;
 /** What had the focus at the start, and has it again after Close. @type {HTMLElement} */
 let opener = at("go");
-/** @type {{label: string|null, at: number}} */
-let said = { label: "", at: 0 };
+/** @type {{said: string, at: number}} */
+let said = { said: "", at: 0 };
 /** Samples that were fetched, by name. @type {Map<string, Blob>} */
 const samples = new Map();
 /** @type {HTMLButtonElement[]} */
 const sampleButtons = [...document.querySelectorAll("button")].filter((button) => button.dataset.sample);
 
-/** @typedef {import("./runtime/results.js").Step} Step */
+/** @typedef {import("./moments.js").Moment} Moment */
+/** @typedef {import("./clips.js").Item} Item */
+
+const clips = new Clips(at("clips"), {
+  recognise,
+  shown: ({ steps }) => {
+    const moments = new Moments(info, true);
+    return steps.map((step) => moments.next(step));
+  },
+  begun: ({ file }) => say(`Looking at ${file.name} …${clips.pending > 1 ? ` ${clips.pending - 1} more to come` : ""}`, true),
+  done: (item) => {
+    if (item === wanted && item.state === "done") show(item);
+    else if (item === wanted) wanted = clips.items.find(({ state }) => state === "waiting" || state === "working") ?? null;
+    if (clips.pending) return;
+    if (clips.items.every(({ state }) => state === "failed")) return stop(true);
+    say(clips.items.length > 1 ? `All ${clips.items.length} clips were looked at.` : `${item.file.name}: ${item.answer?.label ?? inWords("nothing")}`);
+  },
+  failed: ({ file }, error) => {
+    if (error instanceof Refused) complain(error.message, error.hint, error.code);
+    else {
+      console.error(error);
+      complain("The page failed to show the answer.");
+    }
+    return error instanceof Refused ? error.message.split(";")[0].replace(`${file.name}: `, "") : "failed";
+  },
+  open: (item) => {
+    wanted = item;
+    show(item);
+  },
+  removed: (item, neighbour) => {
+    const other = clips.items.find(({ state }) => state === "done");
+    if (!neighbour) stop();
+    else if (item === clips.current && other) show(other);
+    else if (item === clips.current) wanted = neighbour;
+  },
+});
 
 const unsupported = missingSupport();
 const onDevice = new OnDevice(at, info, {
@@ -58,15 +105,19 @@ if (unsupported) {
 at("go").addEventListener("click", () => {
   if (at("go").ariaDisabled !== "true") goLive();
 });
-at("stop").addEventListener("click", () => stop());
+at("stop").addEventListener("click", async () => (await mayDiscard()) && stop());
 at("pause").addEventListener("click", () => {
-  const paused = at("pause").getAttribute("aria-pressed") !== "true";
-  at("pause").setAttribute("aria-pressed", paused);
+  const paused = toggle("pause");
   live?.pause(paused);
 });
-at("mirror").addEventListener("click", () => {
-  const on = at("stage").classList.toggle("mirrored");
-  at("mirror").setAttribute("aria-pressed", on);
+at("mirror").addEventListener("click", () => at("stage").classList.toggle("mirrored", toggle("mirror")));
+at("lines").addEventListener("click", () => {
+  timeline.lines = toggle("lines");
+  timeline.draw();
+});
+at("all").addEventListener("click", () => {
+  timeline.all = toggle("all");
+  timeline.draw();
 });
 for (const menu of ["camera", "microphone"]) {
   at(menu).addEventListener("change", () => goLive({ camera: at("camera").value, microphone: at("microphone").value }));
@@ -78,18 +129,23 @@ navigator.mediaDevices?.addEventListener("devicechange", async () => {
   const back = mine.back(await listDevices(at("camera"), at("microphone"), mine.tracks));
   if (back && mine === live) goLive({ ...mine.using, ...back });
 });
-at("png").addEventListener("click", async () => save(await timeline.toPng(), "png"));
-at("csv").addEventListener("click", () => save(timeline.toCsv(), "csv"));
-at("form").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
-at("file").addEventListener("change", () => {
-  openClip(at("file").files[0]);
-  at("file").value = ""; // so that the same clip can be chosen again
+at("png").addEventListener("click", async () => {
+  const foot = `mmer, model ${info.version} (git ${info.git.slice(0, 12)}). How somebody looks and sounds to a model, not what they feel.`;
+  save(await toPng(course, { ...titles(), foot, lines: timeline.lines }, inkOf(at("timeline"))), "png");
 });
+at("csv").addEventListener("click", () => save(course.toCsv(info.modalities), "csv"));
+at("form").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
+for (const id of ["file", "morefiles"]) {
+  at(id).addEventListener("change", () => {
+    openClips([...at(id).files]);
+    at(id).value = ""; // so that the same clip can be chosen again
+  });
+}
 for (const button of sampleButtons) {
   button.addEventListener("click", async () => {
     const name = button.dataset.sample ?? "";
     try {
-      openClip(new File([await fetchSample(name)], `${name}.mp4`, { type: "video/mp4" }));
+      openClips([new File([await fetchSample(name)], `${name}.mp4`, { type: "video/mp4" })]);
     } catch {
       complain("The service cannot be reached.", "Is it still running?");
     }
@@ -97,10 +153,17 @@ for (const button of sampleButtons) {
 }
 for (const kind of /** @type {const} */ (["dragenter", "dragover", "dragleave", "drop"])) {
   document.addEventListener(kind, (event) => {
-    event.preventDefault(); // a clip dropped beside the field must not replace the page
+    event.preventDefault(); // clips dropped beside the field must not replace the page
     at("drop").classList.toggle("over", kind === "dragenter" || kind === "dragover");
-    if (kind === "drop") openClip(event.dataTransfer?.files[0]);
+    if (kind === "drop") openClips([...(event.dataTransfer?.files ?? [])]);
   });
+}
+
+/** @param {string} id of a button that is on or off @returns {boolean} whether it is on now */
+function toggle(id) {
+  const on = at(id).getAttribute("aria-pressed") !== "true";
+  at(id).setAttribute("aria-pressed", on);
+  return on;
 }
 
 /** @param {string} name @returns {Promise<Blob>} */
@@ -132,25 +195,37 @@ async function goLive(chosen = {}) {
   say("Waiting for camera and microphone …", true);
   at("go").ariaDisabled = "true"; // not disabled: it would lose the focus
   const processed = at("processed").checked;
+  let moments = new Moments(info, false);
+  let after = 0; // seconds from the first session's start to this one's
   const mine = (live = new Live(at("video"), connect, {
     ready: ({ step_s: stepS }) => {
       const now = performance.now();
-      if (begun === null) timeline.begin(stepS);
-      else timeline.goOn(stepS, (now - begun) / 1000);
-      begun ??= now;
+      moments = new Moments(info, false);
+      if (begun) after = (now - begun.at) / 1000;
+      else {
+        begun = { at: now, date: new Date() };
+        course = new Course(stepS);
+        timeline.show(course, true);
+      }
       document.body.dataset.state = "live";
     },
     step: (step) => {
-      timeline.push(step);
+      const moment = moments.next(step);
+      course.push(moment, after + step.t);
+      timeline.draw();
+      shares.show(course);
+      at("all").hidden = course.end <= LONG_S;
       const video = at("video");
-      view.show(step, video, { width: video.videoWidth || 4, height: video.videoHeight || 3 });
-      announce(step);
+      view.show(moment, video, { width: video.videoWidth || 4, height: video.videoHeight || 3 });
+      announce(moment);
     },
     say,
     wrong: (text) => (text ? complain(text) : (at("error").hidden = true)),
     age: (old) => view.mark(old),
     lack: (without) => {
       view.lack(without);
+      at("stage").classList.toggle("unseeing", without.face === "no camera");
+      at("now").classList.toggle("faceless", without.face === "no camera");
       listDevices(at("camera"), at("microphone"), mine.tracks);
       fill(at("given"), describeDevices(mine.tracks, processed));
     },
@@ -174,44 +249,58 @@ async function goLive(chosen = {}) {
   open("live");
 }
 
-/** @param {File} [file] */
-async function openClip(file) {
-  if (!file) return;
-  stop();
-  say(`Looking at ${file.name} …`, true);
-  /** @type {Step[]} */
-  let steps = [];
-  const mine = (clip = new Clip(file, at("stage"), at("unplayed"), (seconds) => showAt(mine, steps, seconds)));
-  try {
-    const prediction = await mine.recognise(recognise);
-    if (clip !== mine) return;
-    steps = prediction.steps;
-    timeline.begin(prediction.model.step_s);
-    timeline.show(steps);
-    open("clip");
-    at("cliplabel").textContent = `${file.name}, as a whole: ${prediction.label ?? "nothing to go by"}`;
-    at("missing").textContent = prediction.missing.map((name) => missing(name, prediction.model)).join(" ");
-    say(`${file.name}: ${prediction.label ?? "nothing to go by"}`);
-    showAt(mine, steps, 0);
-    await mine.settle(steps.at(-1)?.t ?? 0);
-    mine.play();
-  } catch (error) {
-    if (clip !== mine) return;
-    stop(true);
-    if (error instanceof Refused) complain(error.message, error.hint, error.code);
-    else {
-      console.error(error);
-      complain("The page failed to show the answer.");
-    }
-  }
+/** Have clips recognised; the first of them is opened once it is. @param {File[]} files */
+async function openClips(files) {
+  if (!files.length || (live && !(await mayDiscard()))) return;
+  if (live) stop();
+  at("error").hidden = true;
+  [wanted] = clips.add(files);
 }
 
-/** The moment of a clip that plays. @param {Clip} of @param {Step[]} steps @param {number} seconds */
-function showAt(of, steps, seconds) {
-  if (clip !== of || !steps.length) return;
-  const step = steps.find((one) => one.t >= seconds - 1e-3) ?? steps[steps.length - 1];
+/** @param {Item} item that was recognised */
+async function show(item) {
+  const { file, answer, moments } = item;
+  if (!answer) return;
+  player?.stop();
+  view.show(null, null, { width: 4, height: 3 });
+  const mine = (player = new Clip(file, at("stage"), at("unplayed"), (seconds) => {
+    if (player === mine) showAt(mine, moments, seconds);
+  }));
+  course = new Course(answer.model.step_s);
+  for (const moment of moments) course.push(moment);
+  if (at("view").hidden) open("clip");
+  clips.show(item);
+  timeline.show(course, false);
+  shares.show(course);
+  at("all").hidden = true;
+  at("course").textContent = course.describe(20);
+  at("missing").textContent = answer.missing.map((name) => missing(name, answer.model)).join(" ");
+  at("now").classList.toggle("faceless", answer.missing.includes("face"));
+  tellWhole(file.name, answer);
+  showAt(mine, moments, 0);
+  await mine.settle(course.end);
+  if (player === mine) mine.play();
+}
+
+/** @param {string} name @param {import("./runtime/results.js").Prediction} answer */
+function tellWhole(name, answer) {
+  const of = document.createElement("small");
+  of.textContent = `${name}, as a whole: `;
+  const label = document.createElement("span");
+  label.textContent = inShort(answer);
+  label.style.borderColor = answer.label ? `var(--${answer.label})` : "";
+  at("cliplabel").replaceChildren(of, label);
+  const others = ranked(answer.probabilities).filter((emotion) => emotion !== answer.label).slice(0, 2);
+  at("cliprest").textContent = answer.label ? `then ${others.map((e) => `${e} ${percent(answer.probabilities[e])}`).join(", ")}` : "";
+}
+
+/** The moment of a clip that plays. @param {Clip} of @param {Moment[]} moments @param {number} seconds */
+function showAt(of, moments, seconds) {
+  const moment = moments[course.find(seconds)];
+  if (!moment) return;
   timeline.moveTo(seconds);
-  view.show(step, of.picture, of.size);
+  at("when").textContent = `at ${clock(moment.t, 1)}`;
+  view.show(moment, of.picture, of.size);
 }
 
 /** @param {"live"|"clip"} state */
@@ -221,9 +310,8 @@ function open(state) {
   document.body.dataset.state = state;
   at("view").hidden = false;
   keepFocus(at("view"));
-  at("cliplabel").textContent = at("missing").textContent = at("figures").textContent = "";
-  at("pause").setAttribute("aria-pressed", "false");
-  at("timeline").setAttribute("aria-label", "Probabilities over time; the button CSV gives them as a table");
+  at("figures").textContent = at("course").textContent = "";
+  for (const id of ["pause", "all"]) at(id).setAttribute("aria-pressed", "false");
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) at("view").scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
@@ -233,16 +321,31 @@ function keepFocus(other) {
   if (!focused || focused === document.body || !focused.checkVisibility()) other.focus({ preventScroll: true });
 }
 
+/** Whether what was recognised may be forgotten: asked where there is any. @returns {Promise<boolean>} */
+async function mayDiscard() {
+  const answered = clips.items.filter(({ state }) => state === "done").length;
+  if (!answered && !course.length) return true;
+  const what = live ? `${duration(course.end)} of this session` : answered > 1 ? `the answers of ${answered} clips` : "the answer of this clip";
+  at("leaving").textContent = `Discard ${what}? Nothing is kept anywhere else.`;
+  at("leave").returnValue = "";
+  at("leave").showModal();
+  await new Promise((done) => at("leave").addEventListener("close", done, { once: true }));
+  return at("leave").returnValue === "discard";
+}
+for (const id of ["keep", "discard"]) at(id).addEventListener("click", () => at("leave").close(id));
+
 /** @param {boolean} [keepWords] what was complained of stays */
 function stop(keepWords = false) {
   live?.stop();
-  clip?.stop();
-  live = clip = begun = null;
+  player?.stop();
+  live = player = wanted = begun = null;
+  clips.clear();
+  course = new Course(info.input.step_s);
   const shown = !at("view").hidden;
   at("view").hidden = true;
   view.mark(false);
   view.without = {};
-  at("stage").classList.remove("mirrored");
+  at("stage").classList.remove("mirrored", "unseeing");
   document.body.dataset.state = "start";
   if (shown) keepFocus(opener);
   view.show(null, null, { width: 4, height: 3 });
@@ -250,13 +353,21 @@ function stop(keepWords = false) {
   if (!keepWords) at("error").hidden = true;
 }
 
-/** @param {Step} step */
-function announce({ label, present }) {
+/** @param {Moment} moment */
+function announce(moment) {
   const now = performance.now();
-  if (label === said.label || now - said.at < SAY_EVERY_MS) return;
-  said = { label, at: now };
-  at("announce").textContent = label ? `It looks and sounds ${label}.` : present.voice ? "Listening." : "Nothing to go by.";
-  at("timeline").setAttribute("aria-label", timeline.describe());
+  if (moment.said === said.said || now - said.at < SAY_EVERY_MS) return;
+  said = { said: moment.said, at: now };
+  at("announce").textContent = moment.label ? `It looks and sounds ${moment.label}.` : moment.said === "listening" ? "Listening." : "Nothing to go by.";
+  at("course").textContent = course.describe(8);
+}
+
+/** Whose course it is, for a picture of it. @returns {{title: string, about: string}} */
+function titles() {
+  const { current } = clips;
+  if (current?.answer) return { title: current.file.name, about: `As a whole: ${inShort(current.answer)}. ${duration(course.end)}` };
+  const date = begun?.date.toLocaleString([], { dateStyle: "long", timeStyle: "short" });
+  return { title: "Live session", about: `${date}, ${duration(course.end)}` };
 }
 
 /** @param {import("./runtime/results.js").Modality} name @param {import("./runtime/results.js").ModelInfo} model */
@@ -296,7 +407,8 @@ function fill(list, rows) {
 function save(blob, suffix) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = `mmer-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.${suffix}`;
+  const name = clips.current?.file.name ?? `live-${begun?.date.toISOString().slice(0, 19).replaceAll(":", "-")}`;
+  link.download = `mmer-${name}.${suffix}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
@@ -314,9 +426,12 @@ function say(message, busy = false) {
 
 /** @param {string} what @param {string} [hint] @param {string} [code] of the service's refusal */
 function complain(what, hint = "", code = "") {
+  const [first, ...more] = what.split(/(?=;)/);
   const words = document.createElement("b");
-  words.textContent = what;
-  if (at("error").hidden || at("error").textContent !== `${what} ${hint}`) at("error").replaceChildren(words, ` ${hint}`);
+  words.textContent = first;
+  const changed = at("error").hidden || at("error").textContent !== `${what} ${hint}`;
+  if (changed) at("error").replaceChildren(words, more.join(""), ` ${hint}`);
   at("error").hidden = false;
+  if (changed) at("error").scrollIntoView({ block: "nearest" });
   if (code === "key") askForKey();
 }

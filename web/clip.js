@@ -1,9 +1,7 @@
-// A clip of the reader's own or a sample: played here, recognised by the service or this device, shown as it plays.
+// A clip of the reader's own or a sample, played here.
 import { listTracks } from "./container.js";
 
 const PATIENCE_MS = 4000; // with a browser that loads nothing before it is told to play
-
-/** @typedef {import("./runtime/results.js").Prediction} Prediction */
 
 export class Clip {
   /**
@@ -17,7 +15,7 @@ export class Clip {
     this.place = place;
     this.note = note;
     this.onTime = onTime;
-    this.abort = new AbortController();
+    this.stopped = false;
     this.url = URL.createObjectURL(file);
     this.player = this.#put(playerFor(file.type));
     /** Whether this browser can play it. */
@@ -41,20 +39,15 @@ export class Clip {
     return player;
   }
 
-  /** @param {(file: File, signal: AbortSignal) => Promise<Prediction>} by whom @returns {Promise<Prediction>} */
-  recognise(by) {
-    return by(this.file, this.abort.signal);
-  }
-
   /** Say what this browser cannot play of it, and give another way through it. @param {number} seconds its last step */
   async settle(seconds) {
     const plays = await this.plays;
     const { player } = this;
     const unseen = plays && player instanceof HTMLVideoElement && !player.videoWidth && (await listTracks(this.file)).picture;
-    if (this.abort.signal.aborted || (plays && !unseen)) return;
+    if (this.stopped || (plays && !unseen)) return;
     player?.remove();
     this.player = unseen ? this.#put(new Audio()) : null;
-    if (!unseen) this.slider = this.place.appendChild(sliderTo(seconds, this.onTime));
+    if (!unseen) this.slider = this.#addSlider(seconds);
     this.note.textContent = unseen
       ? "This browser cannot decode these pictures; it plays the sound alone."
       : "This browser cannot play this file; what was recognised in it can be looked through.";
@@ -62,9 +55,29 @@ export class Clip {
     this.place.classList.add("blind");
   }
 
+  /** In the place of a player. @param {number} seconds */
+  #addSlider(seconds) {
+    const label = this.place.appendChild(document.createElement("label"));
+    label.textContent = "Moment of the clip";
+    const slider = label.appendChild(document.createElement("input"));
+    Object.assign(slider, { type: "range", min: "0", max: String(seconds), step: "0.1", value: "0" });
+    slider.addEventListener("input", () => this.onTime(Number(slider.value)));
+    return slider;
+  }
+
   /** Begin to play. */
   play() {
     if (this.player instanceof HTMLMediaElement) this.player.play().catch(() => {}); // a browser may want a click first
+  }
+
+  /** Go to a moment of it. @param {number} seconds */
+  seek(seconds) {
+    const { player, slider } = this;
+    if (player instanceof HTMLMediaElement) player.currentTime = Math.min(seconds, player.duration || seconds);
+    else {
+      if (slider) slider.value = String(seconds);
+      this.onTime(seconds);
+    }
   }
 
   /** What is to be seen of it. @returns {HTMLVideoElement|HTMLImageElement|null} */
@@ -81,9 +94,9 @@ export class Clip {
   }
 
   stop() {
-    this.abort.abort();
+    this.stopped = true;
     this.player?.remove();
-    this.slider?.remove();
+    this.slider?.parentElement?.remove();
     this.note.hidden = true;
     this.place.classList.remove("blind");
     URL.revokeObjectURL(this.url);
@@ -104,14 +117,4 @@ function loads(player) {
     player.addEventListener("error", () => done(false));
     setTimeout(() => done(true), PATIENCE_MS);
   });
-}
-
-/** In the place of a player. @param {number} seconds @param {(seconds: number) => void} onTime */
-function sliderTo(seconds, onTime) {
-  const label = document.createElement("label");
-  label.textContent = "Moment of the clip";
-  const slider = label.appendChild(document.createElement("input"));
-  Object.assign(slider, { type: "range", min: "0", max: String(seconds), step: "0.1", value: "0" });
-  slider.addEventListener("input", () => onTime(Number(slider.value)));
-  return label;
 }

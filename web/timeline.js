@@ -1,59 +1,61 @@
-// Steps over time, on a canvas: the probabilities, and below them where a face was seen and a voice heard.
-import { SIGNS } from "./emotions.js";
-import { EMOTIONS } from "./runtime/constants.js";
+// The chart on the page: how much of the course it shows, where one points, and where a click leads.
+import { Scale, paint } from "./chart.js";
+import { clock, inWords, percent, ranked } from "./emotions.js";
 
-const LEFT = 46;
-const RIGHT = 16;
-const STRIP = 9;
-const GAP = 5;
-const FOOT = 20;
-const LINE = 11;
-const SIGNED = 0.1; // a line that ends above it bears its emotion's sign: lines are not told apart by colour alone
+/** @typedef {import("./course.js").Course} Course */
 
-/** @typedef {import("./runtime/results.js").Step} Step */
+const LATEST_S = 60; // of a stream, shown
+const LEAST_S = 5;
+const PAGE = 10; // steps
 
 export class Timeline {
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
-    this.canvas = canvas;
-    /** @type {Step[]} */
-    this.steps = [];
-    this.span = { from: 0, to: 60 };
+  /**
+   * @param {(id: string) => any} at
+   * @param {(seconds: number) => void} seek
+   */
+  constructor(at, seek) {
+    /** @type {HTMLCanvasElement} */
+    this.canvas = at("timeline");
+    /** @type {HTMLElement} */
+    this.track = at("track");
+    /** @type {HTMLElement} */
+    this.tip = at("tip");
+    this.seek = seek;
+    /** @type {Course|null} */
+    this.course = null;
+    this.live = false;
+    /** Whether of a stream all is shown, not the latest alone. */
+    this.all = false;
+    this.lines = false;
+    /** Where the clip plays, seconds. @type {number|null} */
+    this.head = null;
+    /** Where one points, and where one clicked in a stream. @type {number|null} */
+    this.cursor = null;
     /** @type {number|null} */
-    this.head = null;
-    this.stepS = 0.2;
-    /** From the first session's start to the present one's, seconds. */
-    this.after = 0;
-    new ResizeObserver(() => this.draw()).observe(canvas);
+    this.pinned = null;
+    new ResizeObserver(() => this.draw()).observe(this.canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    this.track.addEventListener("pointermove", (event) => this.#point(this.#at(event)));
+    this.track.addEventListener("pointerleave", () => this.#point(this.pinned));
+    this.track.addEventListener("click", (event) => this.#choose(this.#at(event)));
+    this.track.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** @param {number} stepS seconds between two steps */
-  begin(stepS) {
-    this.steps = [];
-    this.head = null;
-    this.goOn(stepS, 0);
-  }
-
-  /** Another session has begun, so many seconds after the first: what there is stays. @param {number} stepS @param {number} after */
-  goOn(stepS, after) {
-    this.stepS = stepS;
-    this.after = after;
-  }
-
-  /** The next step of a stream: the last 60 seconds are shown, and kept. @param {Step} step */
-  push(step) {
-    const t = Number((this.after + step.t).toFixed(3));
-    this.steps.push({ ...step, t });
-    while (this.steps[0].t < t - 60) this.steps.shift();
-    this.span = { from: Math.max(0, t - 60), to: Math.max(60, t) };
+  /** @param {Course} course @param {boolean} live */
+  show(course, live) {
+    this.course = course;
+    this.live = live;
+    this.head = live ? null : 0;
+    this.all = false;
+    this.pinned = null;
+    this.#point(null);
     this.draw();
   }
 
-  /** A whole clip. @param {Step[]} steps */
-  show(steps) {
-    this.steps = steps;
-    this.span = { from: 0, to: Math.max(1, steps.at(-1)?.t ?? 1) };
-    this.moveTo(0);
+  /** What is shown of the course, seconds. */
+  get span() {
+    const end = Math.max(this.live ? LEAST_S : 0.2, this.course?.end ?? 0);
+    return { from: this.live && !this.all ? Math.max(0, end - LATEST_S) : 0, to: end };
   }
 
   /** @param {number} seconds where the clip plays */
@@ -65,111 +67,86 @@ export class Timeline {
   draw() {
     const scale = devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width) return;
-    if (this.canvas.width !== Math.round(width * scale) || this.canvas.height !== Math.round(height * scale)) {
-      this.canvas.width = Math.round(width * scale);
-      this.canvas.height = Math.round(height * scale);
-    }
+    const { course } = this;
+    if (!width || !course) return;
+    const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
+    if (this.canvas.width !== wide || this.canvas.height !== high) Object.assign(this.canvas, { width: wide, height: high });
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     context.setTransform(scale, 0, 0, scale, 0, 0);
-    this.#paint(context, width, height, getComputedStyle(this.canvas));
+    const { lines, head, cursor } = this;
+    paint(context, { width, height }, course, { ...this.span, lines, head, cursor }, inkOf(this.canvas));
+    this.#tell();
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {number} width @param {number} height @param {CSSStyleDeclaration} style */
-  #paint(context, width, height, style) {
-    const ink = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`);
-    const plot = height - FOOT - 2 * (STRIP + GAP) - GAP;
-    const x = (/** @type {number} */ t) => LEFT + ((t - this.span.from) / (this.span.to - this.span.from)) * (width - LEFT - RIGHT);
-    const y = (/** @type {number} */ probability) => 4 + (plot - 4) * (1 - probability);
-    context.fillStyle = ink("card");
-    context.fillRect(0, 0, width, height);
-    context.font = "11px system-ui, sans-serif";
-    context.fillStyle = ink("soft");
-    context.strokeStyle = ink("line");
-    context.lineWidth = 1;
-    context.textAlign = "right";
-    for (const share of [0, 0.5, 1]) {
-      context.beginPath();
-      context.moveTo(LEFT, y(share));
-      context.lineTo(width - RIGHT, y(share));
-      context.stroke();
-      context.fillText(`${100 * share}%`, LEFT - 6, y(share) + 4);
-    }
-    /** @type {const} */ (["face", "voice"]).forEach((modality, row) => {
-      const top = plot + 2 * GAP + row * (STRIP + GAP);
-      context.fillStyle = ink("soft");
-      context.fillText(modality, LEFT - 6, top + STRIP);
-      for (const step of this.steps) {
-        context.fillStyle = step.present[modality] ? ink("soft") : ink("line");
-        const from = x(Math.max(this.span.from, step.t - this.stepS));
-        const thin = step.present[modality] ? 0 : STRIP / 2 - 1; // absent is a thin line: not told by colour alone
-        context.fillRect(from, top + thin, Math.max(1, x(step.t) - from + 0.5), STRIP - 2 * thin);
-      }
-    });
-    const last = this.steps.at(-1);
-    for (const emotion of EMOTIONS) {
-      context.strokeStyle = ink(emotion);
-      context.lineWidth = last?.label === emotion ? 3 : 1.5;
-      context.beginPath();
-      let before = null;
-      for (const step of this.steps) {
-        if (step.label === null || (before !== null && step.t - before > 2.5 * this.stepS)) before = null;
-        if (step.label === null) continue;
-        if (before === null) context.moveTo(x(step.t), y(step.probabilities[emotion]));
-        else context.lineTo(x(step.t), y(step.probabilities[emotion]));
-        before = step.t;
-      }
-      context.stroke();
-    }
-    if (last?.label) this.#sign(context, last, x(last.t) + 4, y, ink);
-    context.fillStyle = ink("soft");
+  /** @param {PointerEvent|MouseEvent} event @returns {number} seconds */
+  #at(event) {
+    const { left, width } = this.canvas.getBoundingClientRect();
     const { from, to } = this.span;
-    for (const [t, align] of /** @type {const} */ ([[from, "left"], [(from + to) / 2, "center"], [to, "right"]])) {
-      context.textAlign = align;
-      context.fillText(`${t.toFixed(to - from > 10 ? 0 : 1)} s`, x(t), height - 5);
+    return new Scale(width, from, to).t(event.clientX - left);
+  }
+
+  /** @param {number|null} seconds */
+  #point(seconds) {
+    this.cursor = seconds;
+    this.draw();
+  }
+
+  /** In a clip the player goes there, in a stream what was said then stays shown. @param {number} seconds */
+  #choose(seconds) {
+    if (this.live) {
+      this.pinned = seconds;
+      this.#point(seconds);
+    } else this.seek(seconds);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const { course } = this;
+    if (!course?.length) return;
+    const here = course.find((this.live ? this.pinned : this.head) ?? course.end);
+    /** @type {Record<string, number>} */
+    const ways = { ArrowLeft: here - 1, ArrowRight: here + 1, ArrowDown: here - 1, ArrowUp: here + 1, PageDown: here - PAGE, PageUp: here + PAGE, Home: 0, End: course.length - 1 };
+    if (event.key === "Escape" && this.live) {
+      this.pinned = null;
+      this.#point(null);
+    } else if (event.key in ways) {
+      event.preventDefault();
+      this.#choose(course.t(Math.max(0, Math.min(course.length - 1, ways[event.key]))));
     }
-    if (this.head !== null) {
-      context.fillStyle = ink("ink");
-      context.fillRect(x(Math.min(this.head, to)) - 0.5, 0, 1, plot);
-    }
   }
 
-  /**
-   * Beside the ends of the lines their emotions' signs, none above another.
-   * @param {CanvasRenderingContext2D} context @param {Step} last @param {number} left
-   * @param {(probability: number) => number} y @param {(name: string) => string} ink
-   */
-  #sign(context, { probabilities }, left, y, ink) {
-    context.textAlign = "left";
-    const signed = EMOTIONS.filter((emotion) => probabilities[emotion] >= SIGNED);
-    let free = -Infinity;
-    for (const emotion of signed.sort((a, b) => probabilities[b] - probabilities[a])) {
-      const at = Math.max(y(probabilities[emotion]) + 4, free);
-      context.fillStyle = ink(emotion);
-      context.fillText(SIGNS[emotion], left, at);
-      free = at + LINE;
-    }
+  /** What is pointed at, in words: beside it, and to a screen reader. */
+  #tell() {
+    const { course, track, tip } = this;
+    const { from, to } = this.span;
+    const seconds = (this.live ? this.pinned : this.head) ?? to;
+    track.setAttribute("aria-valuemin", from.toFixed(1));
+    track.setAttribute("aria-valuemax", to.toFixed(1));
+    track.setAttribute("aria-valuenow", seconds.toFixed(1));
+    const k = course?.length ? course.find(seconds) : -1;
+    const words = course && k >= 0 ? wordsOf(course, k) : "nothing yet";
+    if (track.getAttribute("aria-valuetext") !== words) track.setAttribute("aria-valuetext", words);
+    tip.hidden = this.cursor === null || k < 0;
+    if (this.cursor === null || !course || k < 0) return;
+    tip.textContent = wordsOf(course, course.find(this.cursor));
+    const x = new Scale(this.canvas.clientWidth, from, to).x(this.cursor);
+    const most = this.canvas.clientWidth - tip.offsetWidth;
+    tip.style.left = `${Math.max(0, Math.min(most, x - tip.offsetWidth / 2))}px`;
   }
+}
 
-  /** The steps as a table. @returns {Blob} */
-  toCsv() {
-    const names = ["t", "label", ...EMOTIONS, "face", "voice", "voice_dbfs"];
-    const rows = this.steps.map((step) =>
-      [step.t, step.label ?? "", ...EMOTIONS.map((e) => step.probabilities[e]), Number(step.present.face),
-        Number(step.present.voice), step.voice_dbfs].join(","));
-    return new Blob([[names.join(","), ...rows].join("\n"), "\n"], { type: "text/csv" });
-  }
+/** @param {Course} course @param {number} k */
+function wordsOf(course, k) {
+  const shares = course.shares(k);
+  const said = course.said(k);
+  const when = clock(course.t(k), 1);
+  if (said === "nothing" || said === "listening") return `${when}: ${inWords(said)}`;
+  const next = ranked(shares).filter((emotion) => emotion !== said)[0];
+  return `${when}: ${inWords(said)} ${percent(shares[said])}, then ${next} ${percent(shares[next])}`;
+}
 
-  /** @returns {Promise<Blob>} */
-  toPng() {
-    return new Promise((done, fail) =>
-      this.canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("no picture"))), "image/png"));
-  }
-
-  /** In words, for those who do not see it: the emotions that follow each other. */
-  describe() {
-    const runs = this.steps.filter((step, k) => step.label !== this.steps[k - 1]?.label);
-    const labels = runs.slice(-8).map((step) => `${step.label ?? "nothing"} from ${step.t.toFixed(1)} s`);
-    return labels.length ? `Label over time: ${labels.join(", ")}.` : "Nothing yet.";
-  }
+/** The page's colours, of its scheme at present. @param {Element} element @returns {import("./chart.js").Ink} */
+export function inkOf(element) {
+  const style = getComputedStyle(element);
+  return (name) => style.getPropertyValue(`--${name}`);
 }

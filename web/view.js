@@ -1,32 +1,34 @@
 // What is recognised at one moment: the box on the picture, the face, the label, the bars, each modality by itself.
-import { SIGNS, colour, likeliest } from "./emotions.js";
+import { SIGNS, colour, inWords, percent, ranked } from "./emotions.js";
 import { EMOTIONS } from "./runtime/constants.js";
 
 const QUIETEST = -60; // dB of full scale, the left end of the voice's level
-const LISTENING = "listening…"; // to a voice of which not enough was heard yet
 /** @type {Record<string, string>} */
 const ABSENT = { face: "not seen", scene: "not seen", voice: "silent" };
 /** @type {Record<string, string>} */
 const NAMES = { face: "Face", scene: "Surroundings", voice: "Voice" };
+/** @type {Record<string, string>} */
+const MISSED = { face: "no face is seen", voice: "no voice is heard" };
 
-/** @typedef {import("./runtime/results.js").Step} Step */
+/** @typedef {import("./moments.js").Moment} Moment */
 /** @typedef {{width: number, height: number}} Size */
 
 export class View {
   /**
    * @param {(id: string) => any} at
-   * @param {number} margin how much more than the box the model sees of a face, as a share of its side
+   * @param {import("./runtime/pipeline.js").ModelInfo} info
    */
-  constructor(at, margin) {
+  constructor(at, info) {
     this.at = at;
-    this.margin = margin;
+    this.margin = info.faces.margin;
     /** @type {Map<import("./runtime/results.js").Emotion, {name: HTMLElement, bar: HTMLMeterElement, fill: HTMLElement, share: HTMLElement}>} */
     this.rows = new Map();
     for (const emotion of EMOTIONS) this.#row(emotion);
+    this.alone = info.modalities.map((name) => this.#alone(name));
     /** What gives nothing at present, whatever a step says, by modality. @type {Record<string, string>} */
     this.without = {};
-    /** What is shown. @type {Step|null} */
-    this.step = null;
+    /** What is shown. @type {Moment|null} */
+    this.moment = null;
     /** @type {HTMLCanvasElement} */
     this.overlay = at("overlay");
     /** @type {HTMLCanvasElement} */
@@ -52,29 +54,44 @@ export class View {
     this.rows.set(emotion, { name, bar, fill, share });
   }
 
+  /** @param {string} name of a modality */
+  #alone(name) {
+    const line = this.at("unimodal").appendChild(document.createElement("li"));
+    line.append(`${NAMES[name]}: `);
+    const said = line.appendChild(document.createElement("span"));
+    const bar = line.appendChild(document.createElement("div"));
+    bar.className = "stack";
+    bar.ariaHidden = "true";
+    const parts = EMOTIONS.map((emotion) => {
+      const part = bar.appendChild(document.createElement("div"));
+      part.style.background = colour(emotion);
+      return { emotion, part };
+    });
+    return { name, line, said, parts };
+  }
+
   /**
-   * @param {Step|null} step null clears the view
-   * @param {CanvasImageSource|null} picture of which `step.box` tells
+   * @param {Moment|null} moment null clears the view
+   * @param {CanvasImageSource|null} picture of which `moment.box` tells
    * @param {Size} size of the picture
    */
-  show(step, picture, size) {
-    this.step = step;
-    const label = step?.label ?? null;
-    const nothing = step?.present.voice ? LISTENING : "nothing to go by";
-    this.at("label").textContent = label ? `${SIGNS[label]} ${label}` : nothing;
+  show(moment, picture, size) {
+    this.moment = moment;
+    const label = moment?.label ?? null;
+    this.at("label").textContent = inWords(moment?.said ?? "nothing");
     this.at("label").style.borderColor = label ? colour(label) : "";
     for (const [emotion, { name, bar, fill, share }] of this.rows) {
-      const probability = label && step ? step.probabilities[emotion] : 0;
+      const probability = label && moment ? moment.probabilities[emotion] : 0;
       bar.value = probability;
       fill.style.transform = `scaleX(${probability})`;
-      share.textContent = label ? `${Math.round(100 * probability)}%` : "–";
+      share.textContent = label ? percent(probability) : "–";
       name.classList.toggle("leads", emotion === label);
     }
-    this.#unimodal(step);
-    const level = step ? Math.max(0, Math.min(1, 1 - step.voice_dbfs / QUIETEST)) : 0;
+    this.#tellParts();
+    const level = moment && !this.without.voice ? Math.max(0, Math.min(1, 1 - moment.voice_dbfs / QUIETEST)) : 0;
     this.at("level").value = level;
-    this.#box(step, size);
-    this.#face(step, picture, size);
+    this.#box(moment, size);
+    this.#face(moment, picture, size);
   }
 
   /** What is shown is of before: nothing new comes in. @param {boolean} old */
@@ -86,53 +103,57 @@ export class View {
   /** Devices that give nothing: told at once, before the next step. @param {Record<string, string>} without by modality; none: "" */
   lack(without) {
     this.without = without;
-    this.#unimodal(this.step);
+    this.#tellParts();
     if (without.voice) this.at("level").value = 0;
   }
 
-  /** What each modality says by itself. @param {Step|null} step */
-  #unimodal(step) {
-    const rows = Object.entries(step?.alone ?? {}).map(([name, probabilities]) => {
-      const row = document.createElement("li");
+  /** What each modality says by itself, and why there is no label. */
+  #tellParts() {
+    const { moment } = this;
+    const missed = [];
+    for (const { name, line, said, parts } of this.alone) {
       const without = this.without[name];
-      const best = probabilities && !without ? likeliest(probabilities) : null;
-      row.classList.toggle("gone", !best);
-      const mark = row.appendChild(document.createElement("span"));
-      mark.className = "dot";
-      mark.style.background = best ? colour(best) : "";
-      const absent = without || (name === "voice" && step?.present.voice ? LISTENING : ABSENT[name]);
-      const said = best && probabilities ? `${SIGNS[best]} ${best} ${Math.round(100 * probabilities[best])}%` : absent;
-      row.append(`${NAMES[name]}: ${said}`);
-      return row;
-    });
-    this.at("unimodal").replaceChildren(...rows);
+      const shares = (!without && moment?.alone[name]) || null;
+      const best = shares && ranked(shares)[0];
+      const there = moment?.present[/** @type {import("./runtime/results.js").Modality} */ (name)];
+      const absent = without || (name === "voice" && there ? inWords("listening") : ABSENT[name]);
+      said.textContent = best && shares ? `${inWords(best)} ${percent(shares[best])}` : absent;
+      line.classList.toggle("gone", !best);
+      line.classList.toggle("before", Boolean(best && !there));
+      for (const { emotion, part } of parts) part.style.flexGrow = String(shares ? shares[emotion] : 0);
+      if (name in MISSED) missed.push(without || MISSED[name]);
+    }
+    const why = missed.join(" and ");
+    const hints = { nothing: `${why.slice(0, 1).toUpperCase()}${why.slice(1)}.`, listening: "After a second of voice it says what it hears." };
+    const hint = moment && !moment.label ? hints[/** @type {keyof typeof hints} */ (moment.said)] : "";
+    if (this.at("hint").textContent !== hint) this.at("hint").textContent = hint;
   }
 
-  /** @param {Step|null} step @param {Size} size */
-  #box(step, { width, height }) {
+  /** @param {Moment|null} moment @param {Size} size */
+  #box(moment, { width, height }) {
     const canvas = this.overlay;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.clearRect(0, 0, width, height);
-    if (!step?.box) return;
-    const [left, top, right, bottom] = step.box.map((v, k) => v * (k % 2 ? height : width));
+    if (!moment?.box) return;
+    const [left, top, right, bottom] = moment.box.map((v, k) => v * (k % 2 ? height : width));
     const thick = Math.max(2, width / 200);
     context.lineWidth = 2 * thick;
     context.strokeStyle = "rgba(0, 0, 0, 0.55)";
     context.strokeRect(left, top, right - left, bottom - top);
     context.lineWidth = thick;
-    context.strokeStyle = step.label ? getComputedStyle(canvas).getPropertyValue(`--${step.label}`) : "#ffffff";
+    context.strokeStyle = moment.label ? getComputedStyle(canvas).getPropertyValue(`--${moment.label}`) : "#ffffff";
     context.strokeRect(left, top, right - left, bottom - top);
   }
 
-  /** The square that the model sees. @param {Step|null} step @param {CanvasImageSource|null} picture @param {Size} size */
-  #face(step, picture, { width, height }) {
+  /** The square that the model sees. @param {Moment|null} moment @param {CanvasImageSource|null} picture @param {Size} size */
+  #face(moment, picture, { width, height }) {
     const context = /** @type {CanvasRenderingContext2D} */ (this.crop.getContext("2d"));
     const side = this.crop.width;
     context.clearRect(0, 0, side, side);
-    this.crop.classList.toggle("gone", !step?.box);
-    if (!step?.box || !picture) return;
-    const [left, top, right, bottom] = step.box.map((v, k) => v * (k % 2 ? height : width));
+    this.crop.classList.toggle("gone", !moment?.box);
+    if (!moment?.box || !picture) return;
+    const [left, top, right, bottom] = moment.box.map((v, k) => v * (k % 2 ? height : width));
     const square = Math.max(right - left, bottom - top) * (1 + 2 * this.margin);
     const x = (left + right - square) / 2;
     const y = (top + bottom - square) / 2;

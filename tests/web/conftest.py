@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.graphs import drawn_clips, write_model
 from tests.serving import ROOT, Served, serve
 
+expect.set_options(timeout=60_000)  # a bound, not a claim: a busy machine is no failure
 Open = Callable[..., contextlib.AbstractContextManager[Browser]]
 
 

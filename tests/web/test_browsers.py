@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from tests.graphs import drawn_clips, write_model
 from tests.serving import Served, serve
 from tests.web.test_device import RUNTIME, turn_on
-from tests.web.test_page import LABEL, PATIENCE, Watched, steps_shown
+from tests.web.test_page import LABEL, PATIENCE, Watched, close, steps_shown
 
 HEARD = re.compile(rf"Voice: . ({LABEL.pattern})")
 HOLD = """
@@ -107,7 +107,7 @@ def test_sound_that_never_starts_is_said_and_the_page_can_be_closed(browser: Bro
         )
         expect(page.locator("#unimodal")).to_contain_text("Voice: not heard")
         expect(page.locator("#unimodal")).to_contain_text(re.compile("Face: . "))
-        page.click("#stop")
+        close(page)
         expect(page.locator("#go")).to_be_visible()
         assert page.evaluate("Object.values(tracks).map((track) => track.readyState)") == ["ended", "ended"]
 
@@ -213,12 +213,18 @@ def test_another_choice_of_devices_keeps_what_is_shown_and_the_focus(watched: Wa
 
 def test_the_focus_never_falls_to_the_body(watched: Watched) -> None:
     page = watched.page
-    for opener in ("#go", "[data-sample=sad]"):
+    for opener in ("#go", "[data-sample=surprise]"):
         page.focus(opener)
         page.keyboard.press("Enter")
         expect(page.locator("#label")).to_have_text(LABEL, timeout=PATIENCE)
         assert focused(page) == "view"
         page.focus("#stop")
+        page.keyboard.press("Enter")
+        assert focused(page) == "keep"
+        page.keyboard.press("Escape")
+        assert focused(page) == "stop"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator("#go")).to_be_visible()
         assert page.evaluate("(opener) => document.activeElement === document.querySelector(opener)", opener)
@@ -374,7 +380,7 @@ def test_a_clip_that_this_browser_cannot_play_is_said_and_can_be_looked_through(
     moment = page.get_by_label("Moment of the clip")
     moment.fill("1.4")
     assert page.evaluate("document.querySelector('#overlay').checkVisibility()") is False
-    page.click("#stop")
+    close(page)
     expect(moment).to_have_count(0)
     page.set_input_files("#file", drawn_clips()["happy"])
     expect(page.locator("#cliplabel")).to_contain_text("as a whole")
@@ -390,7 +396,7 @@ def test_pictures_that_this_browser_cannot_decode_are_said(watched: Watched, tmp
         page.set_input_files("#file", clip)
         expect(page.locator("#cliplabel")).to_contain_text(f"{name}, as a whole", timeout=PATIENCE)
         expect(page.locator("#unplayed")).to_contain_text(re.compile("cannot (decode these pictures|play this file)"))
-        page.click("#stop")
+        close(page)
 
 
 def test_on_this_device_what_cannot_be_decoded_is_refused_not_answered_without(

@@ -47,16 +47,18 @@ def test_live_the_picture_is_recognised_and_the_page_can_be_closed(page: Firefox
     page.wait_for("#figures", r"\d+ ms from capture to paint")
     page.wait_for("main", f"This browser has not started its sound|Voice: (silent|listening|. ({LABEL.pattern}))")
     page.click("#stop")
+    page.click("#discard")
     page.wait_for("#go", "Start camera and microphone")
     assert page.complaints == []
 
 
 def test_a_clip_is_recognised_and_played(page: Firefox) -> None:
     page.choose("#file", drawn_clips()["happy"])
-    page.wait_for("#cliplabel", f"as a whole: ({LABEL.pattern})")
+    page.wait_for("#cliplabel", f"as a whole: . ({LABEL.pattern})")
     assert page.evaluate("document.querySelector('#player').videoWidth") > 0
     assert page.evaluate("document.querySelector('#unplayed').hidden")
     page.click("#stop")
+    page.click("#discard")
     assert page.complaints == []
 
 
@@ -65,11 +67,13 @@ def test_on_this_device_a_clip_and_the_camera_are_recognised(page: Firefox) -> N
     page.click("#device")
     page.wait_for("#status", "Ready: from now on nothing is sent")
     page.choose("#file", drawn_clips()["happy"])
-    page.wait_for("#cliplabel", f"as a whole: ({LABEL.pattern})")
+    page.wait_for("#cliplabel", f"as a whole: . ({LABEL.pattern})")
     page.click("#stop")
+    page.click("#discard")
     go_live(page)
     page.wait_for("#network", "the network is silent: 0 requests, 0 open connections")
     page.click("#stop")
+    page.click("#discard")
     assert page.complaints == []
 
 

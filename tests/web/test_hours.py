@@ -19,6 +19,8 @@ PARTS = 24
 BEGIN = """async () => {
     const { Device, listParts } = await import("/device/client.js");
     const { VideoReader, decodeVoice } = await import("/runtime/media.js");
+    const { Moments } = await import("/moments.js");
+    const { Course } = await import("/course.js");
     const { Timeline } = await import("/timeline.js");
     const { View } = await import("/view.js");
     const info = await (await fetch("/model/info.json")).json();
@@ -31,17 +33,20 @@ BEGIN = """async () => {
     document.body.dataset.state = "live";
     document.querySelector("#view").hidden = false;
     const at = (id) => document.getElementById(id);
-    const [view, timeline] = [new View(at, info.faces.margin), new Timeline(at("timeline"))];
+    const [view, timeline] = [new View(at, info), new Timeline(at, () => {})];
+    const [moments, course] = [new Moments(info, false), new Course(info.input.step_s)];
     const device = await Device.open(info, await listParts(), () => {});
     const hours = { last: 0, pieces: 0, troubles: [], faces: 0, voices: 0 };
-    timeline.begin(info.input.step_s);
+    timeline.show(course, true);
     device.session = { on: {
         step: (step) => {
             hours.last = step.t;
             hours.faces += step.present.face;
             hours.voices += step.present.voice;
-            timeline.push(step);
-            view.show(step, pictures[0], pictures[0]);
+            const moment = moments.next(step);
+            course.push(moment);
+            timeline.draw();
+            view.show(moment, pictures[0], pictures[0]);
         },
         trouble: (message) => hours.troubles.push(message.message ?? message.type),
     } };
@@ -68,7 +73,7 @@ def test_in_hours_on_this_device_the_page_does_not_grow(browser: Browser, servic
     page.evaluate(BEGIN)
     tools = context.new_cdp_session(page)
     tools.send("Performance.enable")
-    page.evaluate("hours.goOn(120)")  # the timeline holds a minute
+    page.evaluate("hours.goOn(120)")  # the chart shows a minute
     samples = []
     for _ in range(PARTS):
         page.evaluate("(seconds) => hours.goOn(seconds)", round(3600 * HOURS / PARTS))

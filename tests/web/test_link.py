@@ -132,7 +132,7 @@ def test_in_three_minutes_the_page_does_not_grow(browser: Browser, service: Serv
     page = watched.go_live()
     tools = context.new_cdp_session(page)
     tools.send("Performance.enable")
-    page.wait_for_timeout(70_000)  # the timeline holds a minute
+    page.wait_for_timeout(70_000)  # the chart shows a minute
     samples = [(*used(tools), resident(browser))]
     for _ in range(11):
         page.wait_for_timeout(10_000)

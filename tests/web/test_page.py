@@ -3,6 +3,7 @@
 import base64
 import csv
 import itertools
+import mimetypes
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from mmer.labels import EMOTIONS
+from mmer.labels import EMOTIONS, MODALITIES
 from tests.graphs import drawn_clips, write_model
 from tests.serving import Served, serve
 from tests.web.conftest import Open
@@ -48,19 +49,30 @@ def watched(browser: Browser, service: Served) -> Iterator[Watched]:
     context.close()
 
 
-def drop(page: Page, path: Path) -> None:
-    """Drop a file onto the field, as a mouse would."""
+def drop(page: Page, *paths: Path) -> None:
+    """Drop files onto the field, as a mouse would."""
     files = page.evaluate_handle(
-        """([data, name]) => {
-            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+        """(files) => {
             const transfer = new DataTransfer();
-            transfer.items.add(new File([bytes], name, { type: "video/mp4" }));
+            for (const [data, name, type] of files) {
+                const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+                transfer.items.add(new File([bytes], name, { type }));
+            }
             return transfer;
         }""",
-        [base64.b64encode(path.read_bytes()).decode(), path.name],
+        [
+            [base64.b64encode(path.read_bytes()).decode(), path.name, mimetypes.guess_type(path.name)[0] or ""]
+            for path in paths
+        ],
     )
     for kind in ("dragenter", "dragover", "drop"):
         page.dispatch_event("#drop", kind, {"dataTransfer": files})
+
+
+def close(page: Page) -> None:
+    """Close, and discard what was recognised."""
+    page.click("#stop")
+    page.click("#discard")
 
 
 def shares(page: Page) -> list[float]:
@@ -141,6 +153,74 @@ def test_the_timeline_can_be_taken_away_as_a_table_and_a_picture(watched: Watche
         page.click("#png")
     picture.value.save_as(tmp_path / "t.png")
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_label_is_always_the_longest_bar(watched: Watched) -> None:
+    page = watched.page
+    page.set_input_files("#file", drawn_clips()["happy"])
+    expect(page.locator("#cliplabel")).to_contain_text(LABEL)
+    rows = [row for row in steps_shown(page) if row["label"]]
+    assert len(rows) > 5
+    for row in rows:
+        assert float(row[row["label"]]) == max(float(row[emotion]) for emotion in EMOTIONS)
+        assert sum(float(row[emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
+    name = page.locator("#bars dt.leads").inner_text()
+    assert page.locator("#label").inner_text() == name
+    alone = {f"{modality}_{emotion}" for modality in MODALITIES for emotion in EMOTIONS}
+    assert alone <= rows[-1].keys()
+    assert sum(float(rows[-1][f"face_{emotion}"]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
+
+
+COURSE = """async (steps) => {
+    const { Course } = await import("/course.js");
+    const { toPng } = await import("/picture.js");
+    const { EMOTIONS } = await import("/runtime/constants.js");
+    const course = new Course(0.2);
+    for (let k = 1; k <= steps; k += 1) {
+        const said = k % 10 ? EMOTIONS[Math.floor(k / 500) % 7] : "listening";
+        const probabilities = Object.fromEntries(EMOTIONS.map((e) => [e, e === said ? 0.7 : 0.05]));
+        const alone = { face: probabilities, voice: null };
+        const present = { face: true, scene: false, voice: false };
+        course.push({ t: k * 0.2, said, probabilities, alone, present, voice_dbfs: -40, box: null });
+    }
+    const picture = await toPng(course, { title: "a", about: "b", foot: "c", lines: true }, () => "#888");
+    const places = [0, 0.2, 0.25, 3.4, 1e9].map((t) => course.find(t));
+    return [await course.toCsv(["face", "voice"]).text(), picture.size, course.spent().length, places];
+}"""
+
+
+def test_the_table_is_of_the_whole_session_with_each_modality_by_itself(watched: Watched) -> None:
+    """Of an hour, which the page keeps as numbers."""
+    steps = 18_000
+    table, picture, kinds, places = watched.page.evaluate(COURSE, steps)
+    rows = list(csv.DictReader(table.splitlines()))
+    assert [float(row["t"]) for row in rows] == pytest.approx([0.2 * k for k in range(1, steps + 1)])
+    assert [rows[k]["label"] for k in (0, 9, 600)] == ["neutral", "", "happy"]
+    assert (rows[0]["neutral"], rows[0]["face_neutral"], rows[0]["voice_neutral"]) == ("0.7", "0.7", "")
+    assert "scene_neutral" not in rows[0]
+    assert picture > 10_000
+    assert kinds == len(EMOTIONS) + 1
+    assert places == [0, 0, 1, 16, steps - 1]
+
+
+def test_a_click_or_a_key_on_the_chart_leads_to_that_moment(watched: Watched) -> None:
+    page = watched.page
+    page.set_input_files("#file", drawn_clips()["happy"])
+    expect(page.locator("#cliplabel")).to_contain_text(LABEL)
+    page.evaluate("() => document.querySelector('#player').pause()")
+    track = page.locator("#track")
+    box = track.bounding_box()
+    assert box is not None
+    track.hover(position={"x": box["width"] / 2, "y": 60})
+    expect(page.locator("#tip")).to_have_text(re.compile(rf"^1\.\d s: . ({LABEL.pattern}) \d+%, then"))
+    track.click(position={"x": box["width"] / 2, "y": 60})
+    expect(page.locator("#when")).to_have_text(re.compile(r"at 1\.\d s"))
+    before = float(page.locator("#when").inner_text()[3:6])
+    track.press("ArrowLeft")
+    expect(page.locator("#when")).to_have_text(f"at {before - 0.2:.1f} s")
+    expect(track).to_have_attribute("aria-valuetext", re.compile(rf"^{before - 0.2:.1f} s: . "))
+    track.press("Home")
+    expect(page.locator("#when")).to_have_text("at 0.2 s")
 
 
 def test_without_permission_it_says_what_to_do(open_browser: Open, service: Served) -> None:
@@ -233,16 +313,60 @@ def test_a_dropped_clip_is_recognised_and_played(watched: Watched) -> None:
     )
     assert watched.complaints == []
     assert [url for url in watched.asked if not url.startswith((watched.url, "blob:"))] == []
-    page.click("#stop")
+    close(page)
     expect(page.locator("#go")).to_be_visible()
 
 
-@pytest.mark.parametrize("name", ["happy", "sad", "angry"])
+@pytest.mark.parametrize("name", ["happy", "surprise", "angry", "changing"])
 def test_a_sample_can_be_watched(watched: Watched, name: str) -> None:
     watched.page.click(f"[data-sample={name}]")
     expect(watched.page.locator("#cliplabel")).to_contain_text(f"{name}.mp4, as a whole")
     expect(watched.page.locator("#missing")).to_be_empty()
     assert watched.complaints == []
+
+
+def test_of_several_dropped_files_none_is_ignored_and_each_can_be_opened_again(
+    watched: Watched, tmp_path: Path
+) -> None:
+    page, drawn = watched.page, drawn_clips()
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear all, this is a letter.")
+    drop(page, drawn["happy"], letter, drawn["sad"])
+    expect(page.locator("#cliplabel")).to_contain_text(drawn["happy"].name)
+    expect(page.locator("#status")).to_have_text("All 3 clips were looked at.")
+    rows = page.locator("#clips li")
+    expect(rows).to_have_count(3)
+    answer = re.compile(rf". ({LABEL.pattern}) \d+%")
+    for k in (0, 2):
+        expect(rows.nth(k)).to_contain_text(answer)
+    expect(rows.nth(1)).to_have_attribute("data-state", "failed")
+    expect(page.locator("#error")).to_contain_text("letter.txt")
+    for k, name in ((2, "sad"), (0, "happy")):
+        rows.nth(k).locator(".open").click()
+        expect(page.locator("#cliplabel")).to_contain_text(f"{drawn[name].name}, as a whole")
+        expect(rows.nth(k).locator(".open")).to_have_attribute("aria-current", "true")
+    page.set_input_files("#morefiles", drawn["angry"])
+    expect(page.locator("#cliplabel")).to_contain_text(drawn["angry"].name)
+    rows.nth(3).locator(".remove").click()
+    expect(page.locator("#cliplabel")).to_contain_text(drawn["happy"].name)
+    page.click("#stop")
+    expect(page.locator("#leaving")).to_have_text("Discard the answers of 2 clips? Nothing is kept anywhere else.")
+    page.click("#keep")
+    expect(page.locator("#view")).to_be_visible()
+    close(page)
+    expect(page.locator("#go")).to_be_visible()
+    expect(rows).to_have_count(0)
+
+
+def test_a_clip_that_is_dropped_onto_a_session_asks_before_it_takes_its_place(watched: Watched) -> None:
+    page = watched.go_live()
+    drop(page, drawn_clips()["happy"])
+    expect(page.locator("#leaving")).to_contain_text(re.compile(r"Discard \d+ s of this session\?"))
+    page.click("#keep")
+    expect(page.locator("#status")).to_have_text("Live.")
+    drop(page, drawn_clips()["happy"])
+    page.click("#discard")
+    expect(page.locator("#cliplabel")).to_contain_text("as a whole")
 
 
 def test_a_clip_without_a_voice_says_so(watched: Watched) -> None:
@@ -284,7 +408,7 @@ def test_where_a_key_is_wanted_the_page_asks_for_it(browser: Browser, tmp_path_f
         page.fill("#key", "open-sesame")
         page.click("[data-sample=happy]")
         expect(page.locator("#cliplabel")).to_contain_text("happy.mp4")
-        page.click("#stop")
+        close(page)
         page.click("#go")
         expect(page.locator("#label")).to_have_text(LABEL)
         context.close()
@@ -319,7 +443,7 @@ def test_the_page_can_be_used_by_keyboard(watched: Watched) -> None:
     for _ in range(5):
         page.keyboard.press("Tab")
         visited.append(page.evaluate("document.activeElement.id || document.activeElement.dataset.sample"))
-    assert visited == ["go", "file", "happy", "sad", "angry"]
+    assert visited == ["go", "file", "happy", "surprise", "angry"]
     page.focus("#go")
     page.keyboard.press("Enter")
     expect(page.locator("#label")).to_have_text(LABEL)

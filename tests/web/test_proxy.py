@@ -93,9 +93,11 @@ def test_behind_nginx_camera_and_clips_are_recognised(browser: Browser, proxied:
     page = watched.go_live()
     expect(page.locator("#status")).to_have_text("Live.")
     page.click("#stop")
+    page.click("#discard")
     page.set_input_files("#file", drawn_clips()["sad"])
     expect(page.locator("#cliplabel")).to_contain_text(LABEL, timeout=PATIENCE)
     page.click("#stop")
+    page.click("#discard")
     page.click("[data-sample=happy]")
     expect(page.locator("#cliplabel")).to_contain_text("happy.mp4, as a whole", timeout=PATIENCE)
     assert watched.complaints == []

@@ -21,13 +21,15 @@ HIDDEN_FROM = 0.35
 """How far a face may be hidden and still count as seen, 0..1."""
 
 
-def draw_frames(trial: Trial, speech: Speech, rng: np.random.Generator) -> tuple[list[Image], list[list[int] | None]]:
+def draw_frames(
+    trial: Trial, speech: Speech, rng: np.random.Generator, expression: Expression | None = None
+) -> tuple[list[Image], list[list[int] | None]]:
     """All frames of a clip, uint8 [240, 320, 3] RGB, and the box of the face in each, None where it is hidden.
 
-    A box is x1 y1 x2 y2 in pixels.
+    A box is x1 y1 x2 y2 in pixels. By default the expression is that of the trial's emotion.
     """
     who, rest = trial.who, FACES["rest"]
-    full = FACES[GROUPS[trial.label][0]]
+    full = expression or FACES[GROUPS[trial.label][0]]
     own = Expression(*(getattr(full, f.name) * rng.uniform(0.88, 1.12) for f in fields(full)))
     place, phase = rng.uniform([148, 122], [172, 130]), rng.uniform(0, 6.3, 8)
     blink, gaze = rng.integers(2, 20), rng.normal(0, 0.12, 2)

@@ -1,0 +1,59 @@
+// Steps as they are shown: one set of smoothed values, for the label, the bars, the chart and the table.
+import { EMOTIONS, FORGET_S } from "./runtime/constants.js";
+import { Smoother } from "./runtime/smoothing.js";
+
+/** @typedef {import("./runtime/results.js").Step} Step */
+/** @typedef {import("./runtime/results.js").Probabilities} Probabilities */
+/**
+ * A step, as it is shown: `label` is the longest bar, `alone` is smoothed.
+ * @typedef {Step & {said: import("./emotions.js").Said}} Moment
+ */
+
+export class Moments {
+  /**
+   * @param {import("./runtime/pipeline.js").ModelInfo} info
+   * @param {boolean} smooth whether the steps come as the network gives them; a stream's are smooth already
+   */
+  constructor(info, smooth) {
+    this.stepS = info.input.step_s;
+    this.whole = smooth ? new Smoother(this.stepS, info.shown) : null;
+    /** @type {Map<string, Smoother>} by modality */
+    this.alone = new Map();
+    /** Since a voice was heard, seconds. */
+    this.unheard = Infinity;
+  }
+
+  /** Steps come in order. @param {Step} step @returns {Moment} */
+  next(step) {
+    const { face, scene, voice } = step.present;
+    let { label, probabilities } = step;
+    if (this.whole) {
+      const smoothed = this.whole.push(EMOTIONS.map((e) => probabilities[e]), { seen: face || scene, heard: voice });
+      label = smoothed.label;
+      probabilities = named(smoothed.probabilities);
+    }
+    if (label) probabilities = evened(probabilities, label);
+    this.unheard = voice ? 0 : this.unheard + this.stepS;
+    const alone = Object.fromEntries(Object.entries(step.alone).map(([name, said]) => [name, this.#alone(name, said)]));
+    const said = label ?? (this.unheard <= FORGET_S ? "listening" : "nothing");
+    return { ...step, label, probabilities, alone, said };
+  }
+
+  /** @param {string} name @param {Probabilities|null} said @returns {Probabilities|null} */
+  #alone(name, said) {
+    const smoother = this.alone.get(name) ?? new Smoother(this.stepS, null);
+    this.alone.set(name, smoother);
+    const { probabilities, label } = smoother.push(EMOTIONS.map((e) => said?.[e] ?? 0), { seen: Boolean(said), heard: false });
+    return label && named(probabilities);
+  }
+}
+
+/** The label stays until another emotion is clearly ahead: until then those ahead of it and it are as likely. @param {Probabilities} probabilities @param {import("./runtime/results.js").Emotion} label @returns {Probabilities} */
+function evened(probabilities, label) {
+  const ahead = EMOTIONS.filter((emotion) => probabilities[emotion] >= probabilities[label]);
+  const even = ahead.reduce((sum, emotion) => sum + probabilities[emotion], 0) / ahead.length;
+  return /** @type {Probabilities} */ ({ ...probabilities, ...Object.fromEntries(ahead.map((emotion) => [emotion, even])) });
+}
+
+/** @param {number[]} probabilities @returns {Probabilities} */
+const named = (probabilities) => /** @type {Probabilities} */ (Object.fromEntries(EMOTIONS.map((e, k) => [e, probabilities[k]])));
