@@ -219,6 +219,7 @@ async function goLive(chosen = {}) {
       view.show(moment, video, { width: video.videoWidth || 4, height: video.videoHeight || 3 });
       announce(moment);
     },
+    utterance: (message) => course.hear(message, after),
     say,
     wrong: (text) => (text ? complain(text) : (at("error").hidden = true)),
     age: (old) => view.mark(old),
@@ -268,6 +269,7 @@ async function show(item) {
   }));
   course = new Course(answer.model.step_s);
   for (const moment of moments) course.push(moment);
+  for (const utterance of answer.utterances ?? []) course.hear(utterance);
   if (at("view").hidden) open("clip");
   clips.show(item);
   timeline.show(course, false);

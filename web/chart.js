@@ -1,6 +1,6 @@
 // The chart, painted: a ribbon as high as the leading emotion is sure, above it the emotion's name, below it where a face
 // was seen and a voice heard.
-import { SIGNS, clock, inWords } from "./emotions.js";
+import { SIGNS, clock, inWords, personal } from "./emotions.js";
 import { EMOTIONS } from "./runtime/constants.js";
 
 const LEFT = 44;
@@ -55,7 +55,8 @@ export class Scale {
  */
 export function paint(context, { width, height }, course, shown, ink) {
   const scale = new Scale(width, shown.from, shown.to);
-  const floor = height - FOOT - UNDER - 2 * (STRIP + GAP) + GAP;
+  const rows = 2 + course.crowd.length;
+  const floor = height - FOOT - UNDER - rows * (STRIP + GAP) + GAP;
   const y = (/** @type {number} */ share) => floor - share * (floor - LANE - 4);
   context.fillStyle = ink("card");
   context.fillRect(0, 0, width, height);
@@ -81,6 +82,8 @@ export function paint(context, { width, height }, course, shown, ink) {
   if (shown.lines) paintLines(context, course, first, last, stride, scale, y, ink);
   context.restore();
   paintPresence(context, course, first, last, stride, scale, floor, ink);
+  paintUtterances(context, course, shown, scale, floor, ink);
+  paintPeople(context, course, first, last, stride, scale, floor, ink);
   for (const [t, name] of /** @type {const} */ ([[shown.head, "ink"], [shown.cursor, "accent"]])) {
     if (t === null) continue;
     context.fillStyle = ink(name);
@@ -187,6 +190,48 @@ function paintPresence(context, course, first, last, stride, scale, floor, ink) 
       const thin = there ? 0 : STRIP / 2 - 1;
       context.fillStyle = ink(there ? "soft" : "line");
       context.fillRect(from, top + thin, Math.max(0, scale.x(course.t(k)) - from), STRIP - 2 * thin);
+    }
+  });
+}
+
+/**
+ * In the row of the voice, each from its beginning to its end, in the colour of what it was recognised as.
+ * @param {CanvasRenderingContext2D} context @param {Course} course @param {Shown} shown @param {Scale} scale @param {number} floor @param {Ink} ink
+ */
+function paintUtterances(context, course, { from, to }, scale, floor, ink) {
+  const top = floor + UNDER + STRIP + GAP;
+  for (const { start, end, label } of course.utterances) {
+    const until = end ?? course.end;
+    if (until <= from || start >= to) continue;
+    const [left, right] = [scale.x(Math.max(from, start)), scale.x(Math.min(to, until))];
+    context.fillStyle = ink(label ?? "soft");
+    context.fillRect(left, top, right - left, STRIP);
+    context.fillStyle = ink("ink");
+    if (start > from) context.fillRect(left, top - 2, 1.5, STRIP + 4);
+    if (end !== null && end < to) context.fillRect(right - 1.5, top - 2, 1.5, STRIP + 4);
+  }
+}
+
+/**
+ * A row for each of several people: what they show; thick while the ribbon speaks of them.
+ * @param {CanvasRenderingContext2D} context @param {Course} course @param {number} first @param {number} last @param {number} stride
+ * @param {Scale} scale @param {number} floor @param {Ink} ink
+ */
+function paintPeople(context, course, first, last, stride, scale, floor, ink) {
+  course.crowd.forEach((id, row) => {
+    const top = floor + UNDER + (row + 2) * (STRIP + GAP);
+    context.fillStyle = ink(personal(id));
+    context.fillRect(LEFT - 18, top - 2, 13, STRIP + 4);
+    context.fillStyle = ink("card");
+    context.textAlign = "center";
+    context.fillText(String(id), LEFT - 11.5, top + STRIP);
+    for (let k = first; k <= last; k += stride) {
+      const said = course.people(k).get(id);
+      if (!said) continue;
+      const thin = course.followed(k) === id ? 0 : 2.5;
+      const left = Math.max(LEFT, scale.x(course.t(k) - stride * course.stepS));
+      context.fillStyle = ink(said === "nothing" ? "line" : said);
+      context.fillRect(left, top + thin, Math.max(0, scale.x(course.t(k)) - left) + 0.25, STRIP - 2 * thin);
     }
   });
 }

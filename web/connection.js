@@ -15,9 +15,11 @@ const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying aga
  * @typedef {object} SessionEvents
  * @property {(ready: {step_s: number}) => void} ready a session has begun
  * @property {(step: import("./runtime/results.js").Step) => void} step
+ * @property {(message: Spoken) => void} utterance one has begun, or ended
  * @property {(message: Trouble) => void} trouble
  * @property {(seconds: number|null) => void} lost the connection is gone; tried again in so many seconds, or not
  */
+/** @typedef {{type: string, start: number, end?: number, label?: import("./emotions.js").Emotion|null}} Spoken `utterance_start` or `utterance` */
 /** @typedef {{type: string, code?: string, message: string, hint: string}} Trouble `error`, `dropped` or `closing` */
 
 let sockets = 0;
@@ -73,7 +75,8 @@ export class Connection {
       } else if (message.type === "step") {
         this.answered = this.origin + 1000 * message.t;
         this.on.step(message);
-      } else {
+      } else if (message.type.startsWith("utterance")) this.on.utterance(message);
+      else {
         last = message;
         this.on.trouble(message);
       }

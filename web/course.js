@@ -4,12 +4,16 @@ import { EMOTIONS, MODALITIES } from "./runtime/constants.js";
 
 /** @typedef {import("./moments.js").Moment} Moment */
 /** @typedef {import("./emotions.js").Said} Said */
+/** What somebody said without a pause; `end` is null while it goes on. @typedef {{start: number, end: number|null, label: import("./emotions.js").Emotion|null}} Utterance */
 
 const CHUNK = 1024; // steps
 const [SAID, SHARES, ALONE] = [0, 1, 1 + EMOTIONS.length];
 const PRESENT = ALONE + MODALITIES.length * EMOTIONS.length;
 const LEVEL = PRESENT + MODALITIES.length;
-const WIDTH = LEVEL + 1;
+const FOLLOWED = LEVEL + 1;
+const PEOPLE = FOLLOWED + 1;
+const MOST = 4; // people of a step, kept
+const WIDTH = PEOPLE + 2 * MOST;
 
 export class Course {
   /** @param {number} stepS seconds between two steps */
@@ -22,6 +26,10 @@ export class Course {
     this.times = [];
     /** Steps of each kind. @type {Map<Said, number>} */
     this.counts = new Map();
+    /** In how many steps each person was seen, by id. @type {Map<number, number>} */
+    this.seen = new Map();
+    /** @type {Utterance[]} in order */
+    this.utterances = [];
   }
 
   /** @param {Moment} moment @param {number} [t] seconds since the beginning */
@@ -34,12 +42,16 @@ export class Course {
     this.length += 1;
     this.times[this.times.length - 1][row] = Number(t.toFixed(3));
     const { probabilities, alone, present, said } = moment;
+    const people = moment.people.slice(0, MOST);
+    for (const { id } of people) this.seen.set(id, (this.seen.get(id) ?? 0) + 1);
     const values = [
       SAYINGS.indexOf(said),
       ...EMOTIONS.map((emotion) => probabilities[emotion]),
       ...MODALITIES.flatMap((name) => EMOTIONS.map((emotion) => alone[name]?.[emotion] ?? NaN)),
       ...MODALITIES.map((name) => Number(present[name])),
       moment.voice_dbfs,
+      moment.followed ?? NaN,
+      ...Array.from({ length: MOST }, (_, n) => [people[n]?.id ?? NaN, SAYINGS.indexOf(people[n]?.label ?? "nothing")]).flat(),
     ];
     this.chunks[this.chunks.length - 1].set(values, row * WIDTH);
     this.counts.set(said, (this.counts.get(said) ?? 0) + 1);
@@ -74,6 +86,29 @@ export class Course {
   /** @param {number} k @param {import("./runtime/results.js").Modality} name @returns {boolean} */
   present(k, name) {
     return this.#value(k, PRESENT + MODALITIES.indexOf(name)) === 1;
+  }
+
+  /** What is said without a pause begins, or has ended. @param {{start: number, end?: number|null, label?: Utterance["label"]}} told @param {number} [after] seconds that its times are late */
+  hear({ start, end = null, label = null }, after = 0) {
+    if (this.utterances.at(-1)?.end === null) this.utterances.pop();
+    this.utterances.push({ start: after + start, end: end === null ? null : after + end, label });
+  }
+
+  /** Whom the step speaks of. @param {number} k @returns {number} an id; NaN: nobody */
+  followed(k) {
+    return this.#value(k, FOLLOWED);
+  }
+
+  /** What each who is seen shows, by id. @param {number} k @returns {Map<number, Said>} */
+  people(k) {
+    const slots = Array.from({ length: MOST }, (_, n) => PEOPLE + 2 * n).filter((at) => !Number.isNaN(this.#value(k, at)));
+    return new Map(slots.map((at) => [this.#value(k, at), SAYINGS[this.#value(k, at + 1)]]));
+  }
+
+  /** Ids of those who were seen most, where there were several. @returns {number[]} */
+  get crowd() {
+    if (this.seen.size < 2) return [];
+    return [...this.seen].sort((a, b) => b[1] - a[1]).slice(0, MOST).map(([id]) => id).sort((a, b) => a - b);
   }
 
   /** Whether nothing was recognised for a while between a step and a later one. @param {number} k @param {number} steps */
@@ -117,13 +152,14 @@ export class Course {
   toCsv(modalities) {
     const alone = MODALITIES.flatMap((name, m) =>
       modalities.includes(name) ? EMOTIONS.map((emotion, k) => ({ name: `${name}_${emotion}`, column: ALONE + m * EMOTIONS.length + k })) : []);
-    const head = ["t", "label", ...EMOTIONS, ...MODALITIES, "voice_dbfs", ...alone.map(({ name }) => name)];
+    const head = ["t", "label", ...EMOTIONS, ...MODALITIES, "voice_dbfs", ...alone.map(({ name }) => name), "followed", "people"];
     const rows = Array.from({ length: this.length }, (_, k) => {
       const said = this.said(k);
       const label = said === "nothing" || said === "listening" ? "" : said;
       const numbers = [...EMOTIONS.keys()].map((e) => told(this.#value(k, SHARES + e), 5));
       const there = MODALITIES.map((name) => Number(this.present(k, name)));
-      return [this.t(k), label, ...numbers, ...there, told(this.#value(k, LEVEL), 1), ...alone.map(({ column }) => told(this.#value(k, column), 5))].join(",");
+      return [this.t(k), label, ...numbers, ...there, told(this.#value(k, LEVEL), 1), ...alone.map(({ column }) => told(this.#value(k, column), 5)),
+        told(this.followed(k), 0), [...this.people(k)].map(([id, shown]) => `${id}:${shown}`).join(" ")].join(",");
     });
     return new Blob([[head.join(","), ...rows].join("\n"), "\n"], { type: "text/csv" });
   }

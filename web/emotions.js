@@ -17,6 +17,12 @@ export const SAYINGS = [...EMOTIONS, "listening", "nothing"];
 /** @param {Said} said */
 export const inWords = (said) => (said === "nothing" ? "nothing to go by" : said === "listening" ? "listening…" : `${SIGNS[said]} ${said}`);
 
+/** How many colours people have in style.css, before they begin anew. */
+const PEOPLE = 4;
+
+/** The name of a person's colour. @param {number} id from 1 */
+export const personal = (id) => `person-${((id - 1) % PEOPLE) + 1}`;
+
 /** @param {number} share 0 to 1 */
 export const percent = (share) => `${Math.round(100 * share)}%`;
 

@@ -4,9 +4,10 @@ import { Smoother } from "./runtime/smoothing.js";
 
 /** @typedef {import("./runtime/results.js").Step} Step */
 /** @typedef {import("./runtime/results.js").Probabilities} Probabilities */
+/** @typedef {{id: number, box: number[], label: import("./emotions.js").Emotion|null, probabilities: Probabilities}} Person */
 /**
- * A step, as it is shown: `label` is the longest bar, `alone` is smoothed.
- * @typedef {Step & {said: import("./emotions.js").Said}} Moment
+ * A step, as it is shown: `label` is the longest bar, `alone` is smoothed; who is seen, and whom the rest speaks of.
+ * @typedef {Step & {said: import("./emotions.js").Said, people: Person[], followed: number|null, more_people: number}} Moment
  */
 
 export class Moments {
@@ -17,14 +18,17 @@ export class Moments {
   constructor(info, smooth) {
     this.stepS = info.input.step_s;
     this.whole = smooth ? new Smoother(this.stepS, info.shown) : null;
-    /** @type {Map<string, Smoother>} by modality */
+    /** @type {Map<string, Smoother>} by modality and person */
     this.alone = new Map();
     /** Since a voice was heard, seconds. */
     this.unheard = Infinity;
   }
 
-  /** Steps come in order. @param {Step} step @returns {Moment} */
+  /** Steps come in order. @param {Step & Partial<Moment>} step @returns {Moment} */
   next(step) {
+    const { followed = null, more_people = 0 } = step;
+    const people = (step.people ?? []).map((person) =>
+      ({ ...person, probabilities: person.label ? evened(person.probabilities, person.label) : person.probabilities }));
     const { face, scene, voice } = step.present;
     let { label, probabilities } = step;
     if (this.whole) {
@@ -34,12 +38,12 @@ export class Moments {
     }
     if (label) probabilities = evened(probabilities, label);
     this.unheard = voice ? 0 : this.unheard + this.stepS;
-    const alone = Object.fromEntries(Object.entries(step.alone).map(([name, said]) => [name, this.#alone(name, said)]));
+    const alone = Object.fromEntries(Object.entries(step.alone).map(([name, said]) => [name, this.#alone(`${name} ${followed}`, said)]));
     const said = label ?? (this.unheard <= FORGET_S ? "listening" : "nothing");
-    return { ...step, label, probabilities, alone, said };
+    return { ...step, label, probabilities, alone, said, people, followed, more_people };
   }
 
-  /** @param {string} name @param {Probabilities|null} said @returns {Probabilities|null} */
+  /** @param {string} name of the smoother @param {Probabilities|null} said @returns {Probabilities|null} */
   #alone(name, said) {
     const smoother = this.alone.get(name) ?? new Smoother(this.stepS, null);
     this.alone.set(name, smoother);

@@ -66,6 +66,7 @@ export class Timeline {
 
   draw() {
     const scale = devicePixelRatio || 1;
+    this.canvas.style.setProperty("--rows", String(this.course?.crowd.length ?? 0));
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const { course } = this;
     if (!width || !course) return;
@@ -141,8 +142,9 @@ function wordsOf(course, k) {
   const said = course.said(k);
   const when = clock(course.t(k), 1);
   if (said === "nothing" || said === "listening") return `${when}: ${inWords(said)}`;
+  const spoken = course.utterances.find(({ start, end }) => course.t(k) >= start && course.t(k) <= (end ?? Infinity));
   const next = ranked(shares).filter((emotion) => emotion !== said)[0];
-  return `${when}: ${inWords(said)} ${percent(shares[said])}, then ${next} ${percent(shares[next])}`;
+  return `${when}: ${inWords(said)} ${percent(shares[said])}, then ${next} ${percent(shares[next])}${spoken?.label ? `; what is said here: ${spoken.label}` : ""}`;
 }
 
 /** The page's colours, of its scheme at present. @param {Element} element @returns {import("./chart.js").Ink} */

@@ -1,5 +1,5 @@
 // What is recognised at one moment: the box on the picture, the face, the label, the bars, each modality by itself.
-import { SIGNS, colour, inWords, percent, ranked } from "./emotions.js";
+import { SIGNS, colour, inWords, percent, personal, ranked } from "./emotions.js";
 import { EMOTIONS } from "./runtime/constants.js";
 
 const QUIETEST = -60; // dB of full scale, the left end of the voice's level
@@ -90,6 +90,7 @@ export class View {
     this.#tellParts();
     const level = moment && !this.without.voice ? Math.max(0, Math.min(1, 1 - moment.voice_dbfs / QUIETEST)) : 0;
     this.at("level").value = level;
+    this.#tellPeople(moment);
     this.#box(moment, size);
     this.#face(moment, picture, size);
   }
@@ -129,21 +130,69 @@ export class View {
     if (this.at("hint").textContent !== hint) this.at("hint").textContent = hint;
   }
 
-  /** @param {Moment|null} moment @param {Size} size */
+  /** Who is seen, where it is more than one, and whom the rest speaks of. @param {Moment|null} moment */
+  #tellPeople(moment) {
+    const list = this.at("people");
+    const people = moment && (moment.people.length > 1 || moment.more_people) ? moment.people : [];
+    const words = people.map(({ id, label, probabilities }) => {
+      const shows = label ? `${inWords(label)} ${percent(probabilities[label])}` : inWords("nothing");
+      return { id, text: `${shows}${id === moment?.followed ? ", followed" : ""}` };
+    });
+    const more = people.length && moment?.more_people ? `and ${moment.more_people} more, who are not looked at` : "";
+    while (list.children.length > words.length + Number(Boolean(more))) list.lastChild.remove();
+    for (const [k, { id, text }] of [...words, ...(more ? [{ id: 0, text: more }] : [])].entries()) {
+      const line = list.children[k] ?? list.appendChild(document.createElement("li"));
+      line.classList.toggle("followed", id > 0 && id === moment?.followed);
+      if (line.dataset.told === `${id} ${text}`) continue;
+      line.dataset.told = `${id} ${text}`;
+      line.style.setProperty("--own", `var(--${personal(id || 1)})`);
+      const mark = Object.assign(document.createElement("span"), { className: "id", textContent: id });
+      line.replaceChildren(...(id ? [mark] : []), text);
+    }
+  }
+
+  /** The faces: one alone in the colour of its label, several each in their own, with their number. @param {Moment|null} moment @param {Size} size */
   #box(moment, { width, height }) {
     const canvas = this.overlay;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.clearRect(0, 0, width, height);
-    if (!moment?.box) return;
-    const [left, top, right, bottom] = moment.box.map((v, k) => v * (k % 2 ? height : width));
+    if (!moment) return;
     const thick = Math.max(2, width / 200);
-    context.lineWidth = 2 * thick;
-    context.strokeStyle = "rgba(0, 0, 0, 0.55)";
-    context.strokeRect(left, top, right - left, bottom - top);
-    context.lineWidth = thick;
-    context.strokeStyle = moment.label ? getComputedStyle(canvas).getPropertyValue(`--${moment.label}`) : "#ffffff";
-    context.strokeRect(left, top, right - left, bottom - top);
+    const ink = (/** @type {string} */ name) => getComputedStyle(canvas).getPropertyValue(`--${name}`);
+    const several = moment.people.length > 1;
+    const faces = several ? moment.people : moment.box ? [{ id: 0, box: moment.box, label: moment.label }] : [];
+    for (const { id, box, label } of faces) {
+      const [left, top, right, bottom] = box.map((v, k) => v * (k % 2 ? height : width));
+      const own = several ? ink(personal(id)) : label ? ink(label) : "#ffffff";
+      const line = several && id !== moment.followed ? thick / 2 : thick;
+      for (const [stroke, colour] of /** @type {const} */ ([[line + thick, "rgba(0, 0, 0, 0.55)"], [line, own]])) {
+        context.lineWidth = stroke;
+        context.strokeStyle = colour;
+        context.strokeRect(left, top, right - left, bottom - top);
+      }
+      if (several) this.#tag(context, `${id}${label ? ` ${inWords(label)}` : ""}`, own, ink("card"), { left, top, right, thick });
+    }
+  }
+
+  /**
+   * Above a face; to be read also where the picture is mirrored.
+   * @param {CanvasRenderingContext2D} context @param {string} words @param {string} ground @param {string} ink
+   * @param {{left: number, top: number, right: number, thick: number}} place
+   */
+  #tag(context, words, ground, ink, { left, top, right, thick }) {
+    const high = 7 * thick;
+    context.font = `600 ${5 * thick}px system-ui, sans-serif`;
+    const wide = context.measureText(words).width + 3 * thick;
+    const mirrored = this.overlay.parentElement?.classList.contains("mirrored");
+    context.save();
+    context.translate(mirrored ? right : left, Math.max(0, top - high));
+    if (mirrored) context.scale(-1, 1);
+    context.fillStyle = ground;
+    context.fillRect(0, 0, wide, high);
+    context.fillStyle = ink;
+    context.fillText(words, 1.5 * thick, high - 2 * thick);
+    context.restore();
   }
 
   /** The square that the model sees. @param {Moment|null} moment @param {CanvasImageSource|null} picture @param {Size} size */

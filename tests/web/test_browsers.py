@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
+from mmer.labels import EMOTIONS
 from tests.graphs import drawn_clips, write_model
 from tests.serving import Served, serve
 from tests.web.test_device import RUNTIME, turn_on
@@ -319,6 +320,48 @@ def test_until_enough_of_a_voice_was_heard_it_says_that_it_listens(watched: Watc
     expect(page.locator("#label")).to_have_text("listening…", timeout=PATIENCE)
     expect(page.locator("#unimodal")).to_contain_text("Voice: listening…")
     expect(page.locator("#announce")).to_have_text("Listening.")
+
+
+def test_of_several_people_it_is_said_who_shows_what_and_utterances_are_marked(watched: Watched) -> None:
+    """As a service that tells them apart answers; here a second person stands beside the drawn one."""
+    page = watched.page
+
+    def alter(line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            told = json.loads(message)
+            if told["type"] == "step":
+                if told["n"] == 4:
+                    line.send(json.dumps({"type": "utterance_start", "start": 0.3}))
+                if told["n"] == 6:
+                    line.send(json.dumps({"type": "utterance", "start": 0.3, "end": 1.1, "label": "sad"}))
+                sad = {emotion: 0.4 if emotion == "sad" else 0.1 for emotion in EMOTIONS}
+                one = {"id": 1, "box": [0.1, 0.1, 0.3, 0.5], "label": "sad", "probabilities": sad}
+                other = {**one, "id": 2, "label": told["label"], "probabilities": told["probabilities"]}
+                told |= {"people": [one, other], "followed": 2, "more_people": 3}
+            line.send(json.dumps(told))
+
+        server.on_message(pass_on)
+
+    page.route_web_socket("**/stream", alter)
+    watched.go_live()
+    people = page.locator("#people li")
+    expect(people).to_have_count(3)
+    expect(people.nth(0)).to_have_text("1☹ sad 40%")
+    expect(people.nth(1)).to_have_text(re.compile(rf"^2. ({LABEL.pattern}) \d+%, followed$"))
+    expect(people.nth(2)).to_have_text("and 3 more, who are not looked at")
+    expect(page.locator("#figures")).to_contain_text("steps a second")
+    page.wait_for_timeout(2000)
+    row = steps_shown(page)[-1]
+    assert row["followed"] == "2"
+    assert re.fullmatch(rf"1:sad 2:({LABEL.pattern})", row["people"])
+    page.focus("#track")
+    page.keyboard.press("Home")
+    expect(page.locator("#tip")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#track")).to_have_attribute("aria-valuetext", re.compile("what is said here: sad"))
+    assert watched.complaints == []
 
 
 def test_a_service_that_is_gone_before_the_start_is_said(browser: Browser, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ import { EMOTIONS } from "./constants.js";
  * @property {Step[]} steps
  * @property {Modality[]} missing
  * @property {ModelInfo & {step_s: number}} model
+ * @property {{start: number, end: number, label: Emotion|null}[]} [utterances]
  */
 
 /** @param {RawStep} step @param {Emotion|null} label @param {number[]} probabilities @returns {Step & {ms: number}} */
