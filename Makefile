@@ -95,5 +95,5 @@ web/node_modules/.package-lock.json: web/package-lock.json
 		echo "set-up: no npm, so the page's own checks and its mode \"On this device\" are left out (install Node, then: make page)"; fi
 
 .venv/.tests: .venv/.ready
-	scripts/setup.sh packages chromium:chromium firefox-esr:firefox-esr nginx:nginx-light
+	scripts/setup.sh packages chromium:chromium firefox-esr:firefox-esr nginx:nginx-light pg_ctlcluster:postgresql
 	touch $@

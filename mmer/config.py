@@ -86,7 +86,7 @@ class Prepare(Block):
     workers: int = -1
     """Processes; -1 is one per core."""
     backend: Literal["loky", "dask", "ray"] = "loky"
-    """joblib's backend: loky on one machine; dask or ray on a cluster (docs/preparing.md)."""
+    """Who does it: loky on one machine; dask or ray on a cluster (docs/preparing.md)."""
     max_bad_fraction: Share = 0.02
     """Share of a corpus's clips that may be unreadable (each is reported and skipped) before the stage fails."""
 

@@ -23,7 +23,7 @@ from mmer.errors import MmerError
 from mmer.files import write_whole
 
 REPORT = "report.json"
-INSTALL = "`pip install '{}'`, on all machines of the cluster"
+INSTALL = "`pip install 'mmer[cluster]'`, on all machines of the cluster"
 KILLED = "a worker was killed, most likely for want of memory: lower prepare.workers and run again"
 
 
@@ -101,7 +101,7 @@ def _on_joblib(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepa
         try:
             from ray.util.joblib import register_ray
         except ImportError:
-            raise PrepareError(f"prepare.backend is ray, which is not installed: {INSTALL.format('ray')}") from None
+            raise PrepareError(f"prepare.backend is ray, which is not installed: {INSTALL}") from None
         register_ray()
     as_they_come = "list" if rules.backend == "ray" else "generator_unordered"  # Ray's backend gives all at the end
     pool = Parallel(n_jobs=rules.workers, backend=rules.backend, return_as=as_they_come)
@@ -120,9 +120,7 @@ def _on_dask(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepare
         import dask
         from distributed import Client, KilledWorker, as_completed
     except ImportError:
-        raise PrepareError(
-            f"prepare.backend is dask, which is not installed: {INSTALL.format('dask[distributed]')}"
-        ) from None
+        raise PrepareError(f"prepare.backend is dask, which is not installed: {INSTALL}") from None
     workers = (cpu_count() or 1) if rules.workers < 0 else rules.workers
     address = dask.config.get("scheduler-address", None)
     try:
