@@ -58,6 +58,11 @@ export class Timeline {
     return { from: this.live && !this.all ? Math.max(0, end - LATEST_S) : 0, to: end };
   }
 
+  /** How much larger than usual text is: the chart is as much. */
+  get zoom() {
+    return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  }
+
   /** @param {number} seconds where the clip plays */
   moveTo(seconds) {
     this.head = seconds;
@@ -73,9 +78,9 @@ export class Timeline {
     const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
     if (this.canvas.width !== wide || this.canvas.height !== high) Object.assign(this.canvas, { width: wide, height: high });
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    const { lines, head, cursor } = this;
-    paint(context, { width, height }, course, { ...this.span, lines, head, cursor }, inkOf(this.canvas));
+    const { lines, head, cursor, zoom } = this;
+    context.setTransform(zoom * scale, 0, 0, zoom * scale, 0, 0);
+    paint(context, { width: width / zoom, height: height / zoom }, course, { ...this.span, lines, head, cursor }, inkOf(this.canvas));
     this.#tell();
   }
 
@@ -83,7 +88,7 @@ export class Timeline {
   #at(event) {
     const { left, width } = this.canvas.getBoundingClientRect();
     const { from, to } = this.span;
-    return new Scale(width, from, to).t(event.clientX - left);
+    return new Scale(width / this.zoom, from, to).t((event.clientX - left) / this.zoom);
   }
 
   /** @param {number|null} seconds */
@@ -130,7 +135,7 @@ export class Timeline {
     tip.hidden = this.cursor === null || k < 0;
     if (this.cursor === null || !course || k < 0) return;
     tip.textContent = wordsOf(course, course.find(this.cursor));
-    const x = new Scale(this.canvas.clientWidth, from, to).x(this.cursor);
+    const x = this.zoom * new Scale(this.canvas.clientWidth / this.zoom, from, to).x(this.cursor);
     const most = this.canvas.clientWidth - tip.offsetWidth;
     tip.style.left = `${Math.max(0, Math.min(most, x - tip.offsetWidth / 2))}px`;
   }
