@@ -29,6 +29,10 @@ RENAMED = {
 }
 
 
+SPEAKER_BANDS = 40
+"""Mel bands that a speaker encoder hears."""
+
+
 class ConfigError(MmerError, ValueError):
     """params.yaml cannot be used; the message names the key, the cause and the nearest right one."""
 
@@ -102,7 +106,7 @@ class Validate(Block):
     """Most frequent over least frequent emotion."""
 
 
-Fusion = Literal["concat", "gated", "cross_attention", "late"]
+Fusion = Literal["concat", "gated", "cross_attention", "late", "joint"]
 
 
 class FaceNet(Block):
@@ -134,18 +138,28 @@ class Temporal(Block):
     """Recurrence, attention over a window, or the mean."""
     hidden: int = Field(96, ge=8, multiple_of=4)
     """Size of what is known at a step; also of what gated and cross_attention mix. Attention's four heads share it."""
+    below: tuple[int, ...] = ()
+    """Sizes of LSTMs, one over the other, that see the frames of a step first (kind: gru)."""
     context: int = Field(25, ge=2, le=500)
     """Steps that attention looks back over, and in which mean forgets two thirds; the others learn how long."""
+
+    @model_validator(mode="after")
+    def _a_gru_gathers(self) -> Temporal:
+        if self.below and self.kind != "gru":
+            raise ValueError(f"what LSTMs below say is gathered by a GRU, and kind is {self.kind}")
+        return self
 
 
 class VoiceNet(Block):
     """The CNN on the voice window."""
 
-    frontend: Literal["waveform", "logmel", "pcen"] = "waveform"
+    frontend: Literal["waveform", "logmel", "pcen", "mel"] = "waveform"
     """What its blocks see: a filter bank learnt on the waveform; mel energies as logarithms; or these normalised in
-    each band by its recent level (PCEN)."""
-    blocks: Literal["1d", "2d"] = "1d"
-    """Whether they run over time alone, or over bands and time; 2d needs the bands of `logmel` or `pcen`."""
+    each band by its recent level (PCEN). Or the mel energies of each 10 ms as they are, with no blocks at all: what the
+    LSTM of a speaker encoder hears (`train.voice_weights`)."""
+    blocks: Literal["1d", "2d", "none"] = "1d"
+    """Whether they run over time alone, or over bands and time; 2d needs the bands of `logmel` or `pcen`, and `none`
+    goes with `mel`."""
     channels: int = Field(24, ge=4)
     """The 1D blocks have two, three and four times as many, the 2D ones half, once and twice."""
     embedding: int = Field(128, ge=8)
@@ -154,7 +168,22 @@ class VoiceNet(Block):
     """What is gathered over time: one embedding a step, the window summed up; or one of every 32 or 40 ms
     (mmer/model/voice.py)."""
     temporal: Temporal | None = None
-    """With `fusion: late`: what gathers its evidence, instead of `model.temporal`."""
+    """With `fusion: late` or `joint`: what gathers its evidence, instead of `model.temporal`."""
+
+    @model_validator(mode="after")
+    def _blocks_see_what_they_need(self) -> VoiceNet:
+        if self.blocks == "2d" and self.frontend == "waveform":
+            raise ValueError(
+                "blocks: 2d looks at neighbouring bands, and those of frontend: waveform have no order; take frontend: "
+                "logmel or pcen"
+            )
+        plain = self.blocks == "none", self.frontend == "mel"
+        if any(plain) and not (all(plain) and self.pooling == "frame" and self.embedding == SPEAKER_BANDS):
+            raise ValueError(
+                f"frontend: mel, blocks: none, pooling: frame and embedding: {SPEAKER_BANDS} go together: the energies "
+                "of each frame as they are"
+            )
+        return self
 
 
 class Model(Block):
@@ -168,8 +197,9 @@ class Model(Block):
     voice: VoiceNet = VoiceNet()
     temporal: Temporal = Temporal()
     fusion: Fusion = "concat"
-    """Where the modalities meet: before `temporal`, in one of three ways, or (late) as calibrated log-probabilities
-    after one `temporal` each, for training data in which faces and voices are not of the same clips."""
+    """Where the modalities meet: before `temporal`, in one of three ways; or (late) as calibrated log-probabilities
+    after one `temporal` each, for training data in which faces and voices are not of the same clips; or (joint) so and
+    with what a further `temporal`, which sees them all, adds where several are present."""
 
     @model_validator(mode="after")
     def _each_once(self) -> Model:
@@ -282,9 +312,15 @@ class Train(Block):
     such a training says so."""
     still_steps: int = Field(8, ge=1)
     """A still picture is looked at for up to so many steps."""
+    voice_weights: Literal["resemblyzer"] | None = None
+    """Speaker-recognition weights that the LSTM on the voice's mel energies starts from: those in the package
+    Resemblyzer (mmer/model/pretrained.py)."""
     face_weights: str | None = None
     """Face-recognition weights that the face network starts from, below MMER_MIRROR; where they are not there, it
     starts from nothing and says so."""
+    begun_rate: Share = 1.0
+    """Share of `lr` at which that goes on learning which began from `voice_weights`, or from branches trained apart
+    (`fusion: joint`); 0 keeps it as it is."""
     init_from: str | None = None
     """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
     memory_mb: int = Field(512, ge=0)
@@ -488,13 +524,8 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _blocks_fit_together(self) -> Params:
-        if self.train.branches and self.model.fusion != "late":
-            raise ValueError("train.branches trains the branches apart, which needs model.fusion: late")
-        if self.model.voice.blocks == "2d" and self.model.voice.frontend == "waveform":
-            raise ValueError(
-                "model.voice.blocks: 2d looks at neighbouring bands, and those of frontend: waveform have no order; "
-                "take frontend: logmel or pcen"
-            )
+        if self.train.branches and self.model.fusion not in ("late", "joint"):
+            raise ValueError("train.branches trains the branches apart, which needs model.fusion: late or joint")
         tested = set(self.split.test_corpora)
         if unknown := sorted(tested - set(self.corpora)):
             raise ValueError(f"split.test_corpora names {unknown[0]!r}, which corpora does not")

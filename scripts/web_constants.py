@@ -29,7 +29,7 @@ SHARED = {
     "mmer.labels": ("EMOTIONS", "MODALITIES"),
     "mmer.runtime.grid": ("SAMPLE_RATE",),
     "mmer.runtime.detector": ("WINDOW", "STRIDE", "FACTOR", "BATCH", "FOLLOWED_SCALES", "FOLLOWED_REACH"),
-    "mmer.runtime.roll": ("ROLL_LIMIT", "ROLL_TAU_S", "ROLL_PLAY"),
+    "mmer.runtime.align": ("TEMPLATE", "ROLL_LIMIT", "MOVE_LIMIT", "ALIGN_TAU_S", "ALIGN_PLAY"),
     "mmer.runtime.tracker": ("SAME_FACE_IOU", "SAME_FACE_STEP", "SAME_FACE_GROWTH"),
     "mmer.runtime.voice": ("FRAME_SAMPLES", "DIGITAL_SILENCE", "LOW_PASS", "LAG", "HEARD_AT", "JITTER_S"),
     "mmer.runtime.stream": ("STALE_S", "AHEAD_S"),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mmer.config import Fusion, Temporal
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.model.attention import attend
-from mmer.model.temporal import make_temporal
+from mmer.model.temporal import FramesThenSteps, make_temporal
 
 
 class Decision(NamedTuple):
@@ -174,7 +174,9 @@ class LateFusion(nn.Module):
     ) -> None:
         super().__init__()
         self.embeddings, self.frames, self.classes = dict(embeddings), dict(frames), classes
-        over_time = {m: make_temporal(size // frames[m] + 1, temporal[m]) for m, size in embeddings.items()}
+        over_time = {
+            m: make_temporal(size // frames[m] + 1, temporal[m], frames[m], dropout) for m, size in embeddings.items()
+        }
         self.state_sizes = [each.state_size for each in over_time.values()]
         self.state_size = sum(self.state_sizes)
         self.temporal = nn.ModuleDict({str(m): each for m, each in over_time.items()})
@@ -184,10 +186,17 @@ class LateFusion(nn.Module):
         self.register_buffer("temperature", torch.ones(len(MODALITIES)))
 
     def forward(self, joined: Tensor, state: Tensor) -> Decision:
+        logits, branches, _, state = self._apart(joined, state)
+        return Decision(logits, branches, state)
+
+    def _apart(self, joined: Tensor, state: Tensor) -> tuple[Tensor, dict[ModalityName, Tensor], list[Tensor], Tensor]:
+        """The sum of the log-probabilities, each modality's logits, what each knows at each step (zero where it is
+        absent), and the state after the last.
+        """
         *parts, present = torch.split(joined, [*self.embeddings.values(), len(MODALITIES)], dim=-1)
         batch, steps = joined.shape[:2]
         branches: dict[ModalityName, Tensor] = {}
-        states = []
+        known, states = [], []
         logits = torch.zeros_like(joined[..., : self.classes])
         states_before = torch.split(state, self.state_sizes, dim=-1)
         for name, part, before in zip(self.embeddings, parts, states_before, strict=True):
@@ -195,13 +204,58 @@ class LateFusion(nn.Module):
             here = present[..., index : index + 1]
             frames = self.frames[name]
             seen = here.expand(-1, -1, frames).reshape(batch, steps * frames, 1)
-            said = self.drop(part).reshape(batch, steps * frames, -1)
+            gathers = isinstance(self.temporal[name], FramesThenSteps)
+            said = (part if gathers else self.drop(part)).reshape(batch, steps * frames, -1)
             hidden, after = self.temporal[name](torch.cat([said, seen], -1), seen, before)
-            branches[name] = self.head[name](self.drop(hidden[:, frames - 1 :: frames]))
+            last = hidden if gathers else hidden[:, frames - 1 :: frames]
+            branches[name] = self.head[name](self.drop(last))
+            known.append(here * last)
             logits = logits + here * self.log_probabilities(name, branches[name])
             states.append(after)
-        return Decision(logits, branches, torch.cat(states, dim=-1))
+        return logits, branches, known, torch.cat(states, dim=-1)
 
     def log_probabilities(self, name: ModalityName, logits: Tensor) -> Tensor:
         """A branch's logits as calibrated log-probabilities [B, T, 7]."""
         return (logits / self.temperature[MODALITIES.index(name)]).log_softmax(-1)
+
+
+class JointFusion(LateFusion):
+    """Late fusion, and where several modalities are present what one more network over time adds to it: it sees what
+    each modality knows at each step, as the LSTM of Karas et al. 2022 (arXiv:2203.13285) sees their embeddings, and so
+    can learn how a face and a voice move together. At first it adds hardly anything, so what is learnt begins from late
+    fusion; of a modality alone nothing is changed.
+
+    Args:
+        together: what sees them all.
+    """
+
+    def __init__(
+        self,
+        embeddings: Mapping[ModalityName, int],
+        temporal: Mapping[ModalityName, Temporal],
+        dropout: float,
+        frames: Mapping[ModalityName, int],
+        classes: int,
+        together: Temporal,
+    ) -> None:
+        super().__init__(embeddings, temporal, dropout, frames, classes)
+        known = sum(temporal[m].hidden for m in embeddings)
+        self.together = make_temporal(known + len(MODALITIES), together)
+        self.adds = nn.Linear(together.hidden, classes)
+        with torch.no_grad():
+            for parameter in self.adds.parameters():
+                parameter.mul_(0.01)
+        self.temperature_together: Tensor
+        self.register_buffer("temperature_together", torch.ones(()))
+        self.apart_size = self.state_size
+        self.state_size += self.together.state_size
+
+    def forward(self, joined: Tensor, state: Tensor) -> Decision:
+        apart, before = torch.split(state, [self.apart_size, self.state_size - self.apart_size], dim=-1)
+        logits, branches, known, apart = self._apart(joined, apart)
+        present = joined[..., -len(MODALITIES) :]
+        seen = present.amax(-1, keepdim=True)
+        hidden, after = self.together(torch.cat([*known, present], -1), seen, before)
+        both = (present.sum(-1, keepdim=True) > 1).to(logits.dtype)
+        added = (logits + self.adds(self.drop(hidden))) / self.temperature_together
+        return Decision(both * added + (1 - both) * logits, branches, torch.cat([apart, after], dim=-1))

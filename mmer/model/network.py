@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from mmer.config import FaceNet, Model
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
-from mmer.model.fusion import Decision, EarlyFusion, LateFusion
+from mmer.model.fusion import Decision, EarlyFusion, JointFusion, LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.mobilenet import MobileNetV3Small
 from mmer.model.scene import SceneCNN
-from mmer.model.voice import VoiceCNN
+from mmer.model.voice import MelFrames, VoiceCNN, make_voice
 from mmer.runtime.config import Input
 from mmer.runtime.grid import SAMPLE_RATE
 
@@ -121,18 +121,20 @@ class EmotionNet(nn.Module):
         makers: dict[ModalityName, Callable[[], nn.Module]] = {
             "face": lambda: make_face(input.face_size, model.face),
             "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
-            "voice": lambda: VoiceCNN(model.voice, input, voice_mask),
+            "voice": lambda: make_voice(model.voice, input, voice_mask),
         }
         self.branch = nn.ModuleDict({m: makers[m]() for m in self.modalities})
         frames = {m: getattr(self.branch[m], "frames", 1) for m in self.modalities}
         sizes = {m: getattr(model, m).embedding for m in self.modalities}
         self.embeddings = {m: frames[m] * sizes[m] for m in self.modalities}
         over_time = {m: getattr(getattr(model, m), "temporal", None) or model.temporal for m in self.modalities}
-        self.fusion = (
-            LateFusion(self.embeddings, over_time, dropout, frames, len(classes))
-            if model.fusion == "late"
-            else EarlyFusion(self.embeddings, model.temporal, dropout, model.fusion, len(classes))
-        )
+        self.fusion: EarlyFusion | LateFusion
+        if model.fusion == "joint" and len(self.modalities) > 1:
+            self.fusion = JointFusion(self.embeddings, over_time, dropout, frames, len(classes), model.temporal)
+        elif model.fusion in ("late", "joint"):
+            self.fusion = LateFusion(self.embeddings, over_time, dropout, frames, len(classes))
+        else:
+            self.fusion = EarlyFusion(self.embeddings, model.temporal, dropout, model.fusion, len(classes))
         # Without it a branch's scale at the start would decide who is heard (batch-normalised face, raw scene). Not for
         # frames: each frame's own would level how loud it is, and batch normalisation has set their scale already.
         self.norm = nn.ModuleDict(
@@ -172,7 +174,7 @@ class EmotionNet(nn.Module):
         """
         present = present * self.trained
         if mixture is not None and "voice" in self.modalities:
-            heard = cast(VoiceCNN, self.branch["voice"]).hear(voice.flatten(0, 1))
+            heard = cast(VoiceCNN | MelFrames, self.branch["voice"]).hear(voice.flatten(0, 1))
             voice = mixture.of(heard.view(*voice.shape[:2], *heard.shape[1:]))
             there = present[..., MODALITIES.index("voice")]
             together = torch.maximum(there, there[mixture.other])

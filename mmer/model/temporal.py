@@ -7,11 +7,17 @@ step by step and gets what the whole clip gets. A state of zeros means that noth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
 from mmer.config import Temporal
 from mmer.model.attention import HEADS, attend
+
+LEAST_VARIANCE = 1e-8
+"""Added before a root is taken."""
 
 
 class LSTM(nn.Module):
@@ -27,6 +33,38 @@ class LSTM(nn.Module):
         h, c = state.unsqueeze(0).chunk(2, dim=-1)
         y, (h, c) = self.lstm(x, (h.contiguous(), c.contiguous()))
         return y, torch.cat([h, c], dim=-1).squeeze(0)
+
+
+class FramesThenSteps(nn.Module):
+    """LSTMs one over the other on the frames of a step, whose mean and deviation a GRU gathers from step to step.
+
+    Both are normalised in batches first (Ioffe and Szegedy 2015, arXiv:1502.03167): what a speaker encoder's units say
+    differs by 0.04 from voice to voice. K = 2 * the sum of the LSTMs' sizes + the GRU's.
+    """
+
+    def __init__(self, inputs: int, sizes: Sequence[int], hidden: int, frames: int, dropout: float) -> None:
+        super().__init__()
+        self.frames = frames
+        self.layers = nn.ModuleList(LSTM(size, of) for size, of in pairwise([inputs, *sizes]))
+        self.norm = nn.BatchNorm1d(2 * sizes[-1])
+        self.drop = nn.Dropout(dropout)
+        self.gather = GRU(2 * sizes[-1], hidden)
+        self.state_sizes = [*(2 * size for size in sizes), hidden]
+        self.state_size = sum(self.state_sizes)
+
+    def forward(self, x: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, T * frames, inputs] → [B, T, hidden], [B, K]."""
+        *before, gathered = torch.split(state, self.state_sizes, dim=-1)
+        after = []
+        for layer, begin in zip(self.layers, before, strict=True):
+            x, end = layer(x, seen, begin)
+            after.append(end)
+        x = torch.unflatten(x, 1, (-1, self.frames))
+        mean = x.mean(2)
+        deviation = ((x - mean.unsqueeze(2)).square().mean(2) + LEAST_VARIANCE).sqrt()
+        x = self.norm(torch.cat([mean, deviation], -1).transpose(1, 2)).transpose(1, 2)
+        x, gathered = self.gather(self.drop(x), seen, gathered)
+        return x, torch.cat([*after, gathered], dim=-1)
 
 
 class GRU(nn.Module):
@@ -112,8 +150,17 @@ class RunningMean(nn.Module):
         return total[..., :-1] / total[..., -1:].clamp(min=self.FAINT), total[:, -1]
 
 
-def make_temporal(inputs: int, temporal: Temporal) -> LSTM | GRU | WindowAttention | RunningMean:
-    """The kind that `temporal` names."""
+def make_temporal(
+    inputs: int, temporal: Temporal, frames: int = 1, dropout: float = 0.0
+) -> LSTM | FramesThenSteps | GRU | WindowAttention | RunningMean:
+    """The kind that `temporal` names.
+
+    Args:
+        frames: of a step, which it sees one after the other; all but `FramesThenSteps` give as many.
+        dropout: between what it is made of.
+    """
+    if temporal.below:
+        return FramesThenSteps(inputs, temporal.below, temporal.hidden, frames, dropout)
     if temporal.kind == "attention":
         return WindowAttention(inputs, temporal.hidden, temporal.context)
     if temporal.kind == "mean":

@@ -14,11 +14,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from mmer.config import VoiceNet
+from mmer.config import SPEAKER_BANDS, VoiceNet
 from mmer.runtime.config import Input
 from mmer.runtime.grid import SAMPLE_RATE
 
 MEL_BANDS = 64
+"""Under convolutions."""
 LEAST = 1e-6
 """Added to an energy before its logarithm is taken, and before it is divided by."""
 
@@ -54,7 +55,7 @@ class MelBank(nn.Module):
     rate = SAMPLE_RATE / hop
     """Frames a second."""
 
-    def __init__(self, bands: int) -> None:
+    def __init__(self, bands: int, lowest: float = 50.0) -> None:
         super().__init__()
         from torchaudio.functional import melscale_fbanks
 
@@ -63,7 +64,7 @@ class MelBank(nn.Module):
         turns = torch.arange(size // 2 + 1).double().outer(torch.arange(size).double()) * (2 * torch.pi / size)
         window = torch.hann_window(size, dtype=torch.float64)
         waves = torch.cat([turns.cos() * window, turns.sin() * window]).float().unsqueeze(1)
-        mel = melscale_fbanks(size // 2 + 1, 50.0, SAMPLE_RATE / 2, bands, SAMPLE_RATE, mel_scale="slaney")
+        mel = melscale_fbanks(size // 2 + 1, lowest, SAMPLE_RATE / 2, bands, SAMPLE_RATE, mel_scale="slaney")
         self.waves: Tensor
         self.window: Tensor
         self.mel: Tensor
@@ -175,6 +176,33 @@ class VoiceCNN(nn.Module):
         )
         embedded: Tensor = self.project(summed)
         return embedded
+
+
+class MelFrames(nn.Module):
+    """Voice window to the mel energies of the step's own frames of 10 ms, as a speaker encoder hears them: float [N, W]
+    in -1..1 at 16 kHz → [N, frames, 40]. Nothing is learnt; what gathers evidence over time does all the work.
+
+    Args:
+        given: lengths of a step and of a window.
+        mask: in training, up to this share of the bands and of the frames of each window is hidden.
+    """
+
+    def __init__(self, given: Input, mask: float = 0.0) -> None:
+        super().__init__()
+        self.hear, self.mask = MelBank(SPEAKER_BANDS, 0.0), mask
+        self.frames = round(given.step_s * MelBank.rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Also takes what `hear` made of windows, instead of them."""
+        y = (x if x.dim() == 3 else self.hear(x))[..., -self.frames :]
+        if self.training and self.mask:
+            y = masked(y, self.mask)
+        return y.transpose(1, 2)
+
+
+def make_voice(voice: VoiceNet, given: Input, mask: float = 0.0) -> VoiceCNN | MelFrames:
+    """What `voice` names."""
+    return MelFrames(given, mask) if voice.blocks == "none" else VoiceCNN(voice, given, mask)
 
 
 def blocks_1d(bands: int, channels: int, halvings: int) -> tuple[list[nn.Module], int]:

@@ -80,7 +80,7 @@ class Faces(Block):
     """Seconds between two searches of the whole picture while a face is followed from its last box
     (docs/preparing.md); 0 searches every picture."""
     align: bool = False
-    """A face is cropped upright: its roll is taken out (docs/preparing.md)."""
+    """A face's crop is laid on its eyes and mouth: turned upright, of one size and in one place (docs/preparing.md)."""
 
 
 class Shown(Block):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmer.runtime.align import Alignment
 from mmer.runtime.config import Faces, Input
 from mmer.runtime.detector import Detector, Face
 from mmer.runtime.resize import crop
-from mmer.runtime.roll import Roll, roll
 from mmer.runtime.types import Box, Floats, Picture, check_picture
 
 SAME_FACE_IOU = 0.3
@@ -53,7 +53,7 @@ class Tracker:
         self.detector, self.faces, self.input = detector, faces, input
         self._box: Box | None = None
         self._score = 0.0
-        self._roll = Roll()
+        self._alignment = Alignment()
         self._seen = self._searched = self._now = -np.inf
         self._frame: tuple[int, ...] | None = None
 
@@ -70,15 +70,16 @@ class Tracker:
         check_picture(rgb)
         self._now = max(t, self._now)
         if rgb.shape != self._frame or self._now - self._seen > self.faces.max_gap_s + 1e-6:
-            self._box, self._score, self._roll, self._frame = None, 0.0, Roll(), rgb.shape
+            self._box, self._score, self._alignment, self._frame = None, 0.0, Alignment(), rgb.shape
         found = self._follow(rgb) or self._search(rgb)
         if found is not None:
             self._box, self._score, self._seen = found.box, found.score, self._now
             if self.faces.align:
-                self._roll.see(roll(found.landmarks), self._now)
-        face, angle = None, self._roll.angle
+                self._alignment.see(found.landmarks, found.box, self._now)
+        face, angle = None, self._alignment.roll
         if self._box is not None:
-            face = crop(rgb, self._box, self.input.face_size, self.faces.margin, angle)
+            box = self._alignment.box(self._box) if self.faces.align else self._box
+            face = crop(rgb, box, self.input.face_size, self.faces.margin, angle)
         coasted = self._box is not None and found is None
         return View(face, self._box, self._score, coasted, angle)
 
@@ -86,7 +87,7 @@ class Tracker:
         """The face near its last box, without a search; None where it is not there, or a search is due."""
         if self._box is None or self._now - self._searched > self.faces.detect_every_s - 1e-6:
             return None
-        return self.detector.follow(rgb, self._box, self._roll.angle)
+        return self.detector.follow(rgb, self._box, self._alignment.roll)
 
     def _search(self, rgb: Picture) -> Face | None:
         """The face among all that are in the picture."""
@@ -99,7 +100,7 @@ class Tracker:
         # A search's box and a followed one differ a little: without this a still face would twitch at every search.
         if not self.faces.detect_every_s:
             return found
-        angle = self._roll.towards(roll(found.landmarks)) if self.faces.align else 0.0
+        angle = self._alignment.roll_towards(found.landmarks) if self.faces.align else 0.0
         return self.detector.follow(rgb, found.box, angle) or found
 
     def _choose(self, boxes: Floats) -> int | None:

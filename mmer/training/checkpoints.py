@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,8 @@ class Origin(BaseModel):
     """Whether voices and faces of different people were joined into artificial clips."""
     face_weights: str | None = None
     """The face-recognition weights that the face network started from: name and sha256."""
+    voice_weights: str | None = None
+    """The speaker-recognition weights that the voice started from: name and sha256."""
     start: Lineage = ()
     """The earlier trainings that this one went on from."""
 
@@ -78,6 +81,22 @@ def init_face(network: EmotionNet, name: str) -> str | None:
         print(f"train.face_weights: there is no {name} below MMER_MIRROR; the face network starts from nothing")
         return None
     start_from(network.branch["face"], path)
+    return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def init_voice(network: EmotionNet, name: str) -> str | None:
+    """Start the voice's LSTMs from a speaker encoder's, if its package is installed; returns its name and sha256, None
+    where the network has no voice or starts from nothing.
+    """
+    from mmer.model.pretrained import start_voice
+
+    if "voice" not in network.modalities:
+        return None
+    path = voice_weights(name)
+    if path is None:
+        print(f"train.voice_weights: the package {name} is not installed; the voice starts from nothing")
+        return None
+    start_voice(network, path)
     return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
@@ -105,6 +124,13 @@ def init_from(network: EmotionNet, path: Path) -> Lineage:
 def face_weights(name: str) -> Path | None:
     """Where the weights lie that a face network may start from; None where they are not."""
     path = Path(os.environ.get("MMER_MIRROR", "")) / name
+    return path if path.is_file() else None
+
+
+def voice_weights(name: str) -> Path | None:
+    """Where the weights lie that come with the package; None where it is not installed. It is not imported."""
+    found = find_spec(name)
+    path = Path(found.origin).with_name("pretrained.pt") if found is not None and found.origin else Path()
     return path if path.is_file() else None
 
 
@@ -157,6 +183,7 @@ def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: P
     samples = [processed / c.sample for c in clips if c.split in ("train", "val")]
     trainings = [params.train, *(params.train.of_branch(name) for name in params.train.branches)]
     given = [face_weights(t.face_weights) for t in trainings if t.face_weights]
+    given += [voice_weights(t.voice_weights) for t in trainings if t.voice_weights]
     given += [Path(t.init_from) for t in trainings if t.init_from]
     if any(t.taught for t in trainings):
         given.append(processed.with_name(TEACHER))

@@ -22,7 +22,7 @@ from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.types import Floats
 from mmer.training.batches import TEACHER, batches, sample_epoch, to_device
-from mmer.training.checkpoints import Origin, init_face, init_from, keys_of_branch
+from mmer.training.checkpoints import Origin, init_face, init_from, init_voice, keys_of_branch
 from mmer.training.inference import Epoch, calibrate, calibrate_together, score
 from mmer.training.losses import batch_loss, emotion_weights
 
@@ -103,7 +103,9 @@ class _Job:
 
 
 def _fit_apart(job: _Job) -> Fit:
-    """Train the branch of each modality on the clips that hold it, and put the network together from them."""
+    """Train the branch of each modality on the clips that hold it, put the network together from them, and (`fusion:
+    joint`) train what joins them on the clips that hold several.
+    """
     import torch
 
     modalities = modalities_of(job.training)
@@ -137,13 +139,50 @@ def _fit_apart(job: _Job) -> Fit:
     origin = Origin(
         corpora=tuple(sorted({c for origin in origins for c in origin.corpora})),
         face_weights=next((o.face_weights for o in origins if o.face_weights), None),
+        voice_weights=next((o.voice_weights for o in origins if o.voice_weights), None),
         start=tuple(dict.fromkeys(ancestor for origin in origins for ancestor in origin.start)),
     )
+    told = partial(_of_branch, "together")
+    if joined := _fit_together(job, whole, told):
+        whole = joined.network
+        for row in joined.history:
+            history.setdefault(row["epoch"], {}).update(told(row))
+        best |= {**told(joined.best), "together_epoch": joined.best["epoch"]}
+        seconds += joined.seconds
     best |= score(whole, job.validation, job.processed, kind=job.train.targets)
     return Fit(whole.cpu().eval(), origin, [history[epoch] for epoch in sorted(history)], best, seconds)
 
 
-def _of_branch(name: ModalityName, row: Epoch) -> Epoch:
+def _fit_together(job: _Job, whole: EmotionNet, told: Callable[[Epoch], Epoch]) -> Fit | None:
+    """Go on from the branches with the clips that hold several modalities, where the fusion has anything to learn of
+    them; None where it has not.
+    """
+    from mmer.model.fusion import JointFusion
+
+    if not isinstance(whole.fusion, JointFusion):
+        return None
+    several = [[c for c in clips if len(modalities_of([c])) > 1] for clips in (job.training, job.validation)]
+    if not all(several):
+        print("model.fusion: joint: no clips to train and to validate on hold several modalities; it stays late fusion")
+        return None
+    alone = job.train.model_copy(
+        update={"branches": {}, "init_from": None, "face_weights": None, "voice_weights": None}
+    )
+    return _fit(
+        replace(
+            job,
+            train=alone,
+            training=several[0],
+            validation=several[1],
+            checkpoint=job.checkpoint and job.checkpoint.with_stem(f"{job.checkpoint.stem}-together"),
+            on_epoch=lambda row: job.on_epoch(told(row)),
+            title=f"{job.title} together",
+        ),
+        begun=whole,
+    )
+
+
+def _of_branch(name: str, row: Epoch) -> Epoch:
     return {key if key == "epoch" else f"{name}_{key}": value for key, value in row.items()}
 
 
@@ -164,8 +203,12 @@ def _answers(training: Sequence[Clip], processed: Path, train: Train, seed: int)
     return answers_of(training, processed.with_name(TEACHER), seed)
 
 
-def _fit(job: _Job) -> Fit:
-    """One training of one network."""
+def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
+    """One training of one network.
+
+    Args:
+        begun: whose branches are trained already; they go on at `train.begun_rate`.
+    """
     import torch
     from lightning_fabric import Fabric
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -177,22 +220,24 @@ def _fit(job: _Job) -> Fit:
     fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
     torch.manual_seed(job.seed)
-    network = _network(job.params, train, modalities_of(training), job.classes)
+    network = begun or _network(job.params, train, modalities_of(training), job.classes)
     origin = Origin(
         corpora=tuple(sorted({c.corpus for c in training})),
         pairing=train.pairing,
         face_weights=init_face(network, train.face_weights) if train.face_weights else None,
+        voice_weights=init_voice(network, train.voice_weights) if train.voice_weights else None,
         start=init_from(network, Path(train.init_from)) if train.init_from else (),
     )
     if not train.epochs:
         row = {"epoch": 0.0, **score(network, job.validation, job.processed, kind=train.targets)}
         calibrate(network, job.validation, job.processed, train.targets)
         return Fit(network.eval(), origin, [], row, 0.0)
-    optimizer = torch.optim.AdamW(network.parameters(), train.lr, weight_decay=train.weight_decay)
+    groups = _groups(network, train, _begun(network, train, whole=begun is not None))
+    optimizer = torch.optim.AdamW(groups, train.lr, weight_decay=train.weight_decay)
     updates = -(-len(training) // train.batch_size)
     # Of exactly 5 updates the warm-up would be 0 long, and OneCycleLR divides by its length.
     steps = max(train.epochs * updates, 6)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, train.lr, steps, pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [g["lr"] for g in groups], steps, pct_start=0.2)
     module, optimizer = fabric.setup(network, optimizer)
     for method in ("embed", "decide"):
         module.mark_forward_method(method)
@@ -221,6 +266,7 @@ def _fit(job: _Job) -> Fit:
         began = time.perf_counter()
         torch.manual_seed(job.seed * 1000 + epoch)
         module.train()
+        _rest(network)
         losses = []
         before: Tensor | None = None
         rng = np.random.default_rng((job.seed, epoch))
@@ -266,6 +312,32 @@ def _fit(job: _Job) -> Fit:
             part.replace(job.checkpoint)
         job.on_epoch(row)
     network.load_state_dict(best["weights"])
-    calibrate(network, job.validation, job.processed, train.targets)
+    if begun is None:
+        calibrate(network, job.validation, job.processed, train.targets)
     calibrate_together(network, job.validation, job.processed, train.targets)
     return Fit(network.cpu().eval(), origin, history, best["row"], seconds)
+
+
+def _begun(network: EmotionNet, train: Train, *, whole: bool) -> set[str]:
+    """The names of what began from other weights: whole branches, or the voice's LSTMs."""
+    names = {key for m in network.modalities for key in keys_of_branch(m, network.state_dict())}
+    if whole:
+        return names
+    return {name for name in names if ".lstm." in name and "voice" in name.split(".")} if train.voice_weights else set()
+
+
+def _groups(network: EmotionNet, train: Train, begun: set[str]) -> list[dict[str, Any]]:
+    """What is learnt, and at which rate."""
+    named = list(network.named_parameters())
+    for name, parameter in named:
+        parameter.requires_grad_(name not in begun or train.begun_rate > 0)
+    fresh = {"params": [p for name, p in named if name not in begun], "lr": train.lr}
+    slow = {"params": [p for name, p in named if name in begun and p.requires_grad], "lr": train.lr * train.begun_rate}
+    return [group for group in (fresh, slow) if group["params"]]
+
+
+def _rest(network: EmotionNet) -> None:
+    """What is not learnt is as it will be used: no dropout, no new statistics."""
+    for part in network.modules():
+        if (own := list(part.parameters())) and not any(p.requires_grad for p in own):
+            part.eval()

@@ -74,16 +74,22 @@ def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind:
 
 def calibrate_together(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind: str = "intended") -> None:
     """With late fusion, scale the temperatures so that what modalities say together is likeliest, on the validation
-    clips that hold several of them; with fewer than `TOGETHER` of these nothing changes.
+    clips that hold several of them; with fewer than `TOGETHER` of these nothing changes. What joint fusion says of
+    several has a temperature of its own.
 
     Each modality alone is calibrated mostly on other clips (a face on photographs), and may be surer of real films than
     it is right: then it overrules the others.
     """
-    from mmer.model.fusion import LateFusion
+    from mmer.model.fusion import JointFusion, LateFusion
 
     names = network.modalities
     several = [c for c in clips if all(getattr(c, f"has_{name}") for name in names)]
     if not isinstance(network.fusion, LateFusion) or len(names) < 2 or len(several) < TOGETHER:
+        return
+    if isinstance(network.fusion, JointFusion):
+        network.fusion.temperature_together.fill_(1.0)
+        truth = truths(several, kind, network.classes)
+        network.fusion.temperature_together.fill_(fit_temperature(predict(network, several, processed), truth))
         return
     said = np.stack([predict(network, several, processed, modalities=[name]) for name in names])
     scales = joint_scales(said, truths(several, kind, network.classes))

@@ -36,7 +36,7 @@ SMALL = {
 RIVALS = {
     f"{kind}, {fusion}": {"model.temporal.kind": kind, "model.fusion": fusion}
     for kind in ("lstm", "gru", "attention", "mean")
-    for fusion in ("concat", "gated", "cross_attention", "late")
+    for fusion in ("concat", "gated", "cross_attention", "late", "joint")
 } | {
     "late, frame by frame": {"model.fusion": "late", "model.voice.pooling": "frame"},
     "late, log-mel frame by frame": {
@@ -57,6 +57,16 @@ RIVALS = {
         "model.voice.pooling": "frame",
         "model.voice.frontend": "pcen",
         "model.voice.temporal": {"kind": "gru", "hidden": 12},
+    },
+    "joint, a speaker encoder's LSTMs": {
+        "model.fusion": "joint",
+        "model.voice": {
+            "frontend": "mel",
+            "blocks": "none",
+            "pooling": "frame",
+            "embedding": 40,
+            "temporal": {"kind": "gru", "hidden": 12, "below": [16, 8]},
+        },
     },
     "concat, 2D blocks on PCEN": {"model.voice.frontend": "pcen", "model.voice.blocks": "2d"},
     "concat, frame by frame": {"model.voice.pooling": "frame"},

@@ -174,7 +174,7 @@ def test_a_face_is_followed_as_the_service_follows_it(
         rgb = tilted(upright, 40 * np.sin(k / 4)) if align else upright
         view = tracker.track(rgb, at)
         box, angle = page.evaluate(
-            "async ([given, at]) => [await ours.tracker.track(ours.picture(given), at), ours.tracker.roll.angle]",
+            "async ([given, at]) => [await ours.tracker.track(ours.picture(given), at), ours.tracker.alignment.roll]",
             [given(rgb), at],
         )
         assert (box is None) == (view.box is None)

@@ -28,16 +28,27 @@ export const FOLLOWED_SCALES = /** @type {const} */ ([0.8999999761581421, 1.0, 1
  */
 export const FOLLOWED_REACH = 0.5;
 
-// mmer/runtime/roll.py
+// mmer/runtime/align.py
+/**
+ * Where both eyes and both corners of the mouth lie in the square, as shares of its side: where they lie on average in
+ * FER2013's training images, mirrored with their mirror images (docs/preparing.md).
+ */
+export const TEMPLATE = /** @type {const} */ ([[0.315, 0.376], [0.685, 0.376], [0.345, 0.786], [0.655, 0.786]]);
 /** Degrees: a face that lies further over is taken for one so far; the detector hardly finds it. */
 export const ROLL_LIMIT = 60.0;
-/** Time constant of the mean over what was measured: after it, a change has come through to 63%. */
-export const ROLL_TAU_S = 0.3;
 /**
- * Degrees by which that mean may wander before the crop turns with it: more than it wanders where a face is still
- * (docs/preparing.md). So a still face's crop does not turn at all, and an upright one is not turned.
+ * The square's centre lies no further from the box's than this, in sides of the box; nor are their sides further apart
+ * (of the logarithm).
  */
-export const ROLL_PLAY = 2.0;
+export const MOVE_LIMIT = 0.4;
+/** Time constant of the mean over what was measured: after it, a change has come through to 63%. */
+export const ALIGN_TAU_S = 0.3;
+/**
+ * By how much that mean may wander before the crop goes with it: across and down in sides of the box, in size (of the
+ * logarithm), and in degrees. It is more than it wanders where a face is still (docs/preparing.md), whose crop so
+ * rests.
+ */
+export const ALIGN_PLAY = /** @type {const} */ ([0.01, 0.01, 0.02, 2.0]);
 
 // mmer/runtime/tracker.py
 /** A box that overlaps the last one by this much is the same face. */

@@ -8,7 +8,7 @@ import { roundEven, turn } from "./resize.js";
 /** @typedef {import("./boxes.js").Found} Found */
 /** @typedef {import("./graph.js").Graph} Graph */
 /** @typedef {import("./means.js").Picture} Picture */
-/** @typedef {import("./roll.js").Landmarks} Landmarks */
+/** @typedef {import("./align.js").Landmarks} Landmarks */
 /** @typedef {{box: Box, score: number, landmarks: Landmarks}} Face */
 /** @typedef {Found & {landmarks: Landmarks}} Judged no landmarks, [], of the R-Net or where faces are not aligned */
 /**

@@ -56,7 +56,7 @@ export class Pipeline {
     const picture = bound(given, media.frame_side);
     const box = await this.tracker.track(picture, t);
     return {
-      face: box && crop(picture, box, input.face_size, faces.margin, this.tracker.roll.angle),
+      face: box && crop(picture, this.tracker.laid(box), input.face_size, faces.margin, this.tracker.alignment.roll),
       scene: this.graph.inputs.has("scenes") ? shrink(picture, input.scene_size) : null,
       box: box && box.map((v, k) => v / (k % 2 ? picture.height : picture.width)),
       ms: performance.now() - start,

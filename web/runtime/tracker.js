@@ -1,7 +1,7 @@
 // mmer/runtime/tracker.py: follows one person's face through a clip or a stream.
+import { Alignment } from "./align.js";
 import { area, overlap } from "./boxes.js";
 import { SAME_FACE_GROWTH, SAME_FACE_IOU, SAME_FACE_STEP } from "./constants.js";
-import { Roll, roll } from "./roll.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./detector.js").Face} Face */
@@ -14,7 +14,7 @@ export class Tracker {
     this.rules = detector.rules;
     /** @type {Box|null} */
     this.box = null;
-    this.roll = new Roll();
+    this.alignment = new Alignment();
     this.seen = this.searched = this.now = -Infinity;
     this.frame = "";
   }
@@ -25,22 +25,27 @@ export class Tracker {
     const frame = `${picture.width}x${picture.height}`;
     if (frame !== this.frame || this.now - this.seen > this.rules.max_gap_s + 1e-6) {
       this.box = null;
-      this.roll = new Roll();
+      this.alignment = new Alignment();
     }
     this.frame = frame;
     const found = (await this.#follow(picture)) ?? (await this.#search(picture));
     if (found) {
       this.box = found.box;
       this.seen = this.now;
-      if (this.rules.align) this.roll.see(roll(found.landmarks), this.now);
+      if (this.rules.align) this.alignment.see(found.landmarks, found.box, this.now);
     }
     return this.box;
+  }
+
+  /** Where the crop lies, as if it were not turned. @param {Box} box @returns {Box} */
+  laid(box) {
+    return this.rules.align ? this.alignment.box(box) : box;
   }
 
   /** Without a search; null where it is not there, or a search is due. @param {Picture} picture @returns {Promise<Face|null>} */
   async #follow(picture) {
     if (!this.box || this.now - this.searched > this.rules.detect_every_s - 1e-6) return null;
-    return this.detector.follow(picture, this.box, this.roll.angle);
+    return this.detector.follow(picture, this.box, this.alignment.roll);
   }
 
   /** @param {Picture} picture @returns {Promise<Face|null>} */
@@ -51,7 +56,7 @@ export class Tracker {
     if (!found) return null;
     // A search's box and a followed one differ a little: without this a still face would twitch at every search.
     if (!this.rules.detect_every_s) return found;
-    const angle = this.rules.align ? this.roll.towards(roll(found.landmarks)) : 0;
+    const angle = this.rules.align ? this.alignment.rollTowards(found.landmarks) : 0;
     return (await this.detector.follow(picture, found.box, angle)) ?? found;
   }
 
