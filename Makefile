@@ -78,10 +78,10 @@ mypy
 @[ ! -d web/node_modules ] || { cd web && npm run --silent check; }
 endef
 
-.venv/.ready: requirements.txt requirements-facenet.txt pyproject.toml setup.py scripts/setup.sh
+.venv/.ready: requirements.txt requirements-no-deps.txt pyproject.toml setup.py scripts/setup.sh
 	scripts/setup.sh packages ffmpeg:ffmpeg
 	scripts/setup.sh venv .venv $(PYTHON) 9 -r requirements.txt
-	.venv/bin/pip install --quiet --no-deps -r requirements-facenet.txt
+	.venv/bin/pip install --quiet --no-deps -r requirements-no-deps.txt
 	.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 

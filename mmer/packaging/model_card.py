@@ -205,6 +205,13 @@ def _data(info: ModelInfo) -> list[str]:
             "foamliu/MobileFaceNet, Apache-2.0), trained by their author on MS-Celeb-1M: pictures of people from the "
             "web, a set that its owner has withdrawn.",
         ]
+    if info.voice_weights:
+        lines += [
+            "",
+            f"The voice started from speaker-recognition weights ({info.voice_weights.split()[0].capitalize()}, "
+            "Apache-2.0: GE2E, Wan et al. 2018), trained by their authors on LibriSpeech and VoxCeleb 1 and 2: "
+            "readers, and interviews from the web.",
+        ]
     if info.start:
         earlier = "; ".join(map(str, info.start))
         lines += ["", f"It went on from earlier trainings (weights by sha256, the newest first): {earlier}."]
@@ -545,7 +552,7 @@ def weights_licence(info: ModelInfo) -> str:
     return (
         "The weights in this folder (mmer.onnx, mmer.int8.onnx, network.safetensors) may be used and shared under\n"
         f"{_terms(info)}\n{deed}\nThey were trained on\n{trained}\n"
-        + (f"and started from {info.face_weights.split()[0]}.\n" if info.face_weights else "")
+        + "".join(f"and started from {w.split()[0]}.\n" for w in (info.face_weights, info.voice_weights) if w)
         + "\nThe detector's nets in detector/ are those of facenet-pytorch (MIT). The code of this project is under\n"
         "Apache-2.0 (LICENSE).\n"
     )

@@ -51,6 +51,8 @@ class ModelInfo(BaseModel):
     """`label`: also trained on artificial clips, the voice of one person with the face of another."""
     face_weights: str | None
     """Face-recognition weights that the face network started from."""
+    voice_weights: str | None = None
+    """Speaker-recognition weights that the voice started from."""
     start: Lineage = ()
     """The earlier trainings that its weights went on from, the newest first: the `branches` that were taken, the sha256
     of the `weights`, their `corpora`.

@@ -32,7 +32,7 @@ PLAIN = [Requirement(text) for text in PROJECT["dependencies"]]
 EXTRAS = {name: [Requirement(text) for text in texts] for name, texts in PROJECT["optional-dependencies"].items()}
 #: What the commands that need no extra run.
 START = ("mmer", "mmer.runtime.recognizer", "mmer.client.playback", "mmer.plots.timeline", "mmer.plots.explanation")
-#: What is left to its user: a package whose pins fit no others (requirements-facenet.txt).
+#: What is left to its user: a package whose pins fit no others (requirements-no-deps.txt).
 ASIDE = {"mmer.packaging.detector": ("facenet_pytorch",)}
 HEAVY = ("torch", "pandas", "mlflow", "dvc", "optuna", "bentoml", "scipy", "yaml", "onnx")
 
