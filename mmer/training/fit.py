@@ -108,9 +108,9 @@ def _fit_apart(job: _Job) -> Fit:
     """
     import torch
 
-    modalities = modalities_of(job.training)
     torch.manual_seed(job.seed)
-    whole = _network(job.params, job.train, modalities, job.classes)
+    whole = _network(job.params, job.train, modalities_of(job.training), job.classes)
+    modalities = whole.modalities
     weights, history, best, origins, seconds = whole.state_dict(), dict[float, Epoch](), Epoch(epoch=0), [], 0.0
     for name in modalities:
         told = partial(_of_branch, name)
@@ -161,7 +161,8 @@ def _fit_together(job: _Job, whole: EmotionNet, told: Callable[[Epoch], Epoch]) 
 
     if not isinstance(whole.fusion, JointFusion):
         return None
-    several = [[c for c in clips if len(modalities_of([c])) > 1] for clips in (job.training, job.validation)]
+    known = [with_modalities(clips, whole.modalities) for clips in (job.training, job.validation)]
+    several = [[c for c in clips if len(modalities_of([c])) > 1] for clips in known]
     if not all(several):
         print("model.fusion: joint: no clips to train and to validate on hold several modalities; it stays late fusion")
         return None

@@ -39,7 +39,7 @@ from tests.conftest import ROOT
         ({"tune.budget": {"parameter": 1}}, "'tune.budget.parameter'. Did you mean 'parameters'?"),
         (
             {"model.voice.blocks": "2d"},
-            "model.voice.blocks: 2d looks at neighbouring bands, and those of frontend: waveform have no order",
+            "model.voice: blocks: 2d looks at neighbouring bands, and those of frontend: waveform have no order",
         ),
         ({"model.voice.front": "logmel"}, "unknown key 'model.voice.front'. It is called 'frontend' now."),
         ({"train.branches": {"voice": {"nothing": 0.1}}}, "It is called 'outlier_exposure' now."),

@@ -237,6 +237,24 @@ def test_a_branch_of_no_epochs_is_kept_as_it_was_while_another_is_trained(corpus
         load_params(ROOT / "params.yaml", late | {"train.branches": {"face": {"epochs": 0}}})
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_what_joins_branches_is_trained_after_them_and_they_go_on_at_their_own_rate(corpus: Path, rate: float) -> None:
+    clips = read_manifest(corpus / "clips.parquet")
+    assert any(c.has_scene for c in clips), "a modality that the model does without is in the way of nothing"
+    given = SMALL | {"model.modalities": ["face", "voice"], "train.branches": {"voice": {"epochs": 1}}}
+    late = load_params(ROOT / "params.yaml", given | {"model.fusion": "late", "train.epochs": 1})
+    joint = load_params(
+        ROOT / "params.yaml", given | {"model.fusion": "joint", "train.epochs": 1, "train.begun_rate": rate}
+    )
+    before = fit(late, late.train, clips, corpus, seed=0).network.state_dict()
+    done = fit(joint, joint.train, clips, corpus, seed=0)
+    after = done.network.state_dict()
+    kept = {key: torch.equal(before[key], after[key]) for key in before if {"face", "voice"} & {*key.split(".")}}
+    assert all(kept.values()) if rate == 0 else not all(kept.values())
+    assert after["fusion.adds.weight"].abs().max() > 0.01 * 8**-0.5, "more than it began with"
+    assert done.best["together_epoch"] == 1
+
+
 def test_any_number_of_updates_trains(small: Params, corpus: Path) -> None:
     clips = read_manifest(corpus / "clips.parquet")
     for epochs in (4, 5, 6):

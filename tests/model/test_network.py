@@ -6,18 +6,19 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torchaudio.functional import melscale_fbanks
 
 from mmer.config import Params
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.model.fusion import LateFusion
 from mmer.model.mobilefacenet import MobileFaceNet
 from mmer.model.network import EmotionNet, Mixture, clip_logits, pixels
-from mmer.model.pretrained import WeightsError, start_from
+from mmer.model.pretrained import SPEAKER_GAIN_DB, WeightsError, start_from, start_voice
 from mmer.model.voice import MEL_BANDS, PCEN, MelBank
 from mmer.packaging.export import export
 from mmer.params import load_params
 from mmer.runtime.config import Faces, Media
-from mmer.training.checkpoints import Origin
+from mmer.training.checkpoints import Origin, voice_weights
 from tests.conftest import ROOT
 
 SMALL = {
@@ -283,6 +284,48 @@ def test_face_recognition_weights_are_taken_over_whole(mirror: Path) -> None:
     start_from(small, mirror / "mobilefacenet" / "mobilefacenet.pt")
     with pytest.raises(WeightsError, match="width 1"):
         start_from(MobileFaceNet(64, 0.5, 128), mirror / "mobilefacenet" / "mobilefacenet.pt")
+
+
+@torch.no_grad()
+def test_a_speaker_encoders_lstms_are_taken_over_whole() -> None:
+    """What they make of a voice is what the package's own network makes of its mel energies."""
+    path = voice_weights("resemblyzer")
+    if path is None:
+        pytest.skip("the package Resemblyzer is not installed")
+    given = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+    theirs = torch.nn.LSTM(40, 256, 3, batch_first=True)
+    theirs.load_state_dict(
+        {key.removeprefix("lstm."): value for key, value in given.items() if key.startswith("lstm.")}
+    )
+    speaker = RIVALS["joint, a speaker encoder's LSTMs"]["model.voice"]
+    whole = speaker | {"temporal": {"kind": "gru", "hidden": 12, "below": [256, 256, 256]}}
+    network = make(**{"model.fusion": "late", "model.voice": whole}).eval()
+    start_voice(network, path)
+    voice = torch.randn(1, 3200 + 400 - 160, generator=torch.Generator().manual_seed(0)) * 0.05
+    energy = MelBank(40, 0.0)(voice)[..., :20]
+    widths = melscale_fbanks(201, 0.0, 8000.0, 40, 16000, "slaney", "slaney").amax(0)
+    widths = widths / melscale_fbanks(201, 0.0, 8000.0, 40, 16000, None, "slaney").amax(0)
+    expected, _ = theirs(10 ** (SPEAKER_GAIN_DB / 10) * widths * energy.transpose(1, 2))
+    x = torch.cat([energy.transpose(1, 2), torch.ones(1, 20, 1)], -1)
+    for layer in network.fusion.temporal["voice"].layers:
+        x, _ = layer(x, x, torch.zeros(1, 512))
+    torch.testing.assert_close(x, expected, atol=1e-5, rtol=0)
+    with pytest.raises(WeightsError, match="frontend: mel"):
+        start_voice(make(**{"model.fusion": "late"}), path)
+
+
+@torch.no_grad()
+def test_joint_fusion_changes_nothing_of_a_modality_alone() -> None:
+    network = make(**{"model.fusion": "joint"}).eval()
+    network.fusion.adds.weight.normal_(0, 1)
+    inputs = clip(network)
+    late = LateFusion.forward
+    for here in ((1, 0, 0), (0, 0, 1), (1, 0, 1)):
+        inputs[3][...] = torch.tensor(here, dtype=torch.float32)
+        joined = network.embed(*inputs)
+        apart = late(network.fusion, joined, network.start(2)[:, : network.fusion.apart_size]).logits
+        said = network.decide(joined, network.start(2)).logits
+        assert (sum(here) == 1) == torch.equal(said, apart)
 
 
 @torch.no_grad()
