@@ -254,8 +254,18 @@ class JointFusion(LateFusion):
         apart, before = torch.split(state, [self.apart_size, self.state_size - self.apart_size], dim=-1)
         logits, branches, known, apart = self._apart(joined, apart)
         present = joined[..., -len(MODALITIES) :]
-        seen = present.amax(-1, keepdim=True)
-        hidden, after = self.together(torch.cat([*known, present], -1), seen, before)
+        logits, after = self.join(logits, torch.cat([*known, present], -1), before)
+        return Decision(logits, branches, torch.cat([apart, after], dim=-1))
+
+    def join(self, logits: Tensor, known: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """What late fusion says [B, T, 7] with what is added, and the state after the last step.
+
+        Args:
+            known: [B, T, D]: what each modality knows, then `present`.
+            state: of `together`.
+        """
+        present = known[..., -len(MODALITIES) :]
+        hidden, state = self.together(known, present.amax(-1, keepdim=True), state)
         both = (present.sum(-1, keepdim=True) > 1).to(logits.dtype)
         added = (logits + self.adds(self.drop(hidden))) / self.temperature_together
-        return Decision(both * added + (1 - both) * logits, branches, torch.cat([apart, after], dim=-1))
+        return both * added + (1 - both) * logits, state
