@@ -52,8 +52,8 @@ def known(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> dict[s
     batch = collate(samples, [target_of(clip, "intended") for clip in clips], network.input)
     parts = []
     for k in range(len(clips)):
-        one = [x[k : k + 1] for x in (batch.faces, batch.scenes, batch.voice, batch.present)]
-        joined = network.embed(*one)
+        faces, scenes, voice, present = (x[k : k + 1] for x in (batch.faces, batch.scenes, batch.voice, batch.present))
+        joined = network.embed(faces, scenes, voice, present)
         logits, _, said, _ = network.fusion._apart(joined, network.start(1))
         parts.append((logits, torch.cat([*said, joined[..., -3:]], -1)))
     logits, hidden = (torch.cat(part) for part in zip(*parts, strict=True))
