@@ -60,6 +60,7 @@ def main() -> None:
     with mlflow_runs.resume(found) if found else mlflow_runs.run("evaluate", params) as run:
         run.metrics({"test": summary(report)})
         run.figure(OUT, "evaluate")
+        run.outcome(f"test UAR {report['uar']}")
     print(report["protocol"])
     for name, key in (("UAR", "uar"), ("accuracy", "war")):
         print(f"{name} {report[key]} (95% {report[f'{key}_low']} to {report[f'{key}_high']})")

@@ -9,12 +9,14 @@ from pathlib import Path
 from mmer.config import Train
 from mmer.data.clips import Clip, read_manifest
 from mmer.evaluation import as_shown
+from mmer.evaluation.report import headline
 from mmer.evaluation.robustness import Subject
 from mmer.files import sha256
 from mmer.packaging.export import ExportError, export
 from mmer.packaging.parity import Parity, compare, predict_graph, speed
 from mmer.packaging.quantise import quantise
 from mmer.params import load_params
+from mmer.reporting import write_json
 from mmer.training import mlflow_runs
 from mmer.training.checkpoints import load_network, read_origin
 from mmer.training.inference import as_forward, predict, truths
@@ -24,11 +26,13 @@ MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
 WEIGHTS, DETECTOR = Path("models/network.safetensors"), Path("models/detector")
 GRAPH, SMALL = Path("models/mmer.onnx"), Path("models/mmer.int8.onnx")
 REPORT, METRICS = Path("reports/package.json"), Path("reports/evaluate/metrics.json")
+SUMMARY = Path("summary.json")
+"""Committed, beside dvc.lock."""
 
 
 def main() -> None:
-    """Write models/mmer.onnx and models/mmer.int8.onnx; fail where the first differs from the network by more than
-    `package.max_difference`, and report whether the second may ship."""
+    """Write models/mmer.onnx, models/mmer.int8.onnx and summary.json; fail where the first differs from the network by
+    more than `package.max_difference`, and report whether the second may ship."""
     argparse.ArgumentParser(prog="python -m stages.package", description=__doc__).parse_args()
     params, network, clips = load_params(), load_network(WEIGHTS), read_manifest(MANIFEST)
     test, validation = ([c for c in clips if c.split == split] for split in ("test", "val"))
@@ -74,6 +78,8 @@ def main() -> None:
         },
     }
     REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    score = json.loads(METRICS.read_text())
+    write_json(SUMMARY, headline(score, report))
     if parity.max_difference > params.package.max_difference:
         GRAPH.unlink()
         raise ExportError(
@@ -82,7 +88,6 @@ def main() -> None:
         )
     run = mlflow_runs.find("weights_sha256", sha256(WEIGHTS))
     if run is not None:
-        score = json.loads(METRICS.read_text())
         version = mlflow_runs.register(GRAPH, DETECTOR, run, description=f"UAR {score['uar']} on {score['tested']}")
         print(f"registered as version {version}, alias champion")
     print(f"{GRAPH}: {size / 1e6:.2f} MB, {parameters:,} parameters")

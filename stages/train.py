@@ -53,6 +53,7 @@ def main() -> None:
         COST.write_text(json.dumps(spent) + "\n")
         run.metrics({"best_val_uar": done.best["val_uar"], "parameters": parameters, **spent})
         run.tags({"weights_sha256": sha256(WEIGHTS)})
+        run.outcome(f"validation UAR {done.best['val_uar']:.3f}")
     forget(checkpoint)  # done: `dvc repro --force` means to train again
     print(f"validation UAR {done.best['val_uar']:.3f}; {parameters:,} parameters")
 

@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from optuna.trial import TrialState
-
 from mmer.data.clips import read_manifest
 from mmer.params import load_params
-from mmer.search.report import tied, write_findings
+from mmer.search.report import write_findings
 from mmer.search.search import Candidate, search, study_name
 from mmer.training import mlflow_runs
 from mmer.training.checkpoints import data_key
@@ -33,17 +31,24 @@ def main() -> None:
             with mlflow_runs.reopen(given.title, params, key=f"{study}/{given.title}", parent=run) as trial:
                 trial.params({"trial": given.values})
                 trial.metrics({"parameters": given.cost.parameters, "macs_per_s": given.cost.macs_per_s})
-                yield lambda row: trial.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+                uars: list[float] = []
+
+                def on_epoch(row: Epoch) -> None:
+                    uars.append(row["val_uar"])
+                    trial.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+
+                yield on_epoch
+                if uars:
+                    cut = f" when cut, {len(uars)} epochs in" if len(uars) < given.params.train.epochs else ""
+                    trial.outcome(f"validation UAR {max(uars):.3f}{cut}")
 
         found = search(params, clips, PROCESSED, key, watch=watch)
-        best = write_findings(found, params, OUT)
+        best = write_findings(found, params, OUT, chance=1 / len({c.label for c in clips if c.split == "val"}))
         run.metrics({k: v for k, v in best.items() if k not in ("trial", "values")})
         run.figure(OUT, "tune")
-    if tied([trial for trial in found.trials if trial.state == TrialState.COMPLETE]):
-        print(
-            "all short trainings that ran to their end reached the same validation UAR: nothing was told apart. Raise "
-            "tune.epochs, or validate on more clips"
-        )
+        run.outcome(best.get("tie") or f"validation UAR {best['val_uar']:.3f}")
+    if "tie" in best:
+        print(f"{best['tie']}. Raise tune.epochs, set train.init_from (docs/tutorial.md), or validate on more clips")
     print(
         f"trial {best['trial']} of {best['trials']} is the champion: validation UAR {best['val_uar']:.3f}, "
         f"{best['parameters']:,} parameters, {best['macs_per_s'] / 1e6:.0f} million multiply-adds a second"

@@ -77,6 +77,7 @@ def leave_out(
         _write(told, done, out)
         run.metrics(told)
         run.figure(out, NAME)
+        run.outcome(", ".join(f"{name} UAR {scores['uar']}" for name, scores in told["by_corpus"].items()))
     return told
 
 

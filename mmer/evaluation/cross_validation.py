@@ -208,6 +208,7 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
         _write(told, done, classes, out)
         run.metrics(summary(told))
         run.figure(out, "folds")
+        run.outcome(f"UAR {told['uar']:.3f} over {len(numbers)} folds")
     return told
 
 
@@ -391,7 +392,9 @@ def _train_and_test(one: Round, classes: Sequence[str], processed: Path, parent:
                     classes=classes,
                 )
                 probabilities = predict(fitted.network, test, processed, modalities=params.folds.modalities)
-                run.metrics({"test": _scores(targets(test, classes), one_hot(probabilities))})
+                scores = _scores(targets(test, classes), one_hot(probabilities))
+                run.metrics({"test": scores})
+                run.outcome(f"UAR {scores['uar']:.3f}")
             part = file.with_suffix(".part")
             with part.open("wb") as stream:
                 np.savez(stream, probabilities=probabilities, best=json.dumps(fitted.best))

@@ -67,6 +67,19 @@ def summary(report: Report) -> Report:
     }
 
 
+def headline(metrics: Report, package: Report) -> Report:
+    """The few figures by which versions are told apart, for `dvc metrics show`.
+
+    Args:
+        metrics: what `summary` says.
+        package: what stage `package` says of the graph.
+    """
+    alone = {f"uar_{name}": uar for name, uar in metrics["uar_by_modality"].items() if "+" not in name}
+    scores = {"uar": metrics["uar"], "uar_low": metrics["uar_low"], "uar_high": metrics["uar_high"], **alone}
+    size = {"parameters": package["parameters"], "graph_mb": round(package["graph_bytes"] / 1e6, 2)}
+    return {"drawings": metrics["drawings"], **scores, "ece": metrics["ece"], **size}
+
+
 def judged(report: Mapping[str, Any]) -> Iterable[tuple[str, str, str, Report]]:
     """People and the model on the same clips: what was given, who answers, against which truth, and the scores (of the
     votes as a distribution: `cross_entropy` and `kl`, else `uar` and `war`).

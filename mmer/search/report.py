@@ -16,26 +16,33 @@ from mmer.search.plots import TELLING, Rows, plot_front, plot_history, plot_impo
 from mmer.search.search import Found, front, reached
 
 
-def write_findings(found: Found, params: Params, out: Path) -> dict[str, Any]:
+def write_findings(found: Found, params: Params, out: Path, *, chance: float) -> dict[str, Any]:
     """Write `best.json` (the champion), `history.csv` (a row for each trial), `finalists.csv` (one for each training in
     full), `importance.csv`, and `figures/`. Only `finalists.csv` holds a measured time: everything else is the same
     after the same search.
 
+    Args:
+        found: by the search.
+        params: that it was made with.
+        out: the folder to write to.
+        chance: the UAR of whoever always gives the same answer.
+
     Returns:
-        What best.json holds: `trial`, `val_uar`, `trials`, `parameters`, `macs_per_s`, and `values`, the searched keys
-        of params.yaml by dotted name.
+        What best.json holds: `trial`, `val_uar`, `trials`, `parameters`, `macs_per_s`, `values`, the searched keys of
+        params.yaml by dotted name, and, where nothing was told apart, `tie`, which says so.
     """
+    complete = [t for t in found.trials if t.state == TrialState.COMPLETE]
     best = {
         "trial": found.champion.user_attrs["index"],
         "val_uar": reached(found.champion),
         "trials": len(found.trials),
         **{key: found.champion.user_attrs[key] for key in ("parameters", "macs_per_s")},
         "values": found.champion.params,
+        **({"tie": equal} if (equal := tie(complete, chance)) else {}),
     }
     (out / "figures").mkdir(parents=True, exist_ok=True)
     (out / "best.json").write_text(json.dumps(best, indent=2) + "\n")
 
-    complete = [t for t in found.trials if t.state == TrialState.COMPLETE]
     keys = list(params.tune.space)
     rows: Rows = []
     top = 0.0
@@ -62,9 +69,15 @@ def write_findings(found: Found, params: Params, out: Path) -> dict[str, Any]:
     return best
 
 
-def tied(trials: Sequence[FrozenTrial]) -> bool:
-    """Whether there are several and all reached the same value, so that nothing was told apart."""
-    return len(trials) > 1 and len({t.value for t in trials}) == 1
+def tie(trials: Sequence[FrozenTrial], chance: float) -> str | None:
+    """What it means that several trials all reached the same value; None where they did not."""
+    values = {t.value for t in trials if t.value is not None}
+    if len(trials) < 2 or len(values) > 1:
+        return None
+    (value,) = values
+    if value <= chance + 1e-6:
+        return f"all {len(trials)} short trainings are at chance (UAR {chance:.3f}): none has learnt anything yet"
+    return f"all {len(trials)} short trainings reached the same UAR, {value:.3f}: nothing was told apart"
 
 
 def _importance(complete: Sequence[FrozenTrial], study: optuna.Study, seed: int) -> dict[str, float]:
@@ -72,7 +85,7 @@ def _importance(complete: Sequence[FrozenTrial], study: optuna.Study, seed: int)
 
     Empty where fewer than `TELLING` trials are complete, or all reached the same value: nothing tells what mattered.
     """
-    if len(complete) < TELLING or tied(complete):
+    if len(complete) < TELLING or len({t.value for t in complete}) == 1:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     shares: dict[str, float] = optuna.importance.get_param_importances(study, evaluator=evaluator)

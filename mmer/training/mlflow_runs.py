@@ -62,6 +62,12 @@ class Run:
 
         _client().log_batch(self.id, tags=[RunTag(key, value) for key, value in values.items()])
 
+    def outcome(self, told: str) -> None:
+        """Say in a few words what came of it: as a tag, and at the end of the run's name."""
+        self.tags({"outcome": told})
+        old = _client().get_run(self.id)
+        _client().update_run(self.id, name=f"{old.data.tags.get('title', old.info.run_name)} · {told}")
+
     def figure(self, path: Path, to: str = "") -> None:
         """Keep a file, or all files of a folder, below `to` among the run's files."""
         keep = _client().log_artifacts if path.is_dir() else _client().log_artifact
@@ -91,19 +97,24 @@ def run(
 ) -> Iterator[Run]:
     """A new run, which is closed whatever happens: FINISHED, FAILED if an error comes through, KILLED on Ctrl-C.
 
-    Every run says where it comes from: the git revision, the sha256 of `dvc.lock`, the corpora, the stage, and all of
-    `params.yaml`.
+    Every run says where it comes from: the git revision, the sha256 of `dvc.lock`, the profile (the folder of its
+    pipeline), the corpora, the stage, and all of `params.yaml`. Its name says profile and corpora too, unless
+    it is a part of another.
 
     Args:
-        name: shown in MLflow; also the tag `stage` unless `tags` has one.
+        name: begins the run's name; also the tag `stage` unless `tags` has one.
         params: logged under dotted names, `train.lr`.
         tags: set on top.
         parent: the run that this one is a part of (a trial of a search).
     """
-    lineage = {"stage": name, "corpora": ",".join(params.corpora), **_provenance(), **(tags or {})}
+    corpora, profile = params.corpora, _git("rev-parse", "--show-prefix").strip("/") or "main"
+    of = ", ".join(corpora) if len(corpora) < 4 else f"{corpora[0]} and {len(corpora) - 1} more"
+    title = name if parent else f"{name} · {profile}: {of}"
+    lineage = {"stage": name, "profile": profile, "corpora": ",".join(corpora), "title": title}
+    lineage |= {**_provenance(), **(tags or {})}
     if parent is not None:
         lineage["mlflow.parentRunId"] = parent.id
-    new = Run(_client().create_run(_experiment(), run_name=name, tags=lineage).info.run_id)
+    new = Run(_client().create_run(_experiment(), run_name=title, tags=lineage).info.run_id)
     with _closing(new):
         # The search's storage may be a URL with a password in it.
         new.params(params.model_dump(by_alias=True, exclude={"tune": {"storage"}}))

@@ -14,7 +14,7 @@ from mmer.data.clips import Clip
 from mmer.data.corpora.crema_d import EMOTION_CODES, VOTE_CODES
 from mmer.data.samples import load_sample, save_sample
 from mmer.evaluation.protocol import describe
-from mmer.evaluation.report import judged, summary, write_report
+from mmer.evaluation.report import headline, judged, summary, write_report
 from mmer.evaluation.scores import VOTES, evaluate, subsets
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.params import load_params
@@ -400,6 +400,14 @@ def test_metrics_are_short_and_flat(written, report):
     assert by_corpus == {"crema_d": report["uar"]}
     assert by_modality == {name: s["uar"] for name, s in report["subsets"].items()}
     assert json.loads((written / "details.json").read_text()) == report
+
+
+def test_the_headline_fits_a_line(report):
+    told = headline(summary(report), {"parameters": 1000, "graph_bytes": 1_234_567})
+    assert told["uar_face"] == report["subsets"]["face"]["uar"]
+    assert told["graph_mb"] == 1.23
+    assert len(told) <= 10
+    assert all(isinstance(value, int | float) for value in told.values())
 
 
 def test_predictions_hold_a_row_per_clip(written, clips, given):

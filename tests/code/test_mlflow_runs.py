@@ -101,6 +101,22 @@ def test_a_run_says_where_it_comes_from(store, settings):
     assert (tags["stage"], tags["corpora"], tags["why"]) == ("train", "demo", "test")
 
 
+def test_a_run_is_named_after_its_profile_its_corpora_and_what_came_of_it(
+    store: Path, settings: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'mlflow.db'}")
+    (store / "release").mkdir()
+    monkeypatch.chdir(store / "release")
+    many = settings.model_copy(update={"corpora": ("ravdess", "nemo", "emovo", "fer2013")})
+    with mlflow_runs.run("train", settings) as one, mlflow_runs.run("train", many) as other:
+        for told in ("validation UAR 0.612", "test UAR 0.583"):
+            one.outcome(told)
+    assert _stored(one).info.run_name == "train · release: demo · test UAR 0.583"
+    assert (_stored(one).data.tags["profile"], _stored(one).data.tags["outcome"]) == ("release", "test UAR 0.583")
+    assert _stored(other).info.run_name == "train · release: ravdess and 3 more"
+
+
 def test_a_rewritten_dvc_lock_does_not_make_the_revision_dirty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert mlflow_runs.revision() == "", "no repository here"

@@ -40,6 +40,15 @@ def test_the_pipeline_has_the_stages_and_names_real_files_and_parameters(folder:
                 value = value[key]
 
 
+@pytest.mark.parametrize("folder", [folder for folder, _ in PIPELINES])
+def test_a_clone_holds_the_few_metrics_that_versions_are_compared_by(folder: Path) -> None:
+    """`dvc metrics show` and `diff` read each file that is a metric, and one is not there that a cache alone holds."""
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"].values()
+    assert [metric for stage in stages for metric in stage.get("metrics", [])] == [{"summary.json": {"cache": False}}]
+    ignored = subprocess.run(["git", "check-ignore", "summary.json"], cwd=folder, capture_output=True, text=True)
+    assert ignored.stdout == ""
+
+
 @pytest.mark.parametrize("stage", [*STAGES, "summary", "publish", "folds", "teach", "code"])
 def test_every_stage_explains_itself(stage: str) -> None:
     command = [sys.executable, "-m", f"stages.{stage}", "--help"]
@@ -112,7 +121,9 @@ def test_a_fresh_clone_runs_to_its_end_and_then_has_nothing_to_do(tmp_path: Path
     assert packaged["quantised"]["graph_bytes"] < 0.5 * packaged["graph_bytes"]
     for made in ("models/mmer.onnx", "models/detector/onet.onnx", "mlflow.db", "reports/evaluate/figures"):
         assert (home / made).exists(), made
-    assert "uar" in dvc(home, "metrics", "show")
+    told = dvc(home, "metrics", "show").splitlines()
+    assert max(map(len, told)) <= 160
+    assert any(line.startswith("summary.json ") and f"{metrics['uar']:g}" in line for line in told)
 
     assert "up to date" in dvc(home, "repro")
     lock = (home / "dvc.lock").read_text()

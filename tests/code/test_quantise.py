@@ -113,7 +113,8 @@ def test_the_package_stage_reports_a_refusal_and_goes_on(
     (tmp_path / "data" / "processed").symlink_to(processed)
     shutil.copy(processed / "clips.parquet", tmp_path / "data")
     (tmp_path / "models" / "detector").mkdir(parents=True)
-    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "evaluate").mkdir(parents=True)
+    shutil.copy(ROOT / "release" / "metrics.json", tmp_path / "reports" / "evaluate")
     small = load_params(ROOT / "params.yaml", SMALL)
     save_network(
         EmotionNet(small.input, small.model), tmp_path / "models/network.safetensors", Origin(corpora=("demo",))
@@ -124,6 +125,7 @@ def test_the_package_stage_reports_a_refusal_and_goes_on(
     package.main()
     told = json.loads(Path("reports/package.json").read_text())
     assert told["quantised"]["ships"] == (max_loss > 0)
+    assert json.loads(Path("summary.json").read_text())["parameters"] == told["parameters"]
     assert told["quantised"]["graph_bytes"] < told["graph_bytes"]
     assert {"agreement", "uar_loss", "uar_loss_low", "uar_loss_high", "max_difference"} < told["quantised"][
         "parity"

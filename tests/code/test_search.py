@@ -21,7 +21,7 @@ from mmer.data.clips import read_manifest
 from mmer.model.network import EmotionNet
 from mmer.params import load_params, varied
 from mmer.search import study as shared
-from mmer.search.report import write_findings
+from mmer.search.report import tie, write_findings
 from mmer.search.search import Candidate, Found, SearchError, champion, finalists, front, search, study_name
 from mmer.training import fit as training
 from mmer.training.checkpoints import checkpoint_of
@@ -80,7 +80,7 @@ class Worker:
             yield on_epoch
 
         found = search(given, read_manifest(corpus / "clips.parquet"), corpus, "data", watch=watch)
-        write_findings(found, given, Path(f"out-{os.getpid()}"))
+        write_findings(found, given, Path(f"out-{os.getpid()}"), chance=0.5)
 
     def result(self) -> dict[str, str] | None:
         """The findings that must be the same after the same search; None if it was killed."""
@@ -139,7 +139,7 @@ def test_the_training_of_the_champion_is_done_already(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     given, clips = small(), read_manifest(corpus / "clips.parquet")
-    best = write_findings(search(given, clips, corpus, "data"), given, Path("out"))
+    best = write_findings(search(given, clips, corpus, "data"), given, Path("out"), chance=0.5)
     chosen = varied(given, json.loads(Path("out/best.json").read_text())["values"])
     checkpoint = checkpoint_of("data", chosen, given.seed)
     assert list(Path(".mmer/checkpoints").iterdir()) == [checkpoint], "those of all others are removed"
@@ -178,6 +178,14 @@ def test_the_rules_of_choice() -> None:
     assert champion(in_full, 0.2).user_attrs["index"] == 0
 
 
+def test_trials_that_all_reached_the_same_are_told_as_what_they_are() -> None:
+    chance = 1 / 7
+    assert tie([trial(0, 0.6, 100), trial(1, 0.7, 100)], chance) is None
+    assert tie([trial(0, chance, 100)], chance) is None, "of one there is nothing to tell apart"
+    assert "all 2 short trainings reached the same UAR, 0.600" in str(tie([trial(0, 0.6, 1), trial(1, 0.6, 2)], chance))
+    assert "at chance (UAR 0.143): none has learnt" in str(tie([trial(k, chance, k) for k in range(8)], chance))
+
+
 @pytest.mark.parametrize("trials", [8, 12])
 def test_what_mattered_is_told_of_enough_trials(trials: int, tmp_path: Path) -> None:
     study = optuna.create_study()
@@ -199,7 +207,7 @@ def test_what_mattered_is_told_of_enough_trials(trials: int, tmp_path: Path) -> 
             )
         )
     best = study.trials[-1]
-    write_findings(Found(study.trials, [best], best, study), small(), tmp_path)
+    write_findings(Found(study.trials, [best], best, study), small(), tmp_path, chance=0.5)
     rows = list(csv.DictReader((tmp_path / "importance.csv").read_text().splitlines()))
     assert [row["parameter"] for row in rows] == (["train.lr", "model.temporal.hidden"] if trials == 12 else [])
     assert all(float(row["importance"]) > 0.5 for row in rows[:1])
