@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -27,6 +29,9 @@ TYPES = {
     ".md": "text/plain; charset=utf-8",  # which every browser shows
     ".webmanifest": "application/manifest+json",
 }
+TEXT = {".html", ".js", ".css", ".svg", ".md"}
+DEFLATED = [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)]
+"""For text, a third of its size on the line."""
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 """onnxruntime-web: the module for WASM alone, which holds the loader of the one binary that it needs."""
 
@@ -77,7 +82,7 @@ def _document(url: str, path: Path, beside: Sequence[Path] = ()) -> Iterator[Rou
     async def serve(_: Request) -> Response:
         return HTMLResponse(page)
 
-    yield Route(url, serve)
+    yield Route(url, serve, middleware=DEFLATED)
 
 
 def _packed(path: Path) -> Path:
@@ -106,7 +111,7 @@ def _file(url: str, path: Path) -> Route:
             return Response(status_code=304, headers={"ETag": answer.headers["etag"]})
         return answer
 
-    return Route(url, serve)
+    return Route(url, serve, middleware=DEFLATED if path.suffix in TEXT else None)
 
 
 def _answer(content: object) -> Serve:

@@ -498,8 +498,8 @@ def test_it_fits_the_window_and_can_be_read_in_light_and_dark(watched: Watched, 
 
 def test_it_is_small(watched: Watched) -> None:
     """Before anything is chosen: all that the page asked for."""
-    sizes = "performance.getEntriesByType('resource').reduce((sum, e) => sum + e.decodedBodySize, 0)"
-    assert watched.page.evaluate(sizes) < 150_000
+    sizes = "performance.getEntriesByType('resource').reduce((sum, e) => sum + e.encodedBodySize, 0)"
+    assert 20_000 < watched.page.evaluate(sizes) < 80_000
 
 
 def test_the_voice_is_the_same_at_any_rate_of_the_browser(browser: Browser, service: Served) -> None:
