@@ -108,9 +108,9 @@ class Timed(Detector):
     def search(self, rgb: Picture) -> Detections:
         return super().detect(rgb)
 
-    def follow(self, rgb: Picture, last: Box) -> Face | None:
+    def follow(self, rgb: Picture, last: Box, roll: float = 0.0) -> Face | None:
         with self.rival.timed("follow"):
-            return super().follow(rgb, last)
+            return super().follow(rgb, last, roll)
 
 
 class InTorch(Timed):

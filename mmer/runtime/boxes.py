@@ -28,6 +28,23 @@ def square(boxes: Floats) -> Floats:
     return np.concatenate([corner, corner + side], 1)
 
 
+def area(box: Box) -> float:
+    """Of one box."""
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def overlap(one: Box, other: Box) -> float:
+    """The area that both cover."""
+    wide, high = (min(one[k + 2], other[k + 2]) - max(one[k], other[k]) for k in (0, 1))
+    return max(wide, 0.0) * max(high, 0.0)
+
+
+def iou(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    shared = overlap(one, other)
+    return shared / (area(one) + area(other) - shared)
+
+
 def rotate(points: Floats, centre: float, degrees: float) -> Floats:
     """Points [..., 2] turned clockwise about (centre, centre)."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))

@@ -79,6 +79,8 @@ class Faces(Block):
     detect_every_s: float = Field(3.0, ge=0)
     """Seconds between two searches of the whole picture while a face is followed from its last box
     (docs/preparing.md); 0 searches every picture."""
+    max_people: int = Field(4, ge=1, le=8)
+    """People followed at once, each with an id that stays; of more, the largest faces. Preparing follows one."""
     align: bool = False
     """A face's crop is laid on its eyes and mouth: turned upright, of one size and in one place (docs/preparing.md)."""
 

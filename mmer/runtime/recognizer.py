@@ -9,13 +9,14 @@ import numpy as np
 
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime import media
+from mmer.runtime.config import Faces
 from mmer.runtime.detector import Detector
 from mmer.runtime.explain import Explanation, explain
 from mmer.runtime.graph import HOW_TO_GET, Graph, ModelError, find_model
 from mmer.runtime.results import Prediction, pool
 from mmer.runtime.second_look import DOUBT, View, look_again
 from mmer.runtime.stream import Stream
-from mmer.runtime.types import Arrays, Forward
+from mmer.runtime.types import Arrays, Forward, Note
 from mmer.runtime.walk import Walk
 
 
@@ -37,6 +38,13 @@ class Recognizer:
         """The same with other limits of decoding (fields of `mmer.runtime.config.Media`)."""
         other = copy.copy(self)
         other.info = self.info.model_copy(update={"media": self.info.media.model_copy(update=limits)})
+        return other
+
+    def following(self, people: int) -> Recognizer:
+        """The same for another limit of people (`faces.max_people`); 1 follows one face as long as it is found."""
+        other = copy.copy(self)
+        faces = Faces.model_validate(self.info.faces.model_dump() | {"max_people": people})
+        other.info = self.info.model_copy(update={"faces": faces})
         return other
 
     @classmethod
@@ -69,9 +77,8 @@ class Recognizer:
     ) -> Prediction:
         """Recognise one file: a video, a sound or an image.
 
-        What is kept of a clip is its timeline alone. Where no face is found, or a doubtful one, there is a
-        second look, turned and at
-        its own size (`mmer.runtime.second_look`).
+        What is kept of a clip is its timeline alone. Its label is that of who is followed (`Step`). Where no face is
+        found, or a doubtful one, there is a second look, turned and at its own size (`mmer.runtime.second_look`).
 
         Args:
             path: the file.
@@ -92,6 +99,15 @@ class Recognizer:
             notes += [note] if note else []
             if view != View():
                 clip = self._walk(path, probed, view, start_s, end_s, keep_crops)
+        more = max(step.more_people for step in clip.steps)
+        if more:
+            notes.append(
+                Note(
+                    "more_people",
+                    f"shows {more} more people than the {self.info.faces.max_people} who are followed: "
+                    "the largest faces were kept",
+                )
+            )
         evidence = np.array([any(step.present.values()) for step in clip.steps])
         probabilities = pool(np.concatenate(clip.logits), evidence)
         return Prediction(
@@ -133,7 +149,8 @@ class Recognizer:
 def explain_clip(
     recognizer: Recognizer, path: Path | str, emotion: str | None = None
 ) -> tuple[Prediction, Explanation | None]:
-    """Recognise a file and explain it: a `Prediction`, and None where there was nothing to go by.
+    """Recognise a file and explain it: a `Prediction`, and None where there was nothing to go by. Of several people,
+    one is followed from the beginning (`faces.max_people` of 1).
 
     Args:
         emotion: by default the one that was recognised.
@@ -148,7 +165,8 @@ def explain_clip(
         found: Arrays = recognizer.forward(arrays)
         return found
 
-    prediction = Recognizer(recognizer.graph, recognizer.detector, forward).predict(path)
+    alone = Recognizer(recognizer.graph, recognizer.detector, forward).following(1)
+    prediction = alone.predict(path)
     if prediction.label is None:
         return prediction, None
     return prediction, explain(recognizer.forward, passes, emotion or prediction.label)

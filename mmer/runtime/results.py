@@ -9,15 +9,38 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer.labels import EMOTIONS, ModalityName
-from mmer.runtime.types import Floats, Note, Picture
+from mmer.runtime.types import Box, Floats, Note, Picture
 
 if TYPE_CHECKING:
     from mmer.runtime.graph import ModelInfo
 
 
 @dataclass(frozen=True)
+class Person:
+    """Somebody who is seen at a step."""
+
+    id: int
+    """From 1, in the order in which they came; it stays with the person (`mmer.runtime.people`)."""
+    box: Box
+    """The face, as in `Step`."""
+    label: str | None
+    """The likeliest emotion."""
+    probabilities: Floats
+    """[7]. Those of who is followed, whose voice is heard, are the step's; the others' rest on what is seen alone."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and names."""
+        return {
+            "id": self.id,
+            "box": [round(v, 4) for v in self.box],
+            "label": self.label,
+            "probabilities": by_emotion(self.probabilities),
+        }
+
+
+@dataclass(frozen=True)
 class Step:
-    """One moment of the timeline."""
+    """One moment of the timeline. All but `people` speak of the person who is followed."""
 
     t: float
     """Seconds since the start."""
@@ -35,6 +58,13 @@ class Step:
     """Level of the sound since the step before, dB of full scale; -100 or more."""
     ms: float
     """Milliseconds of work spent on it."""
+    people: list[Person]
+    """All who are seen, by id."""
+    followed: int | None
+    """Whom the step speaks of: who speaks, where that can be told, else the largest; also while nobody is seen. None
+    before anybody was."""
+    more_people: int
+    """Faces beyond `faces.max_people`, when the whole picture was searched last: the largest were kept."""
 
     @property
     def seen(self) -> bool:
@@ -57,6 +87,9 @@ class Step:
             "present": self.present,
             "voice_dbfs": round(self.voice_dbfs, 1),
             "ms": round(self.ms, 2),
+            "followed": self.followed,
+            "people": [person.to_json() for person in self.people],
+            "more_people": self.more_people,
         }
 
 

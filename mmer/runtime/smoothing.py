@@ -5,13 +5,15 @@ label that stays until another one is clearly ahead.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from mmer.labels import EMOTIONS
 from mmer.runtime.config import Shown
-from mmer.runtime.results import softmax
+from mmer.runtime.results import Step, softmax
 from mmer.runtime.types import Floats
 
 TAU_S = 1.2
@@ -74,11 +76,45 @@ class Smoother:
             self._label = best
         return smoothed, EMOTIONS[self._label]
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to go by."""
+        return not self._steps
+
     def _temperature(self) -> float:
         if self._shown is None:
             return 1.0
         kind = rests_on(seen=self._seen, heard=self._heard_s > 0)
         return float(np.interp(self._steps * self._step_s, self._shown.seconds, getattr(self._shown, kind)))
+
+
+class Smoothers:
+    """One `Smoother` for each person of a clip or stream."""
+
+    def __init__(self, step_s: float, shown: Shown | None = None) -> None:
+        self._new = partial(Smoother, step_s, shown)
+        self._of: dict[int | None, Smoother] = {None: self._new()}
+
+    def push(self, step: Step) -> Step:
+        """The next step, with the label and the probabilities of the one who is followed, and of all people, smoothed.
+
+        Who is seen first takes on what was heard before anybody was.
+        """
+        if None in self._of and step.followed is not None:
+            self._of[step.followed] = self._of.pop(None)
+        said = {one.id: one.probabilities for one in step.people} | {step.followed: step.probabilities}
+        shown = {}
+        for id in self._of.keys() | said.keys():
+            smoother, follows = self._of.setdefault(id, self._new()), id == step.followed
+            shown[id] = smoother.push(
+                said.get(id, step.probabilities),
+                seen=step.seen if follows else id in said,
+                heard=follows and step.heard,
+            )
+        self._of = {id: one for id, one in self._of.items() if id in said or not one.empty}
+        people = [replace(one, probabilities=shown[one.id][0], label=shown[one.id][1]) for one in step.people]
+        probabilities, label = shown[step.followed]
+        return replace(step, probabilities=probabilities, label=label, people=people)
 
 
 def rests_on(*, seen: bool, heard: bool) -> Literal["face", "voice", "both"]:

@@ -89,7 +89,7 @@ class Stream:
         self._frame = self._coming.pop(self._pipeline.done, self._frame)
         at, rgb = self._frame
         fresh = rgb is not None and now - at <= STALE_S
-        return self._pipeline.begin([self._pipeline.features(rgb, at) if rgb is not None and fresh else None])
+        return self._pipeline.begin(self._pipeline.features(rgb, at) if rgb is not None and fresh else None)
 
     def end(self, begun: ForwardPass, found: Arrays) -> Step:
         """The second half.

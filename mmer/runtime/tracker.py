@@ -1,4 +1,4 @@
-"""One person's face followed from frame to frame."""
+"""One person's face followed from frame to frame; several are followed by `mmer.runtime.people`."""
 
 from __future__ import annotations
 

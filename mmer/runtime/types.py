@@ -26,7 +26,7 @@ OnVoice = Callable[[npt.NDArray[np.int16]], None]
 """Told of each piece of the voice, 16 kHz mono."""
 
 
-NoteCode = Literal["truncated", "unknown_sound", "turned", "no_face", "small_face"]
+NoteCode = Literal["truncated", "unknown_sound", "turned", "no_face", "small_face", "more_people"]
 
 
 class Note(NamedTuple):

@@ -41,7 +41,7 @@ class Walk:
         self.steps: list[Step] = []
         self.crops: list[Picture | None] = []
         self.scores: list[float] = []
-        """The detector's, of each step that shows a face."""
+        """The detector's, of each step that shows a face: of the surest."""
         self.notes: tuple[Note, ...] = ()
         self.duration_s = 0.0
         self._pipeline, self._view, self._keep_crops = Pipeline(recognizer), view, keep_crops
@@ -57,8 +57,8 @@ class Walk:
         self._seen = step + 1
         if step >= self._pipeline.done:
             found = self._pipeline.features(self._view.turned(rgb), at)
-            self._features[step] = found if found.box is None else replace(found, box=self._view.turned_back(found.box))
-            self.scores += [found.score] if found.box is not None else []
+            self._features[step] = replace(found, boxes=tuple(self._view.turned_back(box) for box in found.boxes))
+            self.scores += [max(one.view.score for one in found.people)] if found.people else []
         self._go()
 
     def on_voice(self, piece: npt.NDArray[np.int16]) -> None:
@@ -86,4 +86,7 @@ class Walk:
             self.logits.append(logits)
             self.steps += told
             if self._keep_crops:
-                self.crops += [seen.face if seen is not None else None for seen in features]
+                self.crops += [
+                    None if seen is None else seen.face(step.followed)
+                    for seen, step in zip(features, told, strict=True)
+                ]

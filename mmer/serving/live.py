@@ -17,7 +17,7 @@ from mmer.runtime.media import is_laborious
 from mmer.runtime.pipeline import ForwardPass
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Step, by_emotion
-from mmer.runtime.smoothing import Smoother
+from mmer.runtime.smoothing import Smoothers
 from mmer.runtime.stream import Stream
 from mmer.runtime.types import Arrays
 from mmer.serving.protocol import CAMERA_OFF, FRAME, VOICE, Hello, Media, Refusal
@@ -44,7 +44,7 @@ class Session:
     def __init__(self, recognizer: Recognizer, hello: Hello, pixels: int) -> None:
         self._stream: Stream = recognizer.stream()
         self._step_s = recognizer.info.input.step_s
-        self._smoother = Smoother(self._step_s, recognizer.info.shown)
+        self._smoothers = Smoothers(self._step_s, recognizer.info.shown)
         self._pixels = pixels
         self._video_t = -math.inf if hello.video else math.inf
         self._audio_t = -math.inf if hello.audio else math.inf
@@ -127,21 +127,23 @@ class Session:
         """
         step = self._stream.end(begun, found)
         self._ms["network"] = max(0.0, step.ms - self._ms["detect"])
-        probabilities, label = self._smoother.push(step.probabilities, seen=step.seen, heard=step.heard)
-        told = step.to_json()
+        raw, told = by_emotion(step.probabilities), self._smoothers.push(step).to_json()
         self.steps += 1
         return step, {
             "type": "step",
             "n": self._next - 1,
             "t": told["t"],
-            "label": label,
-            "probabilities": by_emotion(probabilities),
-            "raw": told["probabilities"],
+            "label": told["label"],
+            "probabilities": told["probabilities"],
+            "raw": raw,
             "alone": told["alone"],
             "box": told["box"],
             "present": told["present"],
             "voice_dbfs": told["voice_dbfs"],
-            "frame_ms": self._frame_ms if begun.features[0] is not None else None,
+            "followed": told["followed"],
+            "people": told["people"],
+            "more_people": told["more_people"],
+            "frame_ms": self._frame_ms if begun.seen is not None else None,
             "ms": {phase: round(ms, 2) for phase, ms in self._ms.items()},
         }
 

@@ -37,6 +37,17 @@ _BOX = {
     "minItems": 4,
     "maxItems": 4,
 }
+_PERSON = {
+    "type": "object",
+    "description": "Somebody who is seen.",
+    "properties": {
+        "id": {"type": "integer", "minimum": 1, "description": "It stays with the person."},
+        "box": _BOX | {"type": "array"},
+        "label": _LABEL,
+        "probabilities": _SHARES,
+    },
+    "required": ["id", "box", "label", "probabilities"],
+}
 
 
 def document(info: ModelInfo, settings: Settings) -> dict[str, Any]:
@@ -178,6 +189,13 @@ def _step() -> dict[str, Any]:
         "present": {"type": "object", "properties": {name: {"type": "boolean"} for name in MODALITIES}},
         "voice_dbfs": {"type": "number"},
         "ms": {"type": "number", "description": "Milliseconds of work."},
+        "followed": {
+            "type": ["integer", "null"],
+            "description": "Id of the person of whom the step speaks, and whose the voice is taken to be: who speaks, "
+            "where that can be told, else the largest. Null before anybody was seen.",
+        },
+        "people": {"type": "array", "description": "All who are seen, by id.", "items": _PERSON},
+        "more_people": {"type": "integer", "description": "Faces beyond the limit: the largest were kept."},
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
 

@@ -17,8 +17,8 @@ import anyio.to_thread
 
 from mmer.labels import EMOTIONS
 from mmer.runtime.recognizer import Recognizer
-from mmer.runtime.results import Prediction, by_emotion
-from mmer.runtime.smoothing import Smoother
+from mmer.runtime.results import Prediction
+from mmer.runtime.smoothing import Smoothers
 from mmer.serving.protocol import Refusal
 from mmer.serving.settings import Settings
 from mmer.serving.watch import Watch
@@ -117,10 +117,8 @@ class Predictions:
     def _told(self, prediction: Prediction, query: Query, name: str) -> dict[str, Any]:
         told = prediction.to_json() | {"path": name}
         if query.smooth:
-            smoother = Smoother(self._recognizer.info.input.step_s)
-            for step, row in zip(prediction.steps, told["steps"], strict=True):
-                probabilities, label = smoother.push(step.probabilities, seen=step.seen, heard=step.heard)
-                row |= {"label": label, "probabilities": by_emotion(probabilities)}
+            smoothers = Smoothers(self._recognizer.info.input.step_s)
+            told["steps"] = [smoothers.push(step).to_json() for step in prediction.steps]
         if query.top:
             best = sorted(told["probabilities"].items(), key=lambda item: -item[1])[: query.top]
             told["top"] = [{"label": label, "probability": probability} for label, probability in best]
