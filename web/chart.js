@@ -231,7 +231,7 @@ function paintPeople(context, course, first, last, stride, scale, floor, ink) {
       const thin = course.followed(k) === id ? 0 : 2.5;
       const left = Math.max(LEFT, scale.x(course.t(k) - stride * course.stepS));
       context.fillStyle = ink(said === "nothing" ? "line" : said);
-      context.fillRect(left, top + thin, Math.max(0, scale.x(course.t(k)) - left) + 0.25, STRIP - 2 * thin);
+      context.fillRect(left, top + thin, Math.max(0, scale.x(course.t(k)) - left) + 0.6, STRIP - 2 * thin);
     }
   });
 }

@@ -17,7 +17,9 @@ export class Moments {
    */
   constructor(info, smooth) {
     this.stepS = info.input.step_s;
-    this.whole = smooth ? new Smoother(this.stepS, info.shown) : null;
+    this.info = info;
+    /** Of each person, as `Smoothers` of mmer/runtime/smoothing.py has it; null: the steps are smooth already. @type {Map<number|null, Smoother>|null} */
+    this.people = smooth ? new Map([[null, new Smoother(this.stepS, info.shown)]]) : null;
     /** @type {Map<string, Smoother>} by modality and person */
     this.alone = new Map();
     /** Since a voice was heard, seconds. */
@@ -27,20 +29,43 @@ export class Moments {
   /** Steps come in order. @param {Step & Partial<Moment>} step @returns {Moment} */
   next(step) {
     const { followed = null, more_people = 0 } = step;
-    const people = (step.people ?? []).map((person) =>
-      ({ ...person, probabilities: person.label ? evened(person.probabilities, person.label) : person.probabilities }));
+    let people = step.people ?? [];
     const { face, scene, voice } = step.present;
     let { label, probabilities } = step;
-    if (this.whole) {
-      const smoothed = this.whole.push(EMOTIONS.map((e) => probabilities[e]), { seen: face || scene, heard: voice });
-      label = smoothed.label;
-      probabilities = named(smoothed.probabilities);
+    if (this.people) {
+      const given = new Map([...people.map((one) => /** @type {const} */ ([one.id, one.probabilities])), [followed, probabilities]]);
+      const shown = this.#smooth(this.people, given, followed, { seen: face || scene, heard: voice });
+      people = people.map((one) => ({ ...one, ...shown(one.id) }));
+      ({ label, probabilities } = shown(followed));
     }
+    people = people.map((one) => (one.label ? { ...one, probabilities: evened(one.probabilities, one.label) } : one));
     if (label) probabilities = evened(probabilities, label);
     this.unheard = voice ? 0 : this.unheard + this.stepS;
     const alone = Object.fromEntries(Object.entries(step.alone).map(([name, said]) => [name, this.#alone(`${name} ${followed}`, said)]));
     const said = label ?? (this.unheard <= FORGET_S ? "listening" : "nothing");
     return { ...step, label, probabilities, alone, said, people, followed, more_people };
+  }
+
+  /**
+   * Who is seen first takes on what was heard before anybody was.
+   * @param {Map<number|null, Smoother>} smoothers @param {Map<number|null, Probabilities>} given of all who are seen, and who is followed
+   * @param {number|null} followed @param {{seen: boolean, heard: boolean}} rests on what the step of the followed rests
+   * @returns {(id: number|null) => {label: import("./emotions.js").Emotion|null, probabilities: Probabilities}}
+   */
+  #smooth(smoothers, given, followed, { seen, heard }) {
+    const before = smoothers.get(null);
+    if (before && followed !== null) {
+      smoothers.delete(null);
+      smoothers.set(followed, before);
+    }
+    for (const id of given.keys()) if (!smoothers.has(id)) smoothers.set(id, new Smoother(this.stepS, this.info.shown));
+    const found = new Map([...smoothers].map(([id, smoother]) => {
+      const values = EMOTIONS.map((e) => given.get(id)?.[e] ?? 0);
+      const follows = id === followed;
+      const { label, probabilities } = smoother.push(values, { seen: follows ? seen : given.has(id), heard: follows && heard });
+      return [id, { label, probabilities: named(probabilities) }];
+    }));
+    return (id) => /** @type {{label: null, probabilities: Probabilities}} */ (found.get(id));
   }
 
   /** @param {string} name of the smoother @param {Probabilities|null} said @returns {Probabilities|null} */

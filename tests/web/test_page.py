@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from mmer.labels import EMOTIONS, MODALITIES
+from mmer.runtime.results import Person, Step, softmax
+from mmer.runtime.smoothing import Smoothers
 from tests.graphs import drawn_clips, write_model
 from tests.serving import Served, serve
 from tests.web.conftest import Open
@@ -171,6 +174,32 @@ def test_the_label_is_always_the_longest_bar(watched: Watched) -> None:
     assert sum(float(rows[-1][f"face_{emotion}"]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
 
 
+MOMENTS = """async (steps) => {
+    const { Moments } = await import("/moments.js");
+    const moments = new Moments(await (await fetch("/model/info.json")).json(), true);
+    return steps.map((step) => moments.next(step)).map(({ label, people }) => [label, people.map((one) => one.label)]);
+}"""
+
+
+def test_a_clip_is_smoothed_as_a_stream_is_each_person_alone(watched: Watched) -> None:
+    """Two come one after the other, take turns in being followed, and are gone for a while."""
+    rng = np.random.default_rng(0)
+    box = (0.1, 0.1, 0.3, 0.5)
+    steps, smoothers, expected = [], Smoothers(0.2), []
+    for k in range(60):
+        said = [softmax(3 * rng.normal(size=7).astype(np.float32)) for _ in range(2)]
+        there = [k >= 5, k >= 12 and not 30 < k < 45]
+        people = [Person(n + 1, box, None, said[n]) for n in (0, 1) if there[n]]
+        followed = None if k < 5 else 2 if there[1] and k % 20 > 13 else 1
+        present = {"face": bool(people), "scene": False, "voice": k % 7 > 1}
+        step = Step(0.2 * (k + 1), said[(followed or 1) - 1], None, {}, None, present, -30.0, 1.0, people, followed, 0)
+        steps.append(step.to_json())
+        shown = smoothers.push(step)
+        expected.append([shown.label, [one.label for one in shown.people]])
+    assert watched.page.evaluate(MOMENTS, steps) == expected
+    assert len({str(row) for row in expected}) > 5
+
+
 COURSE = """async (steps) => {
     const { Course } = await import("/course.js");
     const { toPng } = await import("/picture.js");
@@ -181,7 +210,7 @@ COURSE = """async (steps) => {
         const probabilities = Object.fromEntries(EMOTIONS.map((e) => [e, e === said ? 0.7 : 0.05]));
         const alone = { face: probabilities, voice: null };
         const present = { face: true, scene: false, voice: false };
-        course.push({ t: k * 0.2, said, probabilities, alone, present, voice_dbfs: -40, box: null });
+        course.push({ t: k * 0.2, said, probabilities, alone, present, voice_dbfs: -40, box: null, people: [] });
     }
     const picture = await toPng(course, { title: "a", about: "b", foot: "c", lines: true }, () => "#888");
     const places = [0, 0.2, 0.25, 3.4, 1e9].map((t) => course.find(t));
