@@ -248,7 +248,7 @@ def _stream(args: argparse.Namespace) -> int:
     import os
 
     from mmer.client.playback import film, pieces, play
-    from mmer.client.stream import connect
+    from mmer.client.stream import LostError, connect, stay
 
     if args.camera is not None and not args.camera.isdecimal():  # `--camera URL`: no number was given
         args.camera, args.url = "0", args.camera
@@ -272,13 +272,16 @@ def _stream(args: argparse.Namespace) -> int:
         else:
             print(f"mmer: {message['message']}", file=sys.stderr)
 
+    def lost(error: LostError) -> None:
+        print(f"mmer: {error}; trying again", file=sys.stderr)
+
     async def run() -> None:
         key = args.key or os.environ.get("MMER_KEY")
-        async with connect(args.url, key=key, video=picture, audio=sound) as session:
-            if args.file:
+        if args.file:
+            async with connect(args.url, key=key, video=picture, audio=sound) as session:
                 await play(session, clip, show, speed=args.speed)
-            else:
-                await film(session, int(args.camera), show)
+        else:
+            await stay(args.url, lambda session: film(session, int(args.camera), show), lost=lost, key=key, audio=False)
 
     try:
         asyncio.run(run())

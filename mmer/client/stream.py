@@ -7,9 +7,13 @@ async with connect("http://localhost:3000") as session:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import math
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -20,10 +24,16 @@ from mmer.runtime.grid import SAMPLE_RATE
 from mmer.serving.protocol import CAMERA_OFF, FRAME, MICROPHONE_OFF, VERSION, VOICE, write_media
 
 OPENING_S = 30.0
+WAITS_S = (0.2, 0.4, 0.8, 1.6, 3.2)
+"""Between attempts to open another session, at most; from then on the last."""
 
 
 class StreamError(MmerError):
     """The service cannot be reached or ends the session; the message says why and what to do."""
+
+
+class LostError(StreamError):
+    """The connection is lost, the service is full or not there, or the session's time is over: another one may do."""
 
 
 class Session:
@@ -65,14 +75,14 @@ class Session:
             if message["type"] == "closing":
                 if message["code"] == "done":
                     return
-                raise StreamError(f"the service ended the session: {message['message']}. {message['hint']}")
+                raise _ended("ended the session", message)
             yield message
 
     async def _send(self, kind: int, t: float, payload: bytes = b"") -> None:
         try:
             await self._socket.send_bytes(write_media(kind, round(1000 * t), payload))
         except HTTPXWSException:
-            raise StreamError("the connection is gone: is the service still running?") from None
+            raise LostError("the connection is gone: is the service still running?") from None
 
 
 @contextlib.asynccontextmanager
@@ -100,12 +110,58 @@ async def connect(
                 await socket.send_text(json.dumps(hello | ({"key": key} if key else {})))
                 ready = await _receive(socket)
             except (HTTPXWSException, httpx.HTTPError, OSError) as error:
-                raise StreamError(f"no service answers at {address} ({error}): start one with `mmer serve`") from None
+                raise LostError(f"no service answers at {address} ({error}): start one with `mmer serve`") from None
             if ready["type"] != "ready":
-                raise StreamError(f"the service refuses: {ready['message']}. {ready['hint']}")
+                raise _ended("refuses", ready)
             yield Session(socket, ready)
     except ExceptionGroup as several:  # httpx-ws has a task group of its own
         raise only(several) from None
+
+
+async def stay(
+    url: str,
+    use: Callable[[Session], Awaitable[None]],
+    *,
+    patience_s: float = 30,
+    lost: Callable[[LostError], None] = lambda _: None,
+    key: str | None = None,
+    video: bool = True,
+    audio: bool = True,
+) -> None:
+    """Open a session and use it; where it is lost, as when a server is replaced, open the next and use that.
+
+    The service keeps nothing of a session that is lost: time begins at 0 in the next one. The first session is not
+    waited for.
+
+    Args:
+        url, key, video, audio: as for `connect`.
+        use: what to do with a session; when it returns, all is done.
+        patience_s: how long to try for another session.
+        lost: told each time that a session is lost.
+
+    Raises:
+        StreamError: nobody answers, for so long; or the service refuses for good.
+    """
+    since, waits = -math.inf, iter(WAITS_S)
+
+    async def used(session: Session) -> None:
+        nonlocal since, waits
+        since, waits = math.inf, iter(WAITS_S)
+        await use(session)
+
+    while True:
+        try:
+            async with connect(url, key=key, video=video, audio=audio) as session:
+                return await used(session)
+        except LostError as gone:
+            now = time.monotonic()
+            if since == math.inf:  # it was open
+                since = now
+                lost(gone)
+            if now - since > patience_s:
+                raise
+        # Not all at once, or those whose server went would fall upon the next one together.
+        await asyncio.sleep(next(waits, WAITS_S[-1]) * random.uniform(0.5, 1))
 
 
 def only(several: ExceptionGroup) -> Exception:
@@ -124,9 +180,14 @@ def stream_url(url: str) -> str:
     return f"{scheme}://{rest.rstrip('/').removesuffix('/stream')}/stream"
 
 
+def _ended(how: str, message: dict[str, Any]) -> StreamError:
+    kind = LostError if message["code"] in ("busy", "busy_address", "failed", "session_over") else StreamError
+    return kind(f"the service {how}: {message['message']}. {message['hint']}")
+
+
 async def _receive(socket: AsyncWebSocketSession) -> dict[str, Any]:
     try:
         message: dict[str, Any] = json.loads(await socket.receive_text())
     except (WebSocketDisconnect, HTTPXWSException):
-        raise StreamError("the connection is gone: the service was stopped or started anew; try again") from None
+        raise LostError("the connection is gone: the service was stopped or started anew; try again") from None
     return message

@@ -50,6 +50,7 @@ class Session:
         self._audio_t = -math.inf if hello.audio else math.inf
         self._frames: dict[int, Media] = {}  # by the step that may see them; the newest of each
         self._voice: deque[Media] = deque(maxlen=MAILBOX)
+        self._reached: deque[tuple[float, float]] = deque(maxlen=MAILBOX)  # how far what came in reached, and when
         self._frame_ms: int | None = None
         self._ms = {"decode": 0.0, "detect": 0.0, "network": 0.0}
         self.steps = 0
@@ -77,6 +78,15 @@ class Session:
             end = message.t + len(message.payload) / 2 / SAMPLE_RATE
             self._audio_t = max(self._seen(self._audio_t), end) if message.kind == VOICE else math.inf
             self._voice.append(message)
+        newest = self._newest()
+        if newest is not None and (not self._reached or newest > self._reached[-1][0]):
+            self._reached.append((newest, time.monotonic()))
+
+    def since_reached(self, t: float) -> float:
+        """Seconds since something came in that was as late as a step at `t`; steps are asked for in their order."""
+        while len(self._reached) > 1 and self._reached[0][0] < t - 1e-3:
+            self._reached.popleft()
+        return time.monotonic() - self._reached[0][1]
 
     def catch_up(self) -> dict[str, Any] | None:
         """Skip steps if the session is too far behind; what to tell the client of it."""

@@ -78,6 +78,7 @@ class Streams:
         except WebSocketDisconnect:
             code, message = "gone", ""
         except Exception:
+            self._watch.refused("failed")
             self._watch.log("session_failed")
             await self._close(socket, "failed", "the server failed")
             raise
@@ -192,8 +193,7 @@ class Streams:
         while not bye.is_set():
             await news.wait()
             news.clear()
-            if dropped := session.catch_up():
-                await self._send(socket, dropped)
+            await self._catch_up(socket, session)
             while session.due:
                 begun, refusal = await anyio.to_thread.run_sync(session.look, *session.take(), limiter=self._looking)
                 found = await self._network(begun.arrays)
@@ -207,8 +207,13 @@ class Streams:
                 if refusal is not None:
                     await self._complain(socket, refusal)
                 await self._send(socket, message)
-                if dropped := session.catch_up():
-                    await self._send(socket, dropped)
+                self._watch.phase("stream", "whole", session.since_reached(step.t))
+                await self._catch_up(socket, session)
+
+    async def _catch_up(self, socket: WebSocket, session: Session) -> None:
+        if dropped := session.catch_up():
+            self._watch.skipped.inc(dropped["steps"])
+            await self._send(socket, dropped)
 
     async def _complain(self, socket: WebSocket, refusal: Refusal) -> None:
         self._watch.refused(refusal.code)

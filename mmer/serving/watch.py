@@ -23,6 +23,8 @@ class Watch:
         self._steps = Counter("mmer_steps", "Steps recognised.", ["of"])
         self._labels = Counter("mmer_labels", "Labels given, one a step.", ["label"])
         self.faces_lost = Counter("mmer_faces_lost", "Steps of streams at which a face that was there is gone.")
+        self.skipped = Counter("mmer_skipped", "Steps of streams skipped, for they were too far behind.")
+        self.network_lost = Counter("mmer_network_lost", "Times that passes were made without the network's process.")
         self._refused = Counter("mmer_refused", "Uploads, sessions and messages refused.", ["code"])
         self.sessions = Gauge("mmer_sessions", "Live streams open now.", multiprocess_mode="livesum")
         self._phase = Histogram("mmer_phase_seconds", "Time spent.", ["of", "phase"], buckets=SECONDS)
@@ -44,7 +46,7 @@ class Watch:
         self._refused.labels(code=code).inc()
 
     def phase(self, of: str, phase: str, seconds: float) -> None:
-        """`decode`, `detect` or `network` of a step; the `whole` of a file."""
+        """`decode`, `detect` or `network` of a step; the `whole` of a file, or of a step from what reached it on."""
         self._phase.labels(of=of, phase=phase).observe(seconds)
 
     def log(self, event: str, **facts: Any) -> None:

@@ -64,10 +64,12 @@ class Live:
 
 
 @contextlib.contextmanager
-def live(url: str, hello: dict[str, Any] | None = HELLO, **headers: str) -> Iterator[Live]:
-    """A session that has said hello, unless there is none to say."""
+def live(
+    url: str, hello: dict[str, Any] | None = HELLO, local_address: str | None = None, **headers: str
+) -> Iterator[Live]:
+    """A session that has said hello, unless there is none to say; from an address of this machine."""
     with (
-        httpx.Client(timeout=30) as client,
+        httpx.Client(timeout=30, transport=httpx.HTTPTransport(local_address=local_address)) as client,
         connect_ws(url.replace("http", "ws", 1) + "/stream", client, headers=headers) as socket,
     ):
         session = Live(socket)

@@ -10,7 +10,7 @@ import pytest
 
 from mmer.cli import main
 from mmer.client.playback import pieces
-from mmer.client.stream import StreamError, connect, stream_url
+from mmer.client.stream import LostError, Session, StreamError, connect, stay, stream_url
 from mmer.labels import EMOTIONS
 from tests.graphs import drawn_clips
 from tests.serving import ROOT, Served
@@ -73,6 +73,30 @@ def test_a_refusal_is_an_error_with_its_reason(service: Served) -> None:
 
     with pytest.raises(StreamError, match="messages in a row could not be used"):
         asyncio.run(run())
+
+
+def test_whoever_stays_opens_the_next_session_when_one_is_lost(service: Served) -> None:
+    sessions: list[Session] = []
+
+    async def use(session: Session) -> None:
+        sessions.append(session)
+        if len(sessions) < 3:  # no word, as when a server dies
+            await session._socket.stream.aclose()
+            async for _ in session:
+                pass
+
+    lost: list[LostError] = []
+    asyncio.run(stay(service.url, use, lost=lost.append))
+    assert len(sessions) == 3
+    assert len(lost) == 2
+
+
+def test_whoever_stays_does_not_wait_for_one_that_never_was() -> None:
+    async def use(_: Session) -> None:
+        raise AssertionError
+
+    with pytest.raises(LostError, match="no service answers"):
+        asyncio.run(stay("http://127.0.0.1:9", use))
 
 
 def test_the_camera_can_be_turned_off(service: Served) -> None:

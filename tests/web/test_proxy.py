@@ -1,8 +1,6 @@
 """Behind a real nginx, with the block of docs/deploy.md: with TLS, on another port, at the root and below a path."""
 
 import re
-import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.graphs import drawn_clips
+from tests.nginx import PLACES, free_port, running
 from tests.serving import ROOT, Served
 from tests.web.test_page import LABEL, PATIENCE, Watched
 
@@ -21,15 +20,11 @@ AROUND = """
 error_log stderr;
 pid {folder}/pid;
 worker_processes 1;
-daemon off;
 events {{}}
 http {{
     access_log off;
     client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+{places}
     {server}
 }}
 """
@@ -54,15 +49,8 @@ def documented(service: Served, port: int, folder: Path) -> str:
 @pytest.fixture(scope="module")
 def proxied(service: Served) -> Iterator[str]:
     """The address of nginx."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if program is None:
-        pytest.skip("no nginx is installed (apt-get install nginx-light)")
-    with tempfile.TemporaryDirectory(prefix="mmer-") as name, socket.socket() as probe:
-        folder = Path(name)
-        folder.chmod(0o755)  # nginx's workers are not root
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory(prefix="mmer-") as name:
+        folder, port = Path(name), free_port()
         certificate = [
             "-keyout",
             folder / "key",
@@ -74,16 +62,11 @@ def proxied(service: Served) -> Iterator[str]:
             "2",
         ]
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate], check=True)
-        (folder / "conf").write_text(AROUND.format(folder=folder, server=documented(service, port, folder)))
-        process = subprocess.Popen([program, "-p", name, "-c", str(folder / "conf")])
+        server = documented(service, port, folder)
+        conf = AROUND.format(folder=folder, places=PLACES.format(folder=folder), server=server)
         url = f"https://127.0.0.1:{port}"
-        try:
-            with httpx.Client(verify=False, transport=httpx.HTTPTransport(verify=False, retries=8)) as client:  # noqa: S501 (its own)
-                assert client.get(f"{url}/livez").status_code == 200
+        with running(conf, url, folder):
             yield url
-        finally:
-            process.terminate()
-            process.wait(20)
 
 
 @pytest.mark.parametrize("path", ["", BELOW])
