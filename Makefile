@@ -16,7 +16,7 @@ export GX_ANALYTICS_ENABLED ?= false
 export BENTOML_DO_NOT_TRACK ?= True
 export DO_NOT_TRACK ?= 1
 
-.PHONY: help setup repro release folds light wheel serve page ui test test-all lint clean
+.PHONY: help setup repro release folds light wheel image serve page ui test test-all lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -42,6 +42,9 @@ wheel: ## Build the package that installs, with the model of release/ in it, in 
 	rm -rf build
 	@ls -l dist/*.whl
 
+image: .venv/.images ## Build the service's container image without a daemon, by buildah: mmer:serve (needs root)
+	scripts/image.sh serve
+
 serve: .venv-serve/.ready ## Serve a model over HTTP: make serve MODEL=models PORT=3000; HOST=0.0.0.0 for other machines too
 	@echo "serve: http://$(HOST):$(PORT) $(if $(filter 127.% localhost ::1,$(HOST)),(this machine alone; others too: make serve HOST=0.0.0.0),(whoever reaches $(HOST)))"
 	MMER_MODEL=$(MODEL) .venv-serve/bin/bentoml serve service:svc --host $(HOST) --port $(PORT)
@@ -59,7 +62,7 @@ test: .venv/.ready .venv/.tests web/node_modules/.package-lock.json ## Format, l
 	dvc pull --quiet data.dvc
 	pytest -n 2 -m "not slow"
 
-test-all: .venv/.ready .venv/.tests web/node_modules/.package-lock.json ## All tests, also those that take minutes
+test-all: .venv/.ready .venv/.tests-all web/node_modules/.package-lock.json ## All tests, also those that take minutes
 	$(lint)
 	dvc pull --quiet data.dvc
 	pytest -n 2
@@ -96,4 +99,12 @@ web/node_modules/.package-lock.json: web/package-lock.json
 
 .venv/.tests: .venv/.ready
 	scripts/setup.sh packages chromium:chromium firefox-esr:firefox-esr nginx:nginx-light pg_ctlcluster:postgresql
+	touch $@
+
+.venv/.images: .venv/.ready
+	scripts/setup.sh packages buildah:buildah mmdebstrap:mmdebstrap
+	touch $@
+
+.venv/.tests-all: .venv/.tests .venv/.images
+	scripts/setup.sh packages runc:runc promtool:prometheus
 	touch $@
