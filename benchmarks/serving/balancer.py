@@ -1,0 +1,83 @@
+"""What nginx in front costs a live stream: half of the streams go straight to three services, half through nginx.
+
+Both halves at the same time, so that whatever else the machine does strikes both. The interval of the difference is by
+bootstrap over streams.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.serving.common import PLENTY, ROOT, quantiles, serve, some_clips
+from benchmarks.serving.live import Load, stream
+from mmer.client.playback import Piece, pieces
+from tests.nginx import balanced
+
+RESAMPLES = 2000
+
+
+async def measure(
+    straight: list[str], through: str, count: int, seconds: float, clips: list[list[Piece]]
+) -> tuple[list[Load], list[Load]]:
+    """Streams side by side, one load for each: those that go straight, those through nginx."""
+    loads = [Load() for _ in range(count)]
+    urls = [through if k % 2 else straight[k // 2 % len(straight)] for k in range(count)]
+    await asyncio.gather(
+        *(stream(urls[k], clips[k % len(clips)], k * 0.618 % 1, seconds, loads[k]) for k in range(count))
+    )
+    return loads[::2], loads[1::2]
+
+
+def difference(straight: list[Load], through: list[Load], q: float) -> tuple[float, float, float]:
+    """Of a quantile, through nginx less straight, and its 95% interval, in seconds."""
+    rng = np.random.default_rng(0)
+
+    def quantile(loads: list[Load], chosen: np.ndarray) -> float:
+        return float(np.quantile(np.concatenate([loads[k].late for k in chosen]), q))
+
+    def once(a: np.ndarray, b: np.ndarray) -> float:
+        return quantile(through, b) - quantile(straight, a)
+
+    n, m = len(straight), len(through)
+    found = [once(rng.integers(n, size=n), rng.integers(m, size=m)) for _ in range(RESAMPLES)]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return once(np.arange(n), np.arange(m)), float(low), float(high)
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--streams", type=int, nargs="+", default=[8, 16, 32], metavar="N")
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--services", type=int, default=3)
+    parser.add_argument("--model", type=Path, default=ROOT / "release")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        what, paths = some_clips(Path(name))
+        clips = [pieces(path) for path in paths]
+        urls = [stack.enter_context(serve(args.model, **PLENTY)).url for _ in range(args.services)]
+        nginx = stack.enter_context(balanced(urls))
+        print(f"{what}, {args.seconds:g} s a stream, {args.services} services")
+        print("streams  way       ms: median p95 p99 max    steps skipped   p95, through nginx less straight, ms [95%]")
+        for count in args.streams:
+            halves = asyncio.run(measure(urls, nginx.url, count, args.seconds, clips))
+            for way, loads in zip(("straight", "nginx"), halves, strict=True):
+                late = [seconds for load in loads for seconds in load.late]
+                events = sum((load.events for load in loads), start=type(loads[0].events)())
+                told = ""
+                if way == "nginx":
+                    told = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(1000 * s for s in difference(*halves, 0.95)))
+                print(
+                    f"{count:7}  {way:8} {quantiles(late)} {events['steps']:8} {events['steps skipped']:7}   {told}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
