@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ def ask(url: str, panel: dict[str, Any], end: float, minutes: float) -> dict[str
         SystemExit: Prometheus does not understand an expression; the message has its own.
     """
     step = max(5.0, 60 * minutes / POINTS)
-    found = {}
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for target in panel["targets"]:
         expression = target["expr"].replace("$__rate_interval", f"{max(60, 4 * step):.0f}s").replace("$instance", ".*")
         given = {"query": expression, "start": end - 60 * minutes, "end": end, "step": step}
@@ -42,12 +41,12 @@ def ask(url: str, panel: dict[str, Any], end: float, minutes: float) -> dict[str
         if answer["status"] != "success":
             raise SystemExit(f"{panel['title']}: {answer['error']}")
         for series in answer["data"]["result"]:
-            labels = series["metric"]
-            legend = re.sub(
-                r"\{\{(\w+)\}\}", lambda match, labels=labels: labels.get(match[1], ""), target["legendFormat"]
-            )
-            found[legend] = tuple(np.array(series["values"], float).T)
-    return found  # type: ignore[return-value]
+            legend = target["legendFormat"]
+            for label, value in series["metric"].items():
+                legend = legend.replace(f"{{{{{label}}}}}", value)
+            when, what = np.array(series["values"], float).T
+            found[legend] = when, what
+    return found
 
 
 def draw(url: str, minutes: float, out: Path) -> dict[str, int]:
