@@ -156,6 +156,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--takes", type=int, default=2, metavar="N", help="clips per speaker and emotion (default: %(default)s)"
     )
+    demo.add_argument("--affect", action="store_true", help="also tell the valence and arousal of each clip")
     demo.set_defaults(run=_demo_corpus, needs="mmer[train]")
 
     folds = commands.add_parser("folds", help="cross-validate by speaker, or leave whole corpora out")
@@ -336,6 +337,7 @@ def _info(args: argparse.Namespace) -> int:
         "version": f"{info.version} (git {info.git})",
         "emotions": " ".join(info.labels),
         "modalities": " ".join(info.modalities) + _untrained(info),
+        **({"affect": f"valence and arousal, from {' or '.join(info.affect)}"} if info.affect else {}),
         "status": info.status,
         "trained on": ", ".join(info.corpora) + _made_up(info),
         "licence": info.licence,
@@ -353,7 +355,7 @@ def _info(args: argparse.Namespace) -> int:
 def _demo_corpus(args: argparse.Namespace) -> int:
     from mmer.data.demo.corpus import draw_corpus
 
-    draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes)
+    draw_corpus(args.out, seed=args.seed, speakers=args.speakers, takes=args.takes, affect=args.affect)
     print(f"{args.out}: drawn people, for trying the pipeline; no evidence about real ones")
     return 0
 
@@ -418,6 +420,8 @@ def _table(prediction: Prediction) -> str:
         best = sorted(zip(prediction.probabilities.tolist(), EMOTIONS, strict=True), reverse=True)
         rows.append(f"  whole  {prediction.label:<9} {_bar(best[0][0])} {best[0][0]:4.0%}")
         rows.append("         " + "  ".join(f"{name} {probability:.0%}" for probability, name in best))
+    if said := [f"{name} {value:+.2f}" for name, value in prediction.affect.items() if value is not None]:
+        rows.append("         " + ", ".join(said))
     if prediction.missing:
         rows.append(f"         without {' and '.join(prediction.missing)}{_untrained(prediction.model)}")
     rows += [f"         the file {note.text}" for note in prediction.notes]

@@ -287,6 +287,9 @@ class Train(Block):
     """Share of the bands and of the frames of a voice window that may be hidden (SpecAugment)."""
     auxiliary: float = Field(0.3, ge=0)
     """Weight of each branch's own loss."""
+    affect: float = Field(1.0, ge=0)
+    """Weight of the loss of valence and arousal, where training clips tell them; 0: they are not learnt. Where they are
+    not, the network has no head for them."""
     augment: Share = 0.5
     """Strength of the augmentation, 0 (none) to 1."""
     channels: Channels | None = None

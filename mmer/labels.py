@@ -1,5 +1,5 @@
-"""The seven emotions and the three modalities, in the one order that every array, file and chart uses; common words for
-emotions, mapped onto them.
+"""The seven emotions, the three modalities and the two dimensions of affect, in the one order that every array, file
+and chart uses; common words for emotions, mapped onto them.
 """
 
 from __future__ import annotations
@@ -46,3 +46,8 @@ ModalityName = Literal["face", "scene", "voice"]
 
 #: In the order of the columns of a sample's `present`.
 MODALITIES: tuple[ModalityName, ...] = ("face", "scene", "voice")
+
+Dimension = Literal["valence", "arousal"]
+
+#: From -1 to 1: unpleasant to pleasant, calm to excited (Russell 1980, "A circumplex model of affect").
+DIMENSIONS: tuple[Dimension, ...] = ("valence", "arousal")

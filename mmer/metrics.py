@@ -1,8 +1,9 @@
-"""Scores of predictions: unweighted and weighted recall, F1, calibration, and intervals that respect speakers.
+"""Scores of predictions: unweighted and weighted recall, F1, calibration, concordance, and intervals that respect
+speakers.
 
 Scores are functions of a confusion matrix (int [..., C, C], rows are the truth, columns the prediction), so that a
-score of many resamples is one call. The C classes are the seven of `mmer.labels.EMOTIONS`, in their order, or whatever
-the arrays that are given tell apart.
+score of many resamples is one call; those of numbers (valence, arousal) are functions of `sums`. The C classes are the
+seven of `mmer.labels.EMOTIONS`, in their order, or whatever the arrays that are given tell apart.
 """
 
 from __future__ import annotations
@@ -125,6 +126,30 @@ def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = C
     return float(np.nansum(np.abs(sure - accuracy) * n) / n.sum())
 
 
+def sums(truth: Floats, said: Floats) -> npt.NDArray[np.float64]:
+    """What scores of numbers are made of: for each clip and dimension [n, D] the row 1, t, s, t², s², ts: float64
+    [n, D, 6]. Added up over clips they are the sums that `ccc` and `rmse` take.
+    """
+    t, s = np.asarray(truth, np.float64), np.asarray(said, np.float64)
+    return np.stack([np.ones_like(t), t, s, t * t, s * s, t * s], -1)
+
+
+def ccc(totals: Counts) -> npt.NDArray[np.float64]:
+    """Concordance correlation coefficient (Lin 1989) of `sums`, from [..., 6] to [...]: 1 where all is said as it is
+    told, 0 for one constant whatever is told; NaN where nothing is, or all that is told and said is one number.
+    """
+    n, t, s, tt, ss, ts = np.moveaxis(np.asarray(totals, np.float64), -1, 0)
+    # All times n squared; what is left of one number alone is rounding.
+    covariance, apart = n * ts - t * s, (n * tt - t * t) + (n * ss - s * s) + (t - s) ** 2
+    return _share(2 * covariance, np.where(apart > 1e-9 * n * n, apart, 0))
+
+
+def rmse(totals: Counts) -> npt.NDArray[np.float64]:
+    """Root of the mean squared difference, of `sums` from [..., 6] to [...]; NaN where there is nothing."""
+    n, _, _, tt, ss, ts = np.moveaxis(np.asarray(totals, np.float64), -1, 0)
+    return np.sqrt(np.maximum(_share(tt + ss - 2 * ts, n), 0))
+
+
 def bootstrap(
     truth: Ints, answers: Floats, speakers: Sequence[str], resamples: int, seed: int
 ) -> npt.NDArray[np.float64]:
@@ -149,25 +174,50 @@ def bootstrap(
     Raises:
         ValueError: there are fewer than two speakers, so nothing is known about how speakers differ.
     """
-    names, owner = np.unique(np.asarray(speakers), return_inverse=True)
-    if len(names) < 2:
-        raise ValueError("an interval over speakers needs at least two of them")
+    names, owner = _owners(speakers)
     ways = answers.reshape(-1, *answers.shape[-2:])
     # One matrix per speaker, so that a resample's is a weighted sum of them and all resamples are one product.
     classes = answers.shape[-1]
-    table = np.zeros((len(names), len(ways), classes, classes))
+    table = np.zeros((names, len(ways), classes, classes))
     for number, way in enumerate(ways):
         np.add.at(table[:, number], (owner, truth), way)
-    flat = table.reshape(len(names), -1)
+    return _resampled(table, resamples, seed).reshape(resamples, *answers.shape[:-2], classes, classes)
+
+
+def bootstrap_sums(
+    rows: npt.NDArray[np.float64], speakers: Sequence[str], resamples: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """`bootstrap` of numbers: the `sums` [n, ...] of clips, added up over resampled speakers [resamples, ...].
+
+    Raises:
+        ValueError: there are fewer than two speakers.
+    """
+    names, owner = _owners(speakers)
+    table = np.zeros((names, *rows.shape[1:]))
+    np.add.at(table, owner, rows)
+    return _resampled(table, resamples, seed)
+
+
+def _owners(speakers: Sequence[str]) -> tuple[int, npt.NDArray[np.intp]]:
+    """How many speakers there are, and whose each clip is."""
+    names, owner = np.unique(np.asarray(speakers), return_inverse=True)
+    if len(names) < 2:
+        raise ValueError("an interval over speakers needs at least two of them")
+    return len(names), owner
+
+
+def _resampled(table: npt.NDArray[np.float64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
+    """Sums over speakers drawn with replacement, from what each adds [speakers, ...] to [resamples, ...]."""
+    speakers, flat = len(table), table.reshape(len(table), -1)
     rng = np.random.default_rng(seed)
     result = np.empty((resamples, flat.shape[1]))
-    chunk = max(1, 4_000_000 // len(names))  # bounds the memory where each of many images is its own speaker
+    chunk = max(1, 4_000_000 // speakers)  # bounds the memory where each of many images is its own speaker
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        drawn = rng.integers(len(names), size=(size, len(names))) + np.arange(size)[:, None] * len(names)
-        weights = np.bincount(drawn.ravel(), minlength=size * len(names)).reshape(size, -1)
+        drawn = rng.integers(speakers, size=(size, speakers)) + np.arange(size)[:, None] * speakers
+        weights = np.bincount(drawn.ravel(), minlength=size * speakers).reshape(size, -1)
         result[start : start + size] = weights.astype(np.float64) @ flat
-    return result.reshape(resamples, *answers.shape[:-2], classes, classes)
+    return result.reshape(resamples, *table.shape[1:])
 
 
 def percentile_interval(values: Floats) -> tuple[float, float]:

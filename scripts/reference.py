@@ -116,7 +116,7 @@ def python() -> str:
             text += [f"## `{name}`", f"`{module}.{name}`", *shown(definition(module, name))]
     text += ["## The graph", f"`mmer.onnx`, as `{GraphSpec.__module__}` states it. Sizes are those of the defaults of "
              f"[`input`](params.md#input). {attributes(GraphSpec.__module__)['TensorSpec']['shape']}"]  # fmt: skip
-    spec = GraphSpec.of(Input())
+    spec = GraphSpec.of(Input(), affect=True)
     for title, ports in (("input", spec.inputs), ("output", spec.outputs)):
         rows = [[*(f"`{part}`" for part in str(port).split(" ", 2)), port.meaning] for port in ports]
         text.append(table([title, "dtype", "shape", "meaning"], rows))

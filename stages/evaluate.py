@@ -2,8 +2,9 @@
 
 import argparse
 import copy
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from tqdm import tqdm
 
@@ -13,13 +14,14 @@ from mmer.evaluation.confident_errors import explain_confident_errors
 from mmer.evaluation.report import summary, write_report
 from mmer.evaluation.scores import evaluate, subsets
 from mmer.files import sha256
-from mmer.labels import ModalityName
+from mmer.labels import DIMENSIONS, ModalityName
+from mmer.metrics import Probabilities
 from mmer.model.network import EmotionNet
 from mmer.params import load_params
 from mmer.training import mlflow_runs
 from mmer.training.checkpoints import load_network, read_origin
 from mmer.training.fit import TrainingError
-from mmer.training.inference import predict
+from mmer.training.inference import Answers, answer
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -34,13 +36,15 @@ def main() -> None:
         raise TrainingError(f"{MANIFEST}: in more than one split, so nothing can be said of unseen speakers: {mixed}")
     test = [c for c in clips if c.split == "test"]
 
-    def answers(of: EmotionNet) -> dict[str, Any]:
+    def answers(of: EmotionNet) -> dict[str, Answers]:
         return {
-            name: predict(of, test, PROCESSED, modalities=cast(list[ModalityName], name.split("+")))
+            name: answer(of, test, PROCESSED, modalities=cast(list[ModalityName], name.split("+")))
             for name in tqdm(subsets(of.modalities), desc="evaluate", unit="subset")
         }
 
-    probabilities, before = answers(network), uncalibrated(network)
+    found, before = answers(network), uncalibrated(network)
+    probabilities = chances(found)
+    affect = {name: said.affect for name, said in found.items() if said.affect is not None}
     report = evaluate(
         probabilities,
         test,
@@ -48,22 +52,37 @@ def main() -> None:
         seed=params.seed,
         pairing=read_origin(WEIGHTS).pairing,
         cross_corpus=params.split.test_corpora,
-        uncalibrated=None if before is None else answers(before),
+        uncalibrated=None if before is None else chances(answers(before)),
+        affect=affect or None,
     )
-    whole = probabilities[subsets(network.modalities)[-1]]
+    everything = subsets(network.modalities)[-1]
     report["mistakes"] = explain_confident_errors(
-        network, test, whole, PROCESSED, params.evaluate.confident_errors, OUT / "figures" / "mistakes"
+        network,
+        test,
+        probabilities[everything],
+        PROCESSED,
+        params.evaluate.confident_errors,
+        OUT / "figures" / "mistakes",
     )
-    write_report(report, probabilities, test, OUT)
+    write_report(report, probabilities, test, OUT, affect.get(everything))
 
-    found = mlflow_runs.find("weights_sha256", sha256(WEIGHTS))
-    with mlflow_runs.resume(found) if found else mlflow_runs.run("evaluate", params) as run:
+    trained = mlflow_runs.find("weights_sha256", sha256(WEIGHTS))
+    with mlflow_runs.resume(trained) if trained else mlflow_runs.run("evaluate", params) as run:
         run.metrics({"test": summary(report)})
         run.figure(OUT, "evaluate")
         run.outcome(f"test UAR {report['uar']}")
     print(report["protocol"])
     for name, key in (("UAR", "uar"), ("accuracy", "war")):
         print(f"{name} {report[key]} (95% {report[f'{key}_low']} to {report[f'{key}_high']})")
+    for corpus, scores in report.get("affect", {}).get("by_corpus", {}).items():
+        for name in DIMENSIONS:
+            told = scores[name]
+            print(f"{corpus}: CCC of {name} {told['ccc']} (95% {told['ccc_low']} to {told['ccc_high']})")
+
+
+def chances(answers: Mapping[str, Answers]) -> dict[str, Probabilities]:
+    """The probabilities alone."""
+    return {name: said.probabilities for name, said in answers.items()}
 
 
 def uncalibrated(network: EmotionNet) -> EmotionNet | None:

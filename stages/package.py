@@ -13,13 +13,13 @@ from mmer.evaluation.report import headline
 from mmer.evaluation.robustness import Subject
 from mmer.files import sha256
 from mmer.packaging.export import ExportError, export
-from mmer.packaging.parity import Parity, compare, predict_graph, speed
+from mmer.packaging.parity import Parity, answer_graph, compare, speed
 from mmer.packaging.quantise import quantise
 from mmer.params import load_params
 from mmer.reporting import write_json
 from mmer.training import mlflow_runs
 from mmer.training.checkpoints import load_network, read_origin
-from mmer.training.inference import as_forward, predict, truths
+from mmer.training.inference import answer, as_forward, truths
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -52,9 +52,9 @@ def main() -> None:
         shown=shown,
     )
     quantise(GRAPH, SMALL)
-    ours = predict(network, test, PROCESSED)
+    ours = answer(network, test, PROCESSED)
     bootstrap = {"resamples": params.evaluate.bootstrap, "seed": params.seed}
-    parity, small = (compare(ours, predict_graph(path, test, PROCESSED), test, **bootstrap) for path in (GRAPH, SMALL))
+    parity, small = (compare(ours, answer_graph(path, test, PROCESSED), test, **bootstrap) for path in (GRAPH, SMALL))
     ms, small_ms = speed([GRAPH, SMALL])
     limit = params.package.quantised.max_loss
     parameters, size = sum(p.numel() for p in network.parameters()), GRAPH.stat().st_size
@@ -80,12 +80,14 @@ def main() -> None:
     REPORT.write_text(json.dumps(report, indent=2) + "\n")
     score = json.loads(METRICS.read_text())
     write_json(SUMMARY, headline(score, report))
-    if parity.max_difference > params.package.max_difference:
-        GRAPH.unlink()
-        raise ExportError(
-            f"the graph's probabilities differ from the network's by {parity.max_difference:.2g}, more than "
-            f"package.max_difference = {params.package.max_difference:g}: it is not packaged"
-        )
+    differs = {"probabilities": parity.max_difference, "valence and arousal": parity.affect_difference or 0.0}
+    for what, by in differs.items():
+        if by > params.package.max_difference:
+            GRAPH.unlink()
+            raise ExportError(
+                f"the graph's {what} differ from the network's by {by:.2g}, more than "
+                f"package.max_difference = {params.package.max_difference:g}: it is not packaged"
+            )
     run = mlflow_runs.find("weights_sha256", sha256(WEIGHTS))
     if run is not None:
         version = mlflow_runs.register(GRAPH, DETECTOR, run, description=f"UAR {score['uar']} on {score['tested']}")
@@ -105,9 +107,10 @@ def right(train: Train, clip: Clip) -> int:
 def _told(parity: Parity) -> dict[str, float | None]:
     """For the report."""
     told = asdict(parity)
-    return {"max_difference": float(f"{told.pop('max_difference'):.1g}")} | {
-        key: None if value is None else round(value, 4) for key, value in told.items()
+    apart = {
+        key: float(f"{by:.1g}") for key in ("max_difference", "affect_difference") if (by := told.pop(key)) is not None
     }
+    return apart | {key: None if value is None else round(value, 4) for key, value in told.items()}
 
 
 if __name__ == "__main__":

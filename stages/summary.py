@@ -9,6 +9,7 @@ from typing import Any
 from mmer.data.clips import read_manifest
 from mmer.evaluation.protocol import n_speakers
 from mmer.evaluation.report import judged
+from mmer.labels import DIMENSIONS
 from mmer.packaging.model_card import FRAGILE
 from mmer.reporting import counted
 
@@ -36,6 +37,13 @@ def main() -> None:
                 if "uar" in s
             ]
             _table("People and model, given the same", header, rows)
+        if affect := details.get("affect"):
+            rows = [
+                [f"{name.replace('+', ' + ')}: {of}", f"{s['n']:,}", *_concordance(s[of])]
+                for name, s in affect["subsets"].items()
+                for of in DIMENSIONS
+            ]
+            _table("Valence and arousal", ["n", "CCC", "95% interval", "RMSE"], rows)
         told = f"n: the clips that hold it. {details['protocol']}"
         if 0 < details["n_speakers"] < FRAGILE:
             told += f" {counted(details['n_speakers'], 'speaker')}: too few for these intervals to say much."
@@ -79,6 +87,12 @@ def _scores(scores: dict[str, Any]) -> list[str]:
         cells += ["–" if scores[key] is None else f"{scores[key]:.3f}"]
         cells += ["none" if low is None else f"{low:.3f} to {high:.3f}"]
     return cells
+
+
+def _concordance(scores: dict[str, Any]) -> list[str]:
+    low, high = scores["ccc_low"], scores["ccc_high"]
+    ccc = "–" if scores["ccc"] is None else f"{scores['ccc']:.3f}"
+    return [ccc, "none" if low is None else f"{low:.3f} to {high:.3f}", f"{scores['rmse']:.3f}"]
 
 
 def _table(title: str, header: list[str], rows: list[list[str]]) -> None:

@@ -134,6 +134,11 @@ class Clip(BaseModel):
         return self.votes
 
     @property
+    def affect(self) -> tuple[float, float] | None:
+        """Valence and arousal, where both are told."""
+        return None if self.valence is None or self.arousal is None else (self.valence, self.arousal)
+
+    @property
     def knows_speaker(self) -> bool:
         """Whether the corpus says whose this is: where it does not, the clip's own id stands for its speaker."""
         return self.speaker != self.clip_id
@@ -179,6 +184,11 @@ def modalities_of(clips: Sequence[Clip]) -> tuple[ModalityName, ...]:
         "voice": any(c.has_voice for c in clips),
     }
     return tuple(m for m in MODALITIES if there[m])
+
+
+def modalities_with_affect(clips: Sequence[Clip]) -> tuple[ModalityName, ...]:
+    """The modalities of those of these clips of which valence and arousal are told."""
+    return modalities_of([clip for clip in clips if clip.affect is not None])
 
 
 def with_modalities(clips: Sequence[Clip], modalities: Sequence[ModalityName]) -> list[Clip]:

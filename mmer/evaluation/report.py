@@ -8,19 +8,25 @@ from typing import Any
 
 from mmer.data.clips import Clip
 from mmer.evaluation.scores import subsets_of
-from mmer.labels import EMOTIONS
-from mmer.metrics import Probabilities
+from mmer.labels import DIMENSIONS, EMOTIONS
+from mmer.metrics import Floats, Probabilities
 from mmer.plots.evaluation import plot_evaluation
 from mmer.reporting import Report, write_csv, write_json
 
 
-def write_report(report: Report, probabilities: Mapping[str, Probabilities], clips: Sequence[Clip], out: Path) -> None:
+def write_report(
+    report: Report,
+    probabilities: Mapping[str, Probabilities],
+    clips: Sequence[Clip],
+    out: Path,
+    affect: Floats | None = None,
+) -> None:
     """Write what `evaluate` found: the same input gives the same bytes.
 
     `metrics.json` holds the few numbers that one compares between versions, `details.json` everything,
     `predictions.csv` a row per clip, `answers.csv` what is said of each where only some modalities are given,
     `subsets.csv` a row per set of modalities, `votes.csv` people and model side by side (no rows where nobody voted),
-    `figures/` the pictures.
+    `figures/` the pictures; and where valence and arousal [n, 2] are said, `affect.csv` a row per clip.
     """
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "metrics.json", summary(report))
@@ -46,6 +52,15 @@ def write_report(report: Report, probabilities: Mapping[str, Probabilities], cli
         ["given", "who", "against", *columns],
         ([*names, *(scores.get(column) for column in columns)] for *names, scores in judged(report)),
     )
+    if affect is not None:
+        write_csv(
+            out / "affect.csv",
+            ["clip_id", "corpus", "speaker", *(f"{name}{of}" for of in ("", "_said") for name in DIMENSIONS)],
+            (
+                [c.clip_id, c.corpus, c.speaker, c.valence, c.arousal, *("" if v != v else f"{v:.4f}" for v in row)]
+                for c, row in zip(clips, affect.tolist(), strict=True)
+            ),
+        )
     plot_evaluation(report, out / "figures")
 
 
@@ -60,6 +75,10 @@ def summary(report: Report) -> Report:
     def each(of: str, key: str) -> Report:
         return {name: scores[key] for name, scores in report[of].items() if scores[key] is not None}
 
+    if affect := report.get("affect"):
+        told |= {
+            f"ccc_{name}_by_corpus": {c: s[name]["ccc"] for c, s in affect["by_corpus"].items()} for name in DIMENSIONS
+        }
     return told | {
         "uar_by_corpus": each("by_corpus", "uar"),
         "uar_by_modality": each("subsets", "uar"),

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from mmer import metrics
 from mmer.data.clips import Clip
 from mmer.evaluation.protocol import about, describe, n_speakers, protocol
-from mmer.labels import EMOTIONS, MODALITIES
-from mmer.metrics import Probabilities, one_hot
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES
+from mmer.metrics import Floats, Probabilities, one_hot
 from mmer.reporting import Report, plain
 
 #: What may make a clip hard. Each maps a clip to the slice it lies in.
@@ -58,6 +58,7 @@ def evaluate(
     pairing: str = "none",
     cross_corpus: Sequence[str] = (),
     uncalibrated: Mapping[str, Probabilities] | None = None,
+    affect: Mapping[str, Floats] | None = None,
 ) -> Report:
     """Score a network on test clips.
 
@@ -69,13 +70,15 @@ def evaluate(
         pairing: what `train.pairing` was in the training of this network.
         cross_corpus: corpora that are tested whole, and of which nothing was trained (`split.test_corpora`).
         uncalibrated: like `probabilities`, of the same network before its temperatures were fitted.
+        affect: likewise, valence and arousal [n, 2] of a network that says them, NaN where it does not.
 
     Returns:
         What goes into JSON as it is: numbers rounded to 4 decimals, None where a score is not defined. Scores of the
         whole model on all clips stand at the top (`uar`, `uar_low`, `uar_high`, ...), then `by_corpus`, `subsets` (each
         on the clips that hold one of its modalities or more, with its own calibration), `fusion_gain`, `per_class`,
         `confusion`, `slices`, where people voted `votes`, and `few`, the answers about each clip of a corpus that is
-        too small for a score (`FEW`): it is in no slice, where its one or two people would pass for all.
+        too small for a score (`FEW`): it is in no slice, where its one or two people would pass for all. `affect` is
+        there only where valence and arousal are said and told: their scores `by_corpus` and by `subsets`.
 
     Raises:
         ValueError: there are no clips, a clip is not of the test split, or the probabilities do not fit the clips.
@@ -107,6 +110,8 @@ def evaluate(
         "votes": _votes(probabilities, clips, bootstrap),
         "few": {name: _one_by_one(name, clips, whole) for name in few},
     }
+    if affect is not None and any(c.affect for c in clips):
+        report["affect"] = _affect({name: affect[name] for name in names}, clips, bootstrap)
     return {key: plain(value) for key, value in report.items()}
 
 
@@ -126,6 +131,25 @@ def score(
     told: Report = {}
     for one in scores:
         told |= _with_interval(one.__name__, one(found), None if again is None else one(again))
+    return told
+
+
+def concordance(said: Floats, clips: Sequence[Clip], bootstrap: Bootstrap) -> Report:
+    """Of valence and of arousal: `ccc` with its interval over speakers, and `rmse`; `n`, the clips of which they are
+    told and said, and `tested`.
+
+    Args:
+        said: [n, 2], NaN where nothing is said.
+    """
+    chosen = np.flatnonzero(np.isfinite(said).all(1) & np.array([c.affect is not None for c in clips]))
+    own = _at(clips, chosen)
+    rows = metrics.sums(np.array([c.affect for c in own]).reshape(-1, len(DIMENSIONS)), said[chosen])
+    people = [c.person for c in own]
+    again = metrics.ccc(metrics.bootstrap_sums(rows, people, *bootstrap)) if len(set(people)) > 1 else None
+    found, apart = metrics.ccc(rows.sum(0)), metrics.rmse(rows.sum(0))
+    told: Report = {"n": len(own), "tested": describe(own)}
+    for k, name in enumerate(DIMENSIONS):
+        told[name] = _with_interval("ccc", found[k], None if again is None else again[:, k]) | {"rmse": float(apart[k])}
     return told
 
 
@@ -241,6 +265,19 @@ def _subsets(
             "uncalibrated": None if uncalibrated is None else _sureness(uncalibrated[name][chosen], meant),
         }
     return result
+
+
+def _affect(affect: Mapping[str, Floats], clips: Sequence[Clip], bootstrap: Bootstrap) -> Report:
+    """Scores of valence and arousal: of everything together in each corpus that tells them, and of each set of
+    modalities on the clips that hold one of them or more.
+    """
+    *_, whole = affect.values()
+    of = {name: np.flatnonzero([c.corpus == name for c in clips]) for name in sorted({c.corpus for c in clips})}
+    told = {
+        "by_corpus": {name: concordance(whole[own], _at(clips, own), bootstrap) for name, own in of.items()},
+        "subsets": {name: concordance(said, clips, bootstrap) for name, said in affect.items()},
+    }
+    return {key: {name: scores for name, scores in each.items() if scores["n"]} for key, each in told.items()}
 
 
 def _sureness(probabilities: Probabilities, truth: metrics.Ints) -> Report:

@@ -6,7 +6,7 @@ absent, then `present` [B, T, 3]) and a state [B, K] as mmer/model/temporal.py h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmer.config import Fusion, Temporal
-from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES, ModalityName
 from mmer.model.attention import attend
 from mmer.model.temporal import FramesThenSteps, make_temporal
 
@@ -28,6 +28,8 @@ class Decision(NamedTuple):
     """What each modality says alone: logits [B, T, 7], of no meaning where it is absent."""
     state: Tensor
     """[B, K], after the last step."""
+    affect: Tensor | None
+    """[B, T, 2] in -1..1: valence and arousal; None without a head for them."""
 
 
 class Concat(nn.Module):
@@ -116,6 +118,7 @@ class EarlyFusion(nn.Module):
         embeddings: size of each modality's embedding, in the order of `joined`.
         mix: concat, gated or cross_attention; of a single modality there is nothing to mix.
         classes: how many are told apart.
+        affect: whether there is a head for valence and arousal too, on what the logits are made of.
     """
 
     def __init__(
@@ -125,6 +128,8 @@ class EarlyFusion(nn.Module):
         dropout: float,
         mix: Fusion = "concat",
         classes: int = len(EMOTIONS),
+        *,
+        affect: bool = False,
     ) -> None:
         super().__init__()
         self.embeddings = dict(embeddings)
@@ -134,6 +139,7 @@ class EarlyFusion(nn.Module):
         self.state_size = self.temporal.state_size
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(temporal.hidden, classes)
+        self.affect = nn.Linear(temporal.hidden, len(DIMENSIONS)) if affect else None
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(()))
 
@@ -142,7 +148,9 @@ class EarlyFusion(nn.Module):
         branches = {m: self.branch_head[m](self.drop(part)) for m, part in zip(self.embeddings, parts, strict=True)}
         seen = present.amax(-1, keepdim=True)
         hidden, state = self.temporal(self.mix(self.drop(joined), present), seen, state)
-        return Decision(self.head(self.drop(hidden)) / self.temperature, branches, state)
+        logits = self.head(self.drop(hidden)) / self.temperature
+        affect = None if self.affect is None else torch.tanh(self.affect(self.drop(hidden)))
+        return Decision(logits, branches, state, affect)
 
     def log_probabilities(self, name: ModalityName, logits: Tensor) -> Tensor:  # noqa: ARG002 (late fusion needs it)
         """A branch's logits as log-probabilities [B, T, 7]."""
@@ -162,6 +170,7 @@ class LateFusion(nn.Module):
         temporal: of each, what gathers its evidence.
         frames: of each, how many frames of a step it holds one after the other; evidence is gathered frame by frame.
         classes: how many are told apart.
+        affect: the modalities that have a head for valence and arousal too; the answer is the mean of those present.
     """
 
     def __init__(
@@ -171,6 +180,7 @@ class LateFusion(nn.Module):
         dropout: float,
         frames: Mapping[ModalityName, int],
         classes: int = len(EMOTIONS),
+        affect: Sequence[ModalityName] = (),
     ) -> None:
         super().__init__()
         self.embeddings, self.frames, self.classes = dict(embeddings), dict(frames), classes
@@ -181,13 +191,14 @@ class LateFusion(nn.Module):
         self.state_size = sum(self.state_sizes)
         self.temporal = nn.ModuleDict({str(m): each for m, each in over_time.items()})
         self.head = nn.ModuleDict({m: nn.Linear(temporal[m].hidden, classes) for m in embeddings})
+        self.affect = nn.ModuleDict({m: nn.Linear(temporal[m].hidden, len(DIMENSIONS)) for m in affect})
         self.drop = nn.Dropout(dropout)
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(len(MODALITIES)))
 
     def forward(self, joined: Tensor, state: Tensor) -> Decision:
-        logits, branches, _, state = self._apart(joined, state)
-        return Decision(logits, branches, state)
+        logits, branches, known, state = self._apart(joined, state)
+        return Decision(logits, branches, state, self._affect(known, joined[..., -len(MODALITIES) :]))
 
     def _apart(self, joined: Tensor, state: Tensor) -> tuple[Tensor, dict[ModalityName, Tensor], list[Tensor], Tensor]:
         """The sum of the log-probabilities, each modality's logits, what each knows at each step (zero where it is
@@ -214,6 +225,15 @@ class LateFusion(nn.Module):
             states.append(after)
         return logits, branches, known, torch.cat(states, dim=-1)
 
+    def _affect(self, known: Sequence[Tensor], present: Tensor) -> Tensor | None:
+        """Valence and arousal [B, T, 2]: the mean over those modalities present that have a head for them."""
+        if not self.affect:
+            return None
+        felt = [(m, x) for m, x in zip(self.embeddings, known, strict=True) if m in self.affect]
+        said = torch.stack([torch.tanh(self.affect[m](self.drop(x))) for m, x in felt], -2)
+        here = present[..., [MODALITIES.index(m) for m, _ in felt]].unsqueeze(-1)
+        return (said * here).sum(-2) / here.sum(-2).clamp(min=1)
+
     def log_probabilities(self, name: ModalityName, logits: Tensor) -> Tensor:
         """A branch's logits as calibrated log-probabilities [B, T, 7]."""
         return (logits / self.temperature[MODALITIES.index(name)]).log_softmax(-1)
@@ -236,9 +256,10 @@ class JointFusion(LateFusion):
         dropout: float,
         frames: Mapping[ModalityName, int],
         classes: int,
+        affect: Sequence[ModalityName],
         together: Temporal,
     ) -> None:
-        super().__init__(embeddings, temporal, dropout, frames, classes)
+        super().__init__(embeddings, temporal, dropout, frames, classes, affect)
         known = sum(temporal[m].hidden for m in embeddings)
         self.together = make_temporal(known + len(MODALITIES), together)
         self.adds = nn.Linear(together.hidden, classes)
@@ -255,7 +276,7 @@ class JointFusion(LateFusion):
         logits, branches, known, apart = self._apart(joined, apart)
         present = joined[..., -len(MODALITIES) :]
         logits, after = self.join(logits, torch.cat([*known, present], -1), before)
-        return Decision(logits, branches, torch.cat([apart, after], dim=-1))
+        return Decision(logits, branches, torch.cat([apart, after], dim=-1), self._affect(known, present))
 
     def join(self, logits: Tensor, known: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """What late fusion says [B, T, 7] with what is added, and the state after the last step.

@@ -37,6 +37,8 @@ class Batch:
     """float32 [B, T]: 0 in the padding."""
     target: Tensor
     """float32 [B, 7]: a distribution over the network's classes, all on one where a single one is meant."""
+    affect: Tensor
+    """float32 [B, 2] in -1..1: valence and arousal; NaN where they are not told."""
 
 
 class Mixture(NamedTuple):
@@ -64,6 +66,8 @@ class Output(NamedTuple):
     """Each modality's own logits [B, T, 7], as if there were no other."""
     joined: Tensor
     """[B, T, D]: what the fusion saw."""
+    affect: Tensor | None
+    """[B, T, 2] in -1..1: valence and arousal; None without a head for them."""
 
 
 class NetworkError(MmerError, ValueError):
@@ -98,6 +102,8 @@ class EmotionNet(nn.Module):
         voice_mask: share of a voice window's bands and frames that training may hide (SpecAugment).
         classes: what is told apart, the 7 in the shapes here: the emotions, but in a cross-validation over the classes
             that a corpus was published with (`folds.classes`).
+        affect: the modalities of those training clips that told valence and arousal; there is a head for these two
+            where there are any.
 
     Raises:
         NetworkError: no modality is left.
@@ -111,6 +117,7 @@ class EmotionNet(nn.Module):
         dropout: float = 0.0,
         voice_mask: float = 0.0,
         classes: Sequence[str] = EMOTIONS,
+        affect: Sequence[ModalityName] = (),
     ) -> None:
         super().__init__()
         self.input, self.model, self.classes = input, model, tuple(classes)
@@ -118,6 +125,8 @@ class EmotionNet(nn.Module):
         if not self.modalities:
             found = ", ".join(modalities) or "none"
             raise NetworkError(f"model.modalities allows {', '.join(model.modalities)}; the data holds {found}")
+        self.affect = tuple(m for m in self.modalities if m in affect)
+        """Valence and arousal are said where one of these is present."""
         makers: dict[ModalityName, Callable[[], nn.Module]] = {
             "face": lambda: make_face(input.face_size, model.face),
             "scene": lambda: SceneCNN(model.scene.channels, model.scene.embedding),
@@ -130,11 +139,15 @@ class EmotionNet(nn.Module):
         over_time = {m: getattr(getattr(model, m), "temporal", None) or model.temporal for m in self.modalities}
         self.fusion: EarlyFusion | LateFusion
         if model.fusion == "joint" and len(self.modalities) > 1:
-            self.fusion = JointFusion(self.embeddings, over_time, dropout, frames, len(classes), model.temporal)
+            self.fusion = JointFusion(
+                self.embeddings, over_time, dropout, frames, len(classes), self.affect, model.temporal
+            )
         elif model.fusion in ("late", "joint"):
-            self.fusion = LateFusion(self.embeddings, over_time, dropout, frames, len(classes))
+            self.fusion = LateFusion(self.embeddings, over_time, dropout, frames, len(classes), self.affect)
         else:
-            self.fusion = EarlyFusion(self.embeddings, model.temporal, dropout, model.fusion, len(classes))
+            self.fusion = EarlyFusion(
+                self.embeddings, model.temporal, dropout, model.fusion, len(classes), affect=bool(self.affect)
+            )
         # Without it a branch's scale at the start would decide who is heard (batch-normalised face, raw scene). Not for
         # frames: each frame's own would level how loud it is, and batch normalisation has set their scale already.
         self.norm = nn.ModuleDict(
@@ -161,8 +174,8 @@ class EmotionNet(nn.Module):
     def forward(self, faces: Tensor, scenes: Tensor, voice: Tensor, present: Tensor, state: Tensor) -> Output:
         """See `Batch` for shapes; `state` float32 [B, K]."""
         joined = self.embed(faces, scenes, voice, present)
-        logits, branches, state = self.decide(joined, state)
-        return Output(logits, state, branches, joined)
+        logits, branches, state, affect = self.decide(joined, state)
+        return Output(logits, state, branches, joined, affect)
 
     def embed(
         self, faces: Tensor, scenes: Tensor, voice: Tensor, present: Tensor, mixture: Mixture | None = None
@@ -224,10 +237,11 @@ class EmotionNet(nn.Module):
 
 
 def clip_logits(logits: Tensor, present: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the steps with evidence (over all valid ones, where a clip has none): [B, T, 7] → [B, 7].
+    """Mean over the steps with evidence (over all valid ones, where a clip has none): [B, T, C] → [B, C].
 
     Args:
-        present: [B, T, 3].
+        logits: or valence and arousal, which are pooled alike.
+        present: [B, T, M]: of the modalities that are evidence.
         valid: [B, T].
     """
     evidence = (present.amax(-1) > 0).float() * valid

@@ -15,7 +15,7 @@ from mmer.evaluation.protocol import learnt_from
 from mmer.labels import EMOTIONS
 from mmer.packaging.prelu import vectorise
 from mmer.runtime.config import Faces, Media, Shown
-from mmer.runtime.spec import INPUTS, OUTPUTS, GraphSpec
+from mmer.runtime.spec import INPUTS, GraphSpec, outputs
 
 if TYPE_CHECKING:
     from mmer.model.network import EmotionNet
@@ -40,7 +40,8 @@ def export(
     status: str = "experiment",
     shown: Shown | None = None,
 ) -> None:
-    """Write `mmer.onnx`: uint8 pictures and float32 voice in, logits, state and each modality's own answer out.
+    """Write `mmer.onnx`: uint8 pictures and float32 voice in, logits, state and each modality's own answer out;
+    also valence and arousal, of a network that learnt them.
 
     Args:
         media: how clips are decoded and silence is told; a recogniser must do as preparation did.
@@ -67,9 +68,10 @@ def export(
 
         def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
             output = self.network(*inputs)
-            return output.logits, output.state, self.network.unimodal(output)
+            affect = () if output.affect is None else (output.affect,)
+            return output.logits, output.state, self.network.unimodal(output), *affect
 
-    spec = GraphSpec.of(network.input)
+    spec = GraphSpec.of(network.input, affect=bool(network.affect))
     start = network.start(2)
     example = [torch.from_numpy(array) for array in spec.zeros(B=2, T=3, K=start.shape[1]).values()]
     free = {
@@ -83,7 +85,7 @@ def export(
             tuple(example),
             str(path),
             input_names=INPUTS,
-            output_names=OUTPUTS,
+            output_names=outputs(affect=bool(network.affect)),
             dynamic_axes=free,
             opset_version=OPSET,
             dynamo=False,  # the other exporter fixes the example's T in the output's shape
@@ -95,6 +97,7 @@ def export(
         "media": media.model_dump(),
         "faces": faces.model_dump(),
         "modalities": network.modalities,
+        **({"affect": network.affect} if network.affect else {}),
         "version": __version__,
         "git": revision,
         "status": status,

@@ -13,7 +13,7 @@ from typing import Any
 from mmer.data import corpora
 from mmer.evaluation.report import judged
 from mmer.evaluation.scores import FEW
-from mmer.labels import EMOTIONS, MODALITIES
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES
 from mmer.reporting import counted
 from mmer.runtime.graph import ModelInfo
 
@@ -132,6 +132,7 @@ def model_card(info: ModelInfo, evidence: Evidence) -> str:
         "### Intended and perceived emotions": _perceived(details),
         "### Confusion matrix": _confusion(details),
         "### Slices": _slices(details),
+        "### Valence and arousal": _affect(info, details),
         "## Calibration": _calibration(details),
         "### As shown live": _as_shown(evidence.package["shown"]),
         "## Robustness": _robustness(evidence.curves),
@@ -158,6 +159,7 @@ def _facts(info: ModelInfo, package: Report) -> list[str]:
             "sees and hears",
             ", ".join(info.modalities) + (f" (not trained: {', '.join(off)})" if off else ""),
         ],
+        *([["says besides", "valence and arousal, from " + " or ".join(info.affect)]] if info.affect else []),
         [
             "a step",
             f"every {given.step_s:g} s: a face of {given.face_size} pixels, {given.voice_window_s:g} s of voice",
@@ -377,6 +379,27 @@ def _slices(details: Report) -> list[str]:
     if lines and details["few"]:
         lines.append(f"Without {', '.join(details['few'])}, of which there is too little.")
     return lines
+
+
+def _affect(info: ModelInfo, details: Report) -> list[str]:
+    """How well the two dimensions are told, where the model says them."""
+    if not info.affect:
+        return []
+    if not (affect := details.get("affect")):
+        return ["No test clip tells them: **how well the model says them is not known.**"]
+    rows = [
+        [name, s["tested"], *(cell for of in DIMENSIONS for cell in (_interval(s[of], "ccc"), f"{s[of]['rmse']:.3f}"))]
+        for each in ("by_corpus", "subsets")
+        for name, s in affect[each].items()
+        if each == "by_corpus" or "+" not in name
+    ]
+    return [
+        "From -1 to 1, unpleasant to pleasant and calm to excited, as the corpora's owners had them judged. CCC: the "
+        "concordance correlation coefficient (Lin 1989) over clips; 1 is best, 0 is what a constant reaches. RMSE: the "
+        "root of the mean squared difference. By corpus, then where it is given one modality alone.",
+        "",
+        *_table(["of", "tested on", "valence, CCC (95%)", "RMSE", "arousal, CCC (95%)", "RMSE"], rows),
+    ]
 
 
 def _calibration(details: Report) -> list[str]:

@@ -15,6 +15,7 @@ from mmer.data.clips import Clip
 from mmer.metrics import one_hot
 from mmer.runtime.graph import Graph
 from mmer.runtime.spec import INPUTS, GraphSpec
+from mmer.training.inference import Answers, Said, clip_answers
 
 
 @dataclass(frozen=True)
@@ -31,28 +32,31 @@ class Parity:
     uar_loss_low: float | None
     """Its 95% interval over paired resamples of the speakers; None where there is only one speaker."""
     uar_loss_high: float | None
+    affect_difference: float | None = None
+    """Largest difference of a clip's valence or arousal, where these are said."""
 
 
-def predict_graph(path: Path, clips: Sequence[Clip], processed: Path) -> npt.NDArray[np.float32]:
-    """Clip probabilities float32 [n, 7] of a graph: what `mmer.training.inference.predict` gives of a network."""
+def answer_graph(path: Path, clips: Sequence[Clip], processed: Path) -> Answers:
+    """What a graph says of clips, as `mmer.training.inference.answer` tells it of a network."""
     import torch
 
     from mmer.model.network import Batch
-    from mmer.training.inference import clip_probabilities
 
     graph = Graph(path)
 
-    def forward(batch: Batch) -> torch.Tensor:
+    def forward(batch: Batch) -> Said:
         given = {n: getattr(batch, n).numpy() for n in INPUTS if n != "state"}
         begin = np.zeros((len(batch.target), graph.state_size), np.float32)
-        return torch.from_numpy(graph({**given, "state": begin})["logits"])
+        found = graph({**given, "state": begin})
+        affect = torch.from_numpy(found["affect"]) if graph.info.affect else None
+        return torch.from_numpy(found["logits"]), affect
 
-    return clip_probabilities(forward, clips, processed, graph.info.input)
+    return clip_answers(forward, clips, processed, graph.info.input, affect=graph.info.affect)
 
 
 def compare(
-    ours: npt.NDArray[np.float32],
-    theirs: npt.NDArray[np.float32],
+    ours: Answers,
+    theirs: Answers,
     clips: Sequence[Clip],
     *,
     resamples: int = 1000,
@@ -61,13 +65,15 @@ def compare(
     """Compare two ways of answering about the same clips.
 
     Args:
-        ours: the network's probabilities [n, 7].
+        ours: the network's.
         theirs: the graph's.
         resamples: of the speakers, behind the interval.
         seed: of the draw.
     """
     truth, speakers = np.array([c.target for c in clips]), [c.person for c in clips]
-    answers = np.stack([one_hot(ours), one_hot(theirs)])
+    (network, felt), (graph, felt_too) = ours, theirs
+    answers = np.stack([one_hot(network), one_hot(graph)])
+    apart = None if felt is None or felt_too is None else np.abs(felt - felt_too)
 
     def loss(counts: metrics.Counts) -> npt.NDArray[np.float64]:
         scores = metrics.uar(counts)
@@ -78,11 +84,12 @@ def compare(
         low, high = metrics.percentile_interval(loss(metrics.bootstrap(truth, answers, speakers, resamples, seed)))
     return Parity(
         clips=len(clips),
-        max_difference=float(np.abs(ours - theirs).max()),
-        agreement=float((ours.argmax(1) == theirs.argmax(1)).mean()),
+        max_difference=float(np.abs(network - graph).max()),
+        agreement=float((network.argmax(1) == graph.argmax(1)).mean()),
         uar_loss=float(loss(np.stack([metrics.soft_confusion(truth, a) for a in answers]))),
         uar_loss_low=low,
         uar_loss_high=high,
+        affect_difference=None if apart is None else float(np.nanmax(apart, initial=0.0)),
     )
 
 

@@ -15,7 +15,7 @@ from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.config import Faces, Input, Media, Shown
 from mmer.runtime.lineage import Lineage
-from mmer.runtime.spec import INPUT_OF, OUTPUTS, GraphSpec
+from mmer.runtime.spec import INPUT_OF, GraphSpec, outputs
 from mmer.runtime.types import Arrays
 
 GRAPH = "mmer.onnx"
@@ -39,6 +39,9 @@ class ModelInfo(BaseModel):
     faces: Faces
     modalities: tuple[ModalityName, ...]
     """Those it was trained on; the others are never shown to it."""
+    affect: tuple[ModalityName, ...] = ()
+    """Those of which valence and arousal were told in training: where one of them is present, it says these two too.
+    None: it knows nothing of them, and no answer names them."""
     version: str
     git: str
     status: Literal["experiment", "candidate", "release"]
@@ -66,6 +69,8 @@ class ModelInfo(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """What a reader of results needs to know."""
         info = self.model_dump(mode="json", exclude={"input", "media", "faces", "shown"})
+        if not self.affect:
+            del info["affect"]
         return {**info, "step_s": self.input.step_s}
 
 
@@ -93,11 +98,12 @@ class Graph:
         self.inputs = frozenset(ports)
         """A graph of a model that was not trained on a modality may lack that input."""
         self.state_size = int(ports["state"].shape[1])
+        self._outputs = outputs(affect=bool(self.info.affect))
 
     def __call__(self, arrays: Arrays) -> Arrays:
         """One forward pass (`mmer.runtime.spec.GraphSpec`)."""
-        found = self.session.run(OUTPUTS, {name: array for name, array in arrays.items() if name in self.inputs})
-        return dict(zip(OUTPUTS, found, strict=True))
+        found = self.session.run(self._outputs, {name: array for name, array in arrays.items() if name in self.inputs})
+        return dict(zip(self._outputs, found, strict=True))
 
 
 def find_model(path: Path | str | None = None) -> Path:
@@ -148,7 +154,7 @@ def _read_info(graph: onnxruntime.InferenceSession, path: Path) -> ModelInfo:
         if port is None or port.type != ONNX_TYPES[wanted.dtype] or not _fits(port.shape, wanted.shape):
             found = "is missing" if port is None else f"is {port.type} {port.shape}"
             raise ModelError(f"{path} is no graph of this project: its input {wanted.name!r} {found}. {HOW_TO_GET}")
-    missing = set(OUTPUTS) - {port.name for port in graph.get_outputs()}
+    missing = set(outputs(affect=bool(info.affect))) - {port.name for port in graph.get_outputs()}
     if missing:
         raise ModelError(
             f"{path} is no graph of this project: it gives no {' and no '.join(sorted(missing))}. {HOW_TO_GET}"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mmer.labels import EMOTIONS, MODALITIES
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES, Dimension
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.people import REMEMBERED, People, Sighting
 from mmer.runtime.resize import shrink
@@ -96,6 +96,7 @@ class Pipeline:
         self._people = People(recognizer.detector, info.faces, info.input)
         self._speaker = Speaker(info.input.step_s, info.faces.max_gap_s)
         self._trained = np.array([name in info.modalities for name in MODALITIES])
+        self._told_from = [MODALITIES.index(name) for name in info.affect]
         self._spec = GraphSpec.of(info.input)
         self._start = np.zeros(recognizer.graph.state_size, np.float32)
         self._states: dict[int | None, Floats] = {}  # by person; who was seen last comes last
@@ -196,7 +197,8 @@ class Pipeline:
         logits, steps = [], []
         for k, moment in enumerate(begun.moments):
             logits.append(found["logits"][moment.row, k])
-            steps.append(self._step(k, begun, present[:, k], probabilities[:, k], unimodal[moment.row, k], ms))
+            affect = found["affect"][moment.row, k] if self._told_from else None
+            steps.append(self._step(k, begun, present[:, k], probabilities[:, k], unimodal[moment.row, k], affect, ms))
         self.done += len(begun.moments)
         return np.stack(logits), steps
 
@@ -207,6 +209,7 @@ class Pipeline:
         present: npt.NDArray[np.bool_],
         probabilities: Floats,
         unimodal: Floats,
+        affect: Floats | None,
         ms: float,
     ) -> Step:
         """A step of a pass.
@@ -216,6 +219,7 @@ class Pipeline:
             present: [B, 3].
             probabilities: [B, 7].
             unimodal: [3, 7] of who is followed.
+            affect: [2] of the same; None of a model that does not say it.
             ms: of work, without finding the faces.
         """
         moment, rows = begun.moments[k], {person: row for row, person in enumerate(begun.people)}
@@ -242,4 +246,10 @@ class Pipeline:
             people=people,
             followed=moment.followed,
             more_people=0 if seen is None else seen.more_people,
+            affect={} if affect is None else self._affect(affect, present[row]),
         )
+
+    def _affect(self, said: Floats, present: npt.NDArray[np.bool_]) -> dict[Dimension, float | None]:
+        """Valence and arousal [2], where something is present [3] that they are told from."""
+        known = present[self._told_from].any()
+        return {name: float(value) if known else None for name, value in zip(DIMENSIONS, said, strict=True)}

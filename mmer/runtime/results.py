@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mmer.labels import EMOTIONS, ModalityName
+from mmer.labels import DIMENSIONS, EMOTIONS, Dimension, ModalityName
 from mmer.runtime.types import Box, Floats, Note, Picture
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Step:
     before anybody was."""
     more_people: int
     """Faces beyond `faces.max_people`, when the whole picture was searched last: the largest were kept."""
+    affect: dict[Dimension, float | None] = field(default_factory=dict)
+    """Valence and arousal, from -1 to 1; None where nothing is present that they are told from. Empty where the model
+    does not say them."""
 
     @property
     def seen(self) -> bool:
@@ -90,6 +94,7 @@ class Step:
             "followed": self.followed,
             "people": [person.to_json() for person in self.people],
             "more_people": self.more_people,
+            **rounded(self.affect),
         }
 
 
@@ -114,6 +119,13 @@ class Prediction:
     crops: list[Picture | None] = field(default_factory=list, repr=False)
     """The face [S, S, 3] RGB at each step, where it was asked for."""
 
+    @property
+    def affect(self) -> dict[Dimension, float | None]:
+        """Valence and arousal: their means over the steps at which they are said; empty where the model does not."""
+        said = {name: [step.affect[name] for step in self.steps if step.affect] for name in DIMENSIONS}
+        known = {name: [value for value in values if value is not None] for name, values in said.items()}
+        return {name: float(np.mean(known[name])) if known[name] else None for name in DIMENSIONS if said[name]}
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and names, for `json.dumps`."""
         return {
@@ -123,6 +135,7 @@ class Prediction:
             "missing": self.missing,
             "turned": self.turned,
             "notes": [{"code": note.code, "message": f"The file {note.text}."} for note in self.notes],
+            **rounded(self.affect),
             "steps": [step.to_json() for step in self.steps],
             "model": self.model.to_json(),
         }
@@ -145,3 +158,8 @@ def softmax(logits: Floats) -> Floats:
 def by_emotion(probabilities: Floats) -> dict[str, float]:
     """Probabilities [7] by their emotion."""
     return {name: round(float(p), 5) for name, p in zip(EMOTIONS, probabilities, strict=True)}
+
+
+def rounded(affect: Mapping[Dimension, float | None]) -> dict[str, float | None]:
+    """Valence and arousal, where they are said, as they are told."""
+    return {name: None if value is None else round(value, 4) for name, value in affect.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.config import Input
 from mmer.runtime.grid import SAMPLE_RATE
 
@@ -43,10 +43,17 @@ class GraphSpec:
     outputs: tuple[TensorSpec, ...]
 
     @classmethod
-    def of(cls, given: Input) -> GraphSpec:
-        """The contract for these sizes."""
+    def of(cls, given: Input, *, affect: bool = False) -> GraphSpec:
+        """The contract for these sizes.
+
+        Args:
+            affect: of a model that says valence and arousal too.
+        """
         face, scene, window = given.face_size, given.scene_size, round(given.voice_window_s * SAMPLE_RATE)
-        said, modalities = len(EMOTIONS), len(MODALITIES)
+        said, modalities, two = len(EMOTIONS), len(MODALITIES), len(DIMENSIONS)
+        felt = TensorSpec(
+            "affect", np.float32, ("B", "T", two), f"{' and '.join(DIMENSIONS)}, -1..1, if it learnt them"
+        )
         return cls(
             inputs=(
                 TensorSpec("faces", np.uint8, ("B", "T", face, face, 3), "the face crop at each step, RGB"),
@@ -61,6 +68,7 @@ class GraphSpec:
                 TensorSpec("logits", np.float32, ("B", "T", said), "of the emotions, in their order"),
                 TensorSpec("state_out", np.float32, ("B", "K"), "after the last step"),
                 TensorSpec("alone", np.float32, ("B", "T", modalities, said), "log-probabilities, each modality alone"),
+                *([felt] if affect else []),
             ),
         )
 
@@ -73,7 +81,10 @@ class GraphSpec:
         return {one.name: np.zeros(one.sizes(**free), one.dtype) for one in self.inputs}
 
 
-INPUTS, OUTPUTS = (
-    tuple(one.name for one in ports) for ports in (GraphSpec.of(Input()).inputs, GraphSpec.of(Input()).outputs)
-)
+INPUTS = tuple(one.name for one in GraphSpec.of(Input()).inputs)
 """Their names, in order."""
+
+
+def outputs(*, affect: bool) -> tuple[str, ...]:
+    """The names of the outputs, in order."""
+    return tuple(one.name for one in GraphSpec.of(Input(), affect=affect).outputs)

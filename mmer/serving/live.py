@@ -153,6 +153,7 @@ class Session:
             "followed": told["followed"],
             "people": told["people"],
             "more_people": told["more_people"],
+            **{name: told[name] for name in step.affect},
             "frame_ms": self._frame_ms if begun.seen is not None else None,
             "ms": {phase: round(ms, 2) for phase, ms in self._ms.items()},
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from mmer import __version__
-from mmer.labels import EMOTIONS, MODALITIES
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES
 from mmer.runtime.graph import ModelInfo
 from mmer.runtime.media import ACCEPTED
 from mmer.runtime.spec import GraphSpec
@@ -70,7 +70,7 @@ def document(info: ModelInfo, settings: Settings) -> dict[str, Any]:
             "/readyz": {"get": _probe("Whether the graph has answered once.")},
         },
         "components": {
-            "schemas": {"Error": _error(), "Step": _step(), "Prediction": _prediction()},
+            "schemas": {"Error": _error(), "Step": _step(info), "Prediction": _prediction(info)},
             **({"securitySchemes": _KEY} if settings.key else {}),
         },
     }
@@ -121,7 +121,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
 
 
 def _infer(info: ModelInfo) -> dict[str, Any]:
-    spec = GraphSpec.of(info.input)
+    spec = GraphSpec.of(info.input, affect=bool(info.affect))
     takes, gives = ("; ".join(f"`{t}`, {t.meaning}" for t in ports) for ports in (spec.inputs, spec.outputs))
     binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     return {
@@ -179,7 +179,15 @@ def _error() -> dict[str, Any]:
     }
 
 
-def _step() -> dict[str, Any]:
+def _affect(info: ModelInfo) -> dict[str, Any]:
+    """Valence and arousal, of a model that says them."""
+    means = dict(zip(DIMENSIONS, ("From unpleasant to pleasant", "From calm to excited"), strict=True))
+    where = f"; null where none of {', '.join(info.affect)} is present."
+    number = {"type": ["number", "null"], "minimum": -1, "maximum": 1}
+    return {name: {**number, "description": means[name] + where} for name in DIMENSIONS if info.affect}
+
+
+def _step(info: ModelInfo) -> dict[str, Any]:
     properties = {
         "t": {"type": "number", "description": "Seconds since the start."},
         "label": _LABEL,
@@ -196,11 +204,12 @@ def _step() -> dict[str, Any]:
         },
         "people": {"type": "array", "description": "All who are seen, by id.", "items": _PERSON},
         "more_people": {"type": "integer", "description": "Faces beyond the limit: the largest were kept."},
+        **_affect(info),
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _prediction() -> dict[str, Any]:
+def _prediction(info: ModelInfo) -> dict[str, Any]:
     top = {"type": "object", "properties": {"label": {"type": "string"}, "probability": {"type": "number"}}}
     properties = {
         "path": {"type": "string"},
@@ -225,6 +234,7 @@ def _prediction() -> dict[str, Any]:
                 "required": ["code", "message"],
             },
         },
+        **_affect(info),
         "steps": {"type": "array", "items": {"$ref": "#/components/schemas/Step"}},
         "top": {"type": "array", "items": top},
         "model": {
@@ -235,5 +245,5 @@ def _prediction() -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
-        "required": ["path", "label", "probabilities", "missing", "turned", "notes", "model"],
+        "required": ["path", "label", "probabilities", "missing", "turned", "notes", "model", *_affect(info)],
     }

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mmer.runtime.graph import Graph
-from mmer.runtime.spec import OUTPUTS, GraphSpec
+from mmer.runtime.spec import GraphSpec
 from mmer.runtime.types import Arrays
 from mmer.serving.openapi import MAX_BATCH, MAX_STEPS
 from mmer.serving.protocol import Refusal
@@ -47,4 +47,4 @@ def read_tensors(body: bytes, graph: Graph) -> Arrays:
 
 def write_tensors(found: Arrays) -> bytes:
     """What a pass gave."""
-    return bytes(save({name: np.ascontiguousarray(found[name]) for name in OUTPUTS}))
+    return bytes(save({name: np.ascontiguousarray(array) for name, array in found.items()}))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mmer.config import Balance, Channels, Params, Train
 from mmer.data.clips import Clip
 from mmer.data.samples import Read, Sample, load_clip, load_sample
-from mmer.labels import EMOTIONS, MODALITIES
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES
 from mmer.runtime.config import Input
 from mmer.runtime.voice import hear
 from mmer.training import cameras
@@ -35,6 +35,8 @@ CROWD = 6
 """Most voices that babble in the background."""
 PAIRED = 0.5
 """Chance that a voice gets a face where `train.pairing` is on."""
+UNTOLD = (np.nan,) * len(DIMENSIONS)
+"""Valence and arousal that nobody judged."""
 
 
 def sample_epoch(
@@ -89,17 +91,18 @@ def batches(
     faces = _faces_alone(clips) if train.pairing == "label" else {}
     even = np.full(len(classes), 1 / len(classes), np.float32)
     for start in range(0, len(sampled), train.batch_size):
-        samples, targets = [], []
+        samples, targets, affects = [], [], []
         for place, index in enumerate(sampled[start : start + train.batch_size], start):
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets, classes)
+            affect = clip.affect or UNTOLD
             if answers and clip.sample in answers:
                 wanted = (1 - train.taught) * wanted + train.taught * answers[clip.sample]
             if train.channels is not None and clip.has_voice and rng.random() < train.channels.codec:
                 sample = replace(sample, voice=load_coded(clip, processed))
             if rng.random() < train.outlier_exposure:
-                sample, wanted = outlier(sample, rng), even
+                sample, wanted, affect = outlier(sample, rng), even, UNTOLD
             sample = augment(sample, train.augment, rng)
             if train.cameras is not None and clip.has_face:
                 sample = replace(sample, faces=cameras.through(sample.faces, train.cameras, rng))
@@ -109,9 +112,11 @@ def batches(
             if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
                 face = faces[clip.label][rng.integers(len(faces[clip.label]))]
                 sample = pair(sample, augment(load_clip(face, processed, read), train.augment, rng), rng)
+                affect = UNTOLD  # the two agree on an emotion, and nobody judged them together
             samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
             targets.append(wanted)
-        yield collate(samples, targets, params.input)
+            affects.append(affect)
+        yield collate(samples, targets, params.input, affects)
 
 
 def _through_channels(
@@ -169,8 +174,18 @@ def target_of(clip: Clip, kind: str, classes: Sequence[str] = EMOTIONS) -> npt.N
     return votes if kind == "votes" else np.float32(0.5) * (intended + votes)
 
 
-def collate(samples: Sequence[Sample], targets: Sequence[npt.NDArray[np.float32]], input: Input) -> Batch:
-    """Pad samples to one length and stack them."""
+def collate(
+    samples: Sequence[Sample],
+    targets: Sequence[npt.NDArray[np.float32]],
+    input: Input,
+    affects: Sequence[tuple[float, ...]] | None = None,
+) -> Batch:
+    """Pad samples to one length and stack them.
+
+    Args:
+        targets: float32 [C] of each.
+        affects: valence and arousal of each, where they are asked for.
+    """
     import torch
 
     from mmer.model.network import Batch
@@ -193,6 +208,7 @@ def collate(samples: Sequence[Sample], targets: Sequence[npt.NDArray[np.float32]
         present=stack([s.present.astype(np.float32) for s in samples]),
         valid=stack([np.ones(n, np.float32) for n in steps]),
         target=torch.from_numpy(np.stack(targets)),
+        affect=torch.tensor(affects or [UNTOLD] * len(samples), dtype=torch.float32),
     )
 
 

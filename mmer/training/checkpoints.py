@@ -113,12 +113,24 @@ def init_from(network: EmotionNet, path: Path) -> Lineage:
     taken = []
     for name in network.modalities:
         mine = keys_of_branch(name, own)
+        # A head for valence and arousal is learnt anew where that training had none.
+        mine = [key for key in mine if key in earlier or not key.startswith("fusion.affect.")]
         if all(key in earlier and earlier[key].shape == own[key].shape for key in mine):
             own |= {key: earlier[key] for key in mine}
             taken.append(name)
     network.load_state_dict(own)
     origin = read_origin(path)
     return Ancestor(branches=tuple(taken), weights=sha256(path)[:12], corpora=origin.corpora), *origin.start
+
+
+def affect_of(path: Path) -> tuple[ModalityName, ...]:
+    """The modalities with which the network in a file says valence and arousal; none where there is no file."""
+    from safetensors import safe_open
+
+    if not path.is_file():
+        return ()
+    with safe_open(path, "pt") as file:
+        return tuple(json.loads(file.metadata().get("affect", "[]")))
 
 
 def face_weights(name: str) -> Path | None:
@@ -142,6 +154,7 @@ def save_network(network: EmotionNet, path: Path, origin: Origin) -> None:
         "input": network.input.model_dump_json(),
         "model": network.model.model_dump_json(),
         "modalities": json.dumps(network.modalities),
+        **({"affect": json.dumps(network.affect)} if network.affect else {}),
         "origin": origin.model_dump_json(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +172,7 @@ def load_network(path: Path) -> EmotionNet:
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
     input = Input.model_validate_json(about["input"])
     model = Model.model_validate(renamed(json.loads(about["model"])))
-    network = EmotionNet(input, model, json.loads(about["modalities"]))
+    network = EmotionNet(input, model, json.loads(about["modalities"]), affect=json.loads(about.get("affect", "[]")))
     network.load_state_dict(weights)
     return network.eval()
 

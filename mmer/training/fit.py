@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from mmer.config import Params, Train
-from mmer.data.clips import Clip, modalities_of, with_modalities
+from mmer.data.clips import Clip, modalities_of, modalities_with_affect, with_modalities
 from mmer.data.samples import Memory
 from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.types import Floats
 from mmer.training.batches import TEACHER, batches, sample_epoch, to_device
-from mmer.training.checkpoints import Origin, init_face, init_from, init_voice, keys_of_branch
+from mmer.training.checkpoints import Origin, affect_of, init_face, init_from, init_voice, keys_of_branch
 from mmer.training.inference import Epoch, calibrate, calibrate_together, score
 from mmer.training.losses import batch_loss, emotion_weights
 
@@ -109,7 +109,8 @@ def _fit_apart(job: _Job) -> Fit:
     import torch
 
     torch.manual_seed(job.seed)
-    whole = _network(job.params, job.train, modalities_of(job.training), job.classes)
+    affect = [m for m in MODALITIES if m in _affect(job.train.of_branch(m), with_modalities(job.training, [m]))]
+    whole = _network(job.params, job.train, modalities_of(job.training), job.classes, affect)
     modalities = whole.modalities
     weights, history, best, origins, seconds = whole.state_dict(), dict[float, Epoch](), Epoch(epoch=0), [], 0.0
     for name in modalities:
@@ -188,11 +189,22 @@ def _of_branch(name: str, row: Epoch) -> Epoch:
 
 
 def _network(
-    params: Params, train: Train, modalities: Sequence[ModalityName], classes: Sequence[str] = EMOTIONS
+    params: Params,
+    train: Train,
+    modalities: Sequence[ModalityName],
+    classes: Sequence[str] = EMOTIONS,
+    affect: Sequence[ModalityName] = (),
 ) -> EmotionNet:
     from mmer.model.network import EmotionNet
 
-    return EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask, classes)
+    return EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask, classes, affect)
+
+
+def _affect(train: Train, training: Sequence[Clip]) -> tuple[ModalityName, ...]:
+    """The modalities with which valence and arousal are learnt; where nothing is, those with which they were."""
+    if not train.epochs:
+        return affect_of(Path(train.init_from or ""))
+    return modalities_with_affect(training) if train.affect else ()
 
 
 def _answers(training: Sequence[Clip], processed: Path, train: Train, seed: int) -> dict[str, Floats]:
@@ -221,7 +233,7 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
     fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
     torch.manual_seed(job.seed)
-    network = begun or _network(job.params, train, modalities_of(training), job.classes)
+    network = begun or _network(job.params, train, modalities_of(training), job.classes, _affect(train, training))
     origin = Origin(
         corpora=tuple(sorted({c.corpus for c in training})),
         pairing=train.pairing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,11 @@ import numpy.typing as npt
 from mmer import metrics
 from mmer.data.clips import Clip, with_modalities
 from mmer.data.samples import Read, load_clip, load_sample
-from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.config import Input
-from mmer.runtime.spec import INPUTS, OUTPUTS
+from mmer.runtime.spec import INPUTS, outputs
 from mmer.runtime.types import Arrays
-from mmer.training.batches import collate, target_of, to_device
+from mmer.training.batches import UNTOLD, collate, target_of, to_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 Epoch = dict[str, float]
-"""One epoch's figures: epoch, train_loss, val_loss, val_uar; of a branch trained apart with its name before each."""
+"""One epoch's figures: epoch, train_loss, val_loss, val_uar, and val_ccc_valence and the like where these are learnt;
+of a branch trained apart with its name before each."""
+Said = tuple["Tensor", "Tensor | None"]
+"""What is said of a batch: logits [B, T, C], and where they are said valence and arousal [B, T, 2]."""
 
 TOGETHER = 40
 """Validation clips that hold all modalities from which on these are calibrated together."""
@@ -34,16 +37,29 @@ ENOUGH = 100
 """Clips of a corpus from which on it weighs as much as any other in choosing an epoch."""
 
 
+class Answers(NamedTuple):
+    """What is said of n clips."""
+
+    probabilities: npt.NDArray[np.float32]
+    """[n, C]."""
+    affect: npt.NDArray[np.float32] | None
+    """[n, 2] in -1..1: valence and arousal, NaN of a clip that does not hold what these are told from; None of a
+    network that does not say them."""
+
+
 def as_forward(network: EmotionNet) -> Any:
     """What makes a pass through a network that is not packaged (`mmer.runtime.types.Forward`)."""
     import torch
+
+    names = outputs(affect=bool(network.affect))
 
     def forward(arrays: Arrays) -> Arrays:
         with torch.inference_mode():
             given = (torch.tensor(arrays[name]) for name in INPUTS)
             output = network(*given)
-            said = (output.logits, output.state, network.unimodal(output))
-        return {name: tensor.numpy() for name, tensor in zip(OUTPUTS, said, strict=True)}
+            said = [output.logits, output.state, network.unimodal(output)]
+            said += [] if output.affect is None else [output.affect]
+        return {name: tensor.numpy() for name, tensor in zip(names, said, strict=True)}
 
     return forward
 
@@ -127,8 +143,8 @@ def fit_temperature(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[n
     return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x))
 
 
-def clip_probabilities(
-    forward: Callable[[Batch], Tensor],
+def clip_answers(
+    forward: Callable[[Batch], Said],
     clips: Sequence[Clip],
     processed: Path,
     input: Input,
@@ -136,28 +152,66 @@ def clip_probabilities(
     batch_size: int = 16,
     read: Read = load_sample,
     classes: Sequence[str] = EMOTIONS,
-) -> npt.NDArray[np.float32]:
-    """Clip probabilities float32 [n, C] of whatever turns a batch into logits [B, T, C].
+    affect: Sequence[ModalityName] = (),
+) -> Answers:
+    """What is said of clips by whatever answers a batch.
 
     Args:
         modalities: all others are taken away.
+        affect: with which of them valence and arousal are said.
     """
     import torch
 
     from mmer.model.network import clip_logits
 
     keep = torch.tensor([float(m in modalities) for m in MODALITIES])
+    columns = [MODALITIES.index(m) for m in affect]
     order = np.argsort([c.steps for c in clips], kind="stable")  # clips of one length waste no padding
     out = np.empty((len(clips), len(classes)), np.float32)
+    felt = np.full((len(clips), len(DIMENSIONS)), np.nan, np.float32)
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             samples = [load_clip(clips[i], processed, read) for i in chosen]
             batch = collate(samples, [target_of(clips[i], "intended", classes) for i in chosen], input)
             batch = replace(batch, present=batch.present * keep)
-            logits = clip_logits(forward(batch), batch.present, batch.valid)
-            out[chosen] = logits.softmax(-1).numpy()
-    return out
+            logits, dimensions = forward(batch)
+            out[chosen] = clip_logits(logits, batch.present, batch.valid).softmax(-1).numpy()
+            if dimensions is not None:
+                here = batch.present[..., columns]
+                pooled = clip_logits(dimensions, here, batch.valid)
+                felt[chosen] = pooled.masked_fill(~here.any(-1).any(-1, keepdim=True), torch.nan).numpy()
+    return Answers(out, felt if affect else None)
+
+
+def answer(
+    network: EmotionNet,
+    clips: Sequence[Clip],
+    processed: Path,
+    *,
+    modalities: Sequence[ModalityName] = MODALITIES,
+    read: Read = load_sample,
+) -> Answers:
+    """What a network in evaluation mode says of clips, with all other modalities taken away."""
+    network.eval()
+    device = next(network.parameters()).device
+
+    def forward(batch: Batch) -> Said:
+        given = to_device(batch, device)
+        begin = network.start(len(given.target)).to(device)
+        output: Output = network(given.faces, given.scenes, given.voice, given.present, begin)
+        return output.logits.cpu(), None if output.affect is None else output.affect.float().cpu()
+
+    return clip_answers(
+        forward,
+        clips,
+        processed,
+        network.input,
+        modalities,
+        read=read,
+        classes=network.classes,
+        affect=network.affect,
+    )
 
 
 def predict(
@@ -168,17 +222,13 @@ def predict(
     modalities: Sequence[ModalityName] = MODALITIES,
     read: Read = load_sample,
 ) -> npt.NDArray[np.float32]:
-    """Clip probabilities float32 [n, C] of a network in evaluation mode, with all other modalities taken away."""
-    network.eval()
-    device = next(network.parameters()).device
+    """Clip probabilities float32 [n, C]: those of `answer`."""
+    return answer(network, clips, processed, modalities=modalities, read=read).probabilities
 
-    def forward(batch: Batch) -> Tensor:
-        given = to_device(batch, device)
-        begin = network.start(len(given.target)).to(device)
-        output: Output = network(given.faces, given.scenes, given.voice, given.present, begin)
-        return output.logits.cpu()
 
-    return clip_probabilities(forward, clips, processed, network.input, modalities, read=read, classes=network.classes)
+def told_affect(clips: Sequence[Clip]) -> npt.NDArray[np.float32]:
+    """Valence and arousal as the corpora tell them, [n, 2]; NaN where they do not."""
+    return np.array([clip.affect or UNTOLD for clip in clips], np.float32).reshape(len(clips), len(DIMENSIONS))
 
 
 def score(
@@ -190,12 +240,13 @@ def score(
 ) -> Epoch:
     """val_loss (mean negative log-likelihood) and val_uar of these clips, each the mean over the corpora: one of 200
     voices weighs as much as one of 3,000 faces, and one of less than `ENOUGH` clips by how many it has. Where there are
-    several, each one's val_uar too.
+    several, each one's val_uar too. Of valence and arousal, where they are learnt and told, val_ccc_valence,
+    val_rmse_valence and so on, over the clips of all corpora that tell them.
 
     Args:
         kind: `train.targets`: what was learnt is also what chooses the epoch.
     """
-    probabilities = predict(network, clips, processed, read=read)
+    probabilities, affect = answer(network, clips, processed, read=read)
     truth, corpus = truths(clips, kind, network.classes), np.array([c.corpus for c in clips])
     losses, uars, weights = {}, {}, []
     for name in sorted(set(corpus.tolist())):
@@ -206,4 +257,19 @@ def score(
         uars[name] = float(metrics.uar(counts))
     each = {f"val_uar_{name}": value for name, value in uars.items()} if len(uars) > 1 else {}
     loss, uar = (float(np.average(list(of.values()), weights=weights)) for of in (losses, uars))
-    return {"val_loss": loss, "val_uar": uar, **each}
+    return {"val_loss": loss, "val_uar": uar, **each, **_affect_scores(affect, clips)}
+
+
+def _affect_scores(said: npt.NDArray[np.float32] | None, clips: Sequence[Clip]) -> Epoch:
+    if said is None:
+        return {}
+    told = told_affect(clips)
+    known = np.isfinite(said).all(1) & np.isfinite(told).all(1)
+    if not known.any():
+        return {}
+    sums = metrics.sums(told[known], said[known]).sum(0)
+    return {
+        f"val_{of.__name__}_{name}": float(value)
+        for of in (metrics.ccc, metrics.rmse)
+        for name, value in zip(DIMENSIONS, of(sums), strict=True)
+    }

@@ -1,5 +1,6 @@
 """What a training minimises: cross-entropy against a distribution over the emotions, plain or weighted in two ways, of
-clips that may be mixed, come one after the other, and be seen twice.
+clips that may be mixed, come one after the other, and be seen twice; and where clips tell valence and arousal, how far
+what is said of these is from concordance.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def batch_loss(
     state is handed on from batch to batch, so that the past grows as long as an epoch. There a still picture is also
     held for a random number of steps: in a stream a face stays.
 
-    With `mixup`, each clip is a mixture of two voices, and to be answered as a mixture of two emotions.
+    With `mixup`, each clip is a mixture of two voices, and to be answered as a mixture of two emotions. Of valence and
+    arousal, what counts is the share of the batch that tells them.
 
     Args:
         module: an `EmotionNet`, or what stands for it in training.
@@ -48,10 +50,14 @@ def batch_loss(
 
     from mmer.model.network import clip_logits
 
-    size, valid, wanted = len(batch.target), batch.valid, batch.target
+    size, valid, wanted, affect = len(batch.target), batch.valid, batch.target, batch.affect
     mixture = _mixture(batch, train.mixup) if train.mixup else None
     if mixture is not None:
-        valid, wanted = torch.maximum(valid, valid[mixture.other]), mixture.of(wanted)
+        valid, wanted, affect = (
+            torch.maximum(valid, valid[mixture.other]),
+            mixture.of(wanted),
+            mixture.of(affect),
+        )
     later = torch.rand(size, device=valid.device) < (0 if before is None else LATER)
     begin = module.start(size).to(valid.device)
     if before is not None:
@@ -82,6 +88,12 @@ def batch_loss(
     for name, logits in said.branches.items():
         here = lasts * present[..., MODALITIES.index(name)]
         loss = loss + train.auxiliary * against(logits, here) / len(said.branches)
+    if said.affect is not None:
+        here = present[..., [MODALITIES.index(m) for m in module.affect]]
+        told = affect.isfinite().all(1) & ((here.amax(-1) * lasts).sum(1) > 0)
+        if (several := int(told.sum())) > 1:
+            pooled = clip_logits(said.affect, here, lasts)
+            loss = loss + train.affect * several / size * discordance(pooled[told], affect[told])
     return loss, said.state.detach()
 
 
@@ -110,6 +122,16 @@ def disagreement(one: Tensor, other: Tensor) -> Tensor:
     """
     a, b = one.log_softmax(-1), other.log_softmax(-1)
     return ((a.exp() - b.exp()) * (a - b)).sum(-1) / 2
+
+
+def discordance(said: Tensor, told: Tensor) -> Tensor:
+    """1 less the concordance correlation coefficient (Lin 1989), the mean over the dimensions: [n, D], [n, D] → [], as
+    Karas et al. 2022 (arXiv:2203.13285) minimise it. Where all that is told is alike there is no correlation: 1.
+    """
+    said = said.float()
+    one, other = said - said.mean(0), told - told.mean(0)
+    apart = (one.square() + other.square()).mean(0) + (said.mean(0) - told.mean(0)).square()
+    return 1 - (2 * (one * other).mean(0) / apart.clamp(min=1e-6)).mean()
 
 
 def emotion_weights(clips: Sequence[Clip], classes: Sequence[str] = EMOTIONS) -> Tensor:

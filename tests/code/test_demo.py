@@ -11,7 +11,7 @@ import pytest
 
 from mmer.data.corpora.demo import CORPUS
 from mmer.data.demo.corpus import DrawingError, draw_corpus
-from mmer.data.demo.expressions import FACES, GROUPS, VOICES
+from mmer.data.demo.expressions import AFFECT, FACES, GROUPS, VOICES
 from mmer.data.demo.speakers import make_speaker
 from mmer.data.demo.trials import STRENGTH, plan_trials
 from mmer.labels import EMOTIONS
@@ -26,7 +26,7 @@ SPEAKERS = 2
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two speakers, one take: fourteen clips, of which two hide the face and two are silent."""
     out = tmp_path_factory.mktemp("demo") / "corpus"
-    draw_corpus(out, speakers=SPEAKERS, takes=1, workers=2)
+    draw_corpus(out, speakers=SPEAKERS, takes=1, workers=2, affect=True)
     return out
 
 
@@ -43,7 +43,7 @@ def sound_of(path: Path) -> np.ndarray:
 
 
 def test_the_same_seed_draws_the_same_bytes(corpus: Path) -> None:
-    """One speaker by one process, or two by two."""
+    """One speaker by one process, or two by two; also where valence and arousal are told."""
     clips = sorted(drawn_clips()["happy"].parent.iterdir())
     assert len(clips) == 2 * len(EMOTIONS)
     for path in clips:
@@ -151,6 +151,19 @@ def test_the_reader_lists_what_is_there(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text((corpus / "clips.csv").read_text())
     assert CORPUS.list_clips(tmp_path) == []
     assert CORPUS.list_clips(tmp_path / "nowhere") == []
+
+
+def test_valence_and_arousal_are_told_where_that_was_asked(corpus: Path) -> None:
+    clips = CORPUS.list_clips(corpus)
+    strength = {t["clip_id"]: np.mean(t["intensities"]) for t in truths(corpus)}
+    for clip in clips:
+        told = [strength[clip.clip_id] * value for value in AFFECT[clip.label]]
+        assert clip.affect == pytest.approx(told, abs=0.01)
+    assert {np.sign(c.valence) for c in clips} == {-1, 0, 1}
+    assert "| happy | 0.8 | 0.5 |" in (corpus / "README.md").read_text()
+    plain = drawn_clips()["happy"].parents[1]
+    assert {c.affect for c in CORPUS.list_clips(plain)} == {None}
+    assert "alence" not in (plain / "README.md").read_text()
 
 
 def test_it_says_that_it_is_a_drawing(corpus: Path) -> None:

@@ -278,3 +278,18 @@ def test_a_lineage_as_it_was_written_once_is_read(info: ModelInfo) -> None:
     assert [ancestor.weights for ancestor in told] == [12 * str(k) for k in (4, 3, 2, 1, 0)]
     assert told[-1] == Ancestor(branches=("face", "voice"), weights=12 * "0", corpora=("demo",))
     assert ModelInfo.model_validate(written | {"start": None}).start == ()
+
+
+def test_valence_and_arousal_are_told_of_a_model_that_says_them(info: ModelInfo, card: str) -> None:
+    assert "alence" not in card
+    two = info.model_copy(update={"affect": ("voice",)})
+    unknown = model_card(two, Evidence(details(), PACKAGE, COST))
+    assert "| says besides | valence and arousal, from voice |" in unknown
+    assert "how well the model says them is not known" in unknown
+    shown = [c.model_copy(update={"valence": k % 3 - 1.0, "arousal": 0.5 - k % 2}) for k, c in enumerate(clips())]
+    felt = np.array([c.affect if c.has_voice else (np.nan, np.nan) for c in shown]) * 0.9
+    chances = np.full((len(shown), 7), 1 / 7, np.float32)
+    given = dict.fromkeys(("face", "voice", "face+voice"), chances)
+    told = evaluate(given, shown, resamples=100, seed=0, affect=dict.fromkeys(given, felt))
+    row = "| voice | 87 clips of 5 unseen speakers | 0.995 (0.995–0.995) | 0.082 | 0.995 (0.891–0.995) | 0.050 |"
+    assert row in model_card(two, Evidence(told, PACKAGE, COST))

@@ -14,13 +14,13 @@ from mmer.config import Params
 from mmer.data.clips import Clip
 from mmer.model.network import EmotionNet
 from mmer.packaging.export import export
-from mmer.packaging.parity import compare, predict_graph
+from mmer.packaging.parity import answer_graph, compare
 from mmer.packaging.quantise import quantise
 from mmer.params import load_params
 from mmer.runtime.graph import Graph
 from mmer.training.checkpoints import Origin, save_network
 from mmer.training.fit import fit
-from mmer.training.inference import predict
+from mmer.training.inference import answer
 from stages import package
 from tests.conftest import ROOT
 from tests.tiny import tiny_corpus
@@ -58,7 +58,7 @@ def test_a_trained_network_keeps_its_answers_in_two_fifths_of_the_size(
     done = fit(params, params.train, clips, processed, seed=0)
     path, small = write(done.network, done.origin, tmp_path, params)
     test = [c for c in clips if c.split == "test"]
-    parity = compare(predict(done.network, test, processed), predict_graph(small, test, processed), test)
+    parity = compare(answer(done.network, test, processed), answer_graph(small, test, processed), test)
     assert small.stat().st_size < 0.4 * path.stat().st_size
     assert parity.agreement >= 13 / 14
     assert parity.max_difference < 0.1

@@ -41,7 +41,7 @@ def test_every_module_says_what_it_is() -> None:
 
 
 def test_the_reference_holds_every_port_of_the_graph_and_every_command() -> None:
-    spec, python = GraphSpec.of(Input()), PAGES[reference.REFERENCE / "python.md"]
+    spec, python = GraphSpec.of(Input(), affect=True), PAGES[reference.REFERENCE / "python.md"]
     assert all(f"| `{port.name}` |" in python for port in (*spec.inputs, *spec.outputs))
     shown = re.findall(r"^## `mmer (.+)`$", PAGES[reference.REFERENCE / "cli.md"], re.MULTILINE)
     assert {"predict", "explain", "stream", "info"} <= set(shown)

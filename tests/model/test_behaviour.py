@@ -10,11 +10,11 @@ import pytest
 from mmer import metrics
 from mmer.data.clips import Clip
 from mmer.labels import EMOTIONS
-from mmer.packaging.parity import compare, predict_graph
+from mmer.packaging.parity import answer_graph, compare
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Prediction
 from mmer.training.checkpoints import load_network
-from mmer.training.inference import predict
+from mmer.training.inference import answer, predict
 from tests.model.conftest import Trained
 
 
@@ -67,8 +67,8 @@ def test_each_of_face_and_voice_tells_something_alone_and_together_more(trained:
 
 def test_the_graph_says_what_the_network_says(trained: Trained) -> None:
     network, test = load_network(trained.folder / "network.safetensors"), trained.test_clips()
-    theirs = predict_graph(trained.folder / "mmer.onnx", test, trained.processed)
-    parity = compare(predict(network, test, trained.processed), theirs, test)
+    theirs = answer_graph(trained.folder / "mmer.onnx", test, trained.processed)
+    parity = compare(answer(network, test, trained.processed), theirs, test)
     assert parity.agreement == 1
     assert parity.max_difference < 1e-4
     assert parity.uar_loss == parity.uar_loss_low == parity.uar_loss_high == 0

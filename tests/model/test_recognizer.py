@@ -1,6 +1,7 @@
 """The runtime: a clip and a stream are the same computation, nothing absent is made up, and it is light."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,10 @@ from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Prediction, Step
 from mmer.runtime.stream import AHEAD_S, Stream
 from mmer.runtime.walk import CHUNK
+from mmer.serving import protocol
+from mmer.serving.live import Session
+from mmer.serving.openapi import document
+from mmer.serving.settings import Settings
 from tests.graphs import drawn_clips, write_graph, write_model
 
 Pictures = list[tuple[float, np.ndarray]]
@@ -107,6 +112,45 @@ def test_so_does_the_real_network_even_where_its_graph_lacks_the_inputs_it_was_n
     whole = recognizer.predict(drawn_clips()["happy"])
     assert whole.missing == [name for name in MODALITIES if name not in modalities]
     assert_same(streamed(recognizer, drawn_clips()["happy"]), whole.steps)
+
+
+def test_valence_and_arousal_are_told_where_there_is_what_they_were_learnt_from(model: Path, tmp_path: Path) -> None:
+    import torch
+
+    from mmer.model.network import EmotionNet
+    from mmer.packaging.export import export
+    from mmer.training.checkpoints import Origin
+
+    torch.manual_seed(0)
+    network, origin = EmotionNet(Input(), Model(), affect=["voice"]).eval(), Origin(corpora=["demo"])
+    (tmp_path / "detector").symlink_to(model / "detector")
+    export(network, tmp_path / "mmer.onnx", media=Media(), faces=Faces(), origin=origin, revision="none")
+    recognizer = Recognizer.load(tmp_path)
+    whole, steps = recognizer.predict(drawn_clips()["happy"]), streamed(recognizer, drawn_clips()["happy"])
+    told = whole.to_json()
+    for step, other in zip(whole.steps, steps, strict=True):
+        known = step.present["voice"]
+        assert [value is not None for value in step.affect.values()] == [known, known]
+        assert step.affect == pytest.approx(other.affect, abs=1e-4)
+    heard = [row["valence"] for row in told["steps"] if row["valence"] is not None]
+    assert 0 < len(heard) < len(steps)
+    assert told["valence"] == pytest.approx(np.mean(heard), abs=1e-3)
+    silent = recognizer.predict(drawn_clips()["angry"]).to_json()
+    assert silent["valence"] is silent["arousal"] is None, "a face alone tells nothing here"
+
+    schemas = document(recognizer.info, Settings())["components"]["schemas"]
+    for name, row in (("Step", told["steps"][0]), ("Prediction", told)):
+        assert {"valence", "arousal"} <= set(schemas[name]["required"]) <= set(row)
+    session = Session(recognizer, protocol.Hello(type="hello", protocol=protocol.VERSION, video=False), 10**6)
+    session.receive(protocol.Media(protocol.VOICE, 0.0, np.zeros(4800, np.int16).tobytes()))
+    begun, _ = session.look(*session.take())
+    step, message = session.tell(begun, recognizer.forward(begun.arrays))
+    assert (message["valence"], message["arousal"]) == (None, None)
+
+
+def test_where_a_model_does_not_say_valence_nobody_hears_of_it(recognizer: Recognizer, prediction: Prediction) -> None:
+    assert prediction.affect == prediction.steps[0].affect == {}
+    assert not re.search("valence|affect", json.dumps([prediction.to_json(), document(recognizer.info, Settings())]))
 
 
 def test_state_is_carried_over_chunks_as_over_single_steps(recognizer: Recognizer, long_clip: Path) -> None:

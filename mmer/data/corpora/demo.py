@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmer.data.clips import Clip
 from mmer.data.corpora import Corpus
+from mmer.labels import DIMENSIONS
 
 
 def list_clips(raw: Path) -> list[Clip]:
@@ -29,6 +30,7 @@ def list_clips(raw: Path) -> list[Clip]:
                 "has_scene": True,
                 "has_voice": row["sound"] == "voice",
             }
+            | {name: float(row[name]) for name in DIMENSIONS if name in row}  # where they were asked for
         )
         for row in rows
     ]

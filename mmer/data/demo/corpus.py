@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer.data.demo.canvas import HEIGHT, WIDTH, Image
-from mmer.data.demo.expressions import GROUPS
+from mmer.data.demo.expressions import AFFECT, GROUPS
 from mmer.data.demo.frames import draw_frames
 from mmer.data.demo.room import ROOMS
 from mmer.data.demo.speakers import FOLDS, Speaker, make_speaker
@@ -23,7 +23,7 @@ from mmer.data.demo.speech import Speech, plan_speech
 from mmer.data.demo.trials import FPS, STEP_S, Trial, plan_trials
 from mmer.data.demo.voice import draw_sound
 from mmer.errors import MmerError
-from mmer.labels import EMOTIONS
+from mmer.labels import DIMENSIONS, EMOTIONS
 from mmer.runtime.grid import SAMPLE_RATE
 
 
@@ -31,7 +31,9 @@ class DrawingError(MmerError):
     """The corpus cannot be drawn, or not into that folder."""
 
 
-def draw_corpus(out: Path, seed: int = 0, speakers: int = 26, takes: int = 2, workers: int = -1) -> None:
+def draw_corpus(
+    out: Path, seed: int = 0, speakers: int = 26, takes: int = 2, workers: int = -1, *, affect: bool = False
+) -> None:
     """Draw the corpus: clips, the ground truth of each, tables of clips and speakers, a README.
 
     The same seed gives the same pictures and sounds, and on the same machine the same bytes.
@@ -42,6 +44,7 @@ def draw_corpus(out: Path, seed: int = 0, speakers: int = 26, takes: int = 2, wo
         speakers: how many; a smaller corpus holds the first speakers of a larger one.
         takes: clips per speaker and emotion.
         workers: processes; -1 is one per core.
+        affect: also tell each clip's valence and arousal; the clips are the same.
 
     Raises:
         DrawingError: `out` holds something already or cannot be made; a number makes no sense; ffmpeg is missing or
@@ -71,8 +74,8 @@ def draw_corpus(out: Path, seed: int = 0, speakers: int = 26, takes: int = 2, wo
     for _ in tqdm(drawn, total=len(trials), desc="drawing", unit="clip"):
         pass
     _write_table(out / "speakers.csv", (_speaker_row(make_speaker(seed, n)) for n in range(speakers)))
-    _write_table(out / "clips.csv", (_clip_row(t) for t in trials))
-    (out / "README.md").write_text(_readme(seed, speakers, takes))
+    _write_table(out / "clips.csv", (_clip_row(t) | (_affect_row(t) if affect else {}) for t in trials))
+    (out / "README.md").write_text(_readme(seed, speakers, takes) + (_affect_readme() if affect else ""))
 
 
 def _draw_clip(trial: Trial, folder: Path) -> None:
@@ -138,6 +141,10 @@ def _clip_row(trial: Trial) -> dict[str, Any]:
     }
 
 
+def _affect_row(trial: Trial) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in zip(DIMENSIONS, trial.affect, strict=True)}
+
+
 def _speaker_row(who: Speaker) -> dict[str, Any]:
     shown = ("speaker", "sex", "fold", "hair", "glasses", "beard", "f0", "tract", "breath", "pace", "gain", "sway")
     row = {name: getattr(who, name) for name in shown}
@@ -181,4 +188,18 @@ The faces are near the action units of Ekman & Friesen 1978; the voices follow B
 face or a voice is the task that the corpus sets, not a finding.
 
 Licence: CC0 1.0.
+"""
+
+
+def _affect_readme() -> str:
+    table = "\n".join(f"| {label} | {valence:g} | {arousal:g} |" for label, (valence, arousal) in AFFECT.items())
+    return f"""
+## Valence and arousal
+
+`clips.csv` tells them too: those of the emotion below, times the mean of the clip's `intensities`. They are near the
+ratings of the words by Russell & Mehrabian 1977, and are what this corpus takes for true, not a finding.
+
+| emotion | valence | arousal |
+|---|---|---|
+{table}
 """

@@ -103,6 +103,18 @@ GROUPS = {
     "surprise": ("wide", "lively"),
 }
 
+#: Valence and arousal of each emotion at full strength, near the ratings of its word by Russell & Mehrabian 1977
+#: (J. Res. Pers. 11, 273-294): what the corpus takes for true, not a finding.
+AFFECT = {
+    "neutral": (0.0, 0.0),
+    "happy": (0.8, 0.5),
+    "sad": (-0.6, -0.3),
+    "angry": (-0.5, 0.6),
+    "fear": (-0.65, 0.6),
+    "disgust": (-0.6, 0.35),
+    "surprise": (0.4, 0.7),
+}
+
 Kind = TypeVar("Kind", Expression, Voicing)
 
 

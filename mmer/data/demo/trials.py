@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from mmer.data.demo.expressions import AFFECT
 from mmer.data.demo.room import ROOMS, Room
 from mmer.data.demo.speakers import Speaker, make_speaker
 from mmer.labels import EMOTIONS
@@ -50,6 +51,13 @@ class Trial:
         """Of the expression at that time in seconds, 0..1: onset, apex, offset."""
         course = np.interp(t, [0, 0.45, self.seconds - 0.35, self.seconds], [0.3, 1, 1, 0.5])
         return self.strength * float(course)
+
+    @property
+    def affect(self) -> tuple[float, float]:
+        """Valence and arousal: those of the emotion, times the expression's mean strength over the clip's steps."""
+        strength = np.mean([self.strength_at(k * STEP_S) for k in range(1, round(self.seconds / STEP_S) + 1)])
+        valence, arousal = AFFECT[self.label]
+        return float(valence * strength), float(arousal * strength)
 
 
 def plan_trials(seed: int, speakers: int, takes: int) -> list[Trial]:
