@@ -340,13 +340,14 @@ def _info(args: argparse.Namespace) -> int:
         **({"affect": f"valence and arousal, from {' or '.join(info.affect)}"} if info.affect else {}),
         "status": info.status,
         "trained on": ", ".join(info.corpora) + _made_up(info),
+        **({"gone on from": str(info.start[0])} if info.start else {}),
         "licence": info.licence,
         "step": f"{given.step_s:g} s, voice window {given.voice_window_s:g} s",
         "pictures": f"face {given.face_size} px, scene {given.scene_size} px",
         "folder": str(find_model(args.model).parent),
         "limits": f"{info.media.max_duration_s:g} s a clip, faces from {info.faces.min_face} px",
     }
-    print("\n".join(f"{name:<11} {value}" for name, value in rows.items()))
+    print("\n".join(f"{name:<12} {value}" for name, value in rows.items()))
     if info.drawings:
         print(f"\n{DRAWN}")
     return 0

@@ -48,7 +48,9 @@ def main() -> None:
         run.figure(OUT, "tune")
         run.outcome(best.get("tie") or f"validation UAR {best['val_uar']:.3f}")
     if "tie" in best:
-        print(f"{best['tie']}. Raise tune.epochs, set train.init_from (docs/tutorial.md), or validate on more clips")
+        learnt = "chance" not in best["tie"]
+        start = "Raise tune.epochs, or go on from weights that have learnt (train.init_from: docs/tutorial.md)"
+        print(f"{best['tie']}. {'Validate on more clips' if learnt else start}")
     print(
         f"trial {best['trial']} of {best['trials']} is the champion: validation UAR {best['val_uar']:.3f}, "
         f"{best['parameters']:,} parameters, {best['macs_per_s'] / 1e6:.0f} million multiply-adds a second"

@@ -90,7 +90,10 @@ def export(
             opset_version=OPSET,
             dynamo=False,  # the other exporter fixes the example's T in the output's shape
         )
-    readers = [corpora.get(name) for name in origin.corpora]
+    earlier = sorted(name for name in learnt_from(origin) - {*origin.corpora} if name in corpora.names())
+    readers = [
+        corpora.get(name) for name in (*origin.corpora, *earlier)
+    ]  # what weights learnt binds who goes on from them
     about = {
         "labels": EMOTIONS,
         "input": network.input.model_dump(),

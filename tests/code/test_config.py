@@ -1,5 +1,6 @@
 """Claims about params.yaml: the file is right, and a mistake in it is told with the right name."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,19 @@ import pytest
 from mmer.config import RENAMED, ConfigError, Model, Params, renamed
 from mmer.params import load_params
 from tests.conftest import ROOT
+
+
+def test_the_profile_for_own_clips_fits_the_weights_that_it_goes_on_from() -> None:
+    own, release = (load_params(ROOT / "release" / name) for name in ("own.yaml", "params.yaml"))
+    for block in ("input", "media", "faces", "model"):
+        assert getattr(own, block) == getattr(release, block), f"{block}: make own.yaml what params.yaml is"
+    assert own.train.init_from is not None
+    assert (ROOT / own.train.init_from).is_file()
+    written, pipeline = ((ROOT / name).read_text() for name in ("release/own.yaml", "dvc.yaml"))
+    watched = {key.split(".")[0] for keys in re.findall(r"params: \[(.+)\]", pipeline) for key in keys.split(", ")}
+    assert watched | {"corpora", "download"} <= {
+        line.split(":")[0] for line in written.splitlines() if line[:1].isalpha()
+    }
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from mmer.labels import EMOTIONS
 from mmer.model.network import EmotionNet
 from mmer.packaging.export import ExportError, export
 from mmer.params import load_params
+from mmer.runtime.graph import Graph
 from mmer.runtime.lineage import Ancestor
 from mmer.training import mlflow_runs
 from mmer.training.checkpoints import Origin, save_network
@@ -323,3 +324,16 @@ def test_a_release_may_not_have_learnt_from_a_corpus_that_is_kept_to_test_on(tmp
     pack("candidate", earlier)
     pack("release", Origin(corpora=("demo", "ased")))
     assert path.exists()
+
+
+def test_a_model_has_the_licences_of_all_that_its_weights_learnt_from(tmp_path: Path) -> None:
+    params, path = _params(), tmp_path / "mmer.onnx"
+    network = EmotionNet(params.input, params.model, ["voice"]).eval()
+    start = (Ancestor(branches=("voice",), weights="0" * 12, corpora=("nemo", "folder")),)
+    origin = Origin(corpora=("folder",), start=start)
+    export(network, path, media=params.media, faces=params.faces, origin=origin, revision="")
+    info = Graph(path).info
+    assert info.corpora == ("folder",)
+    assert [licence.partition(":")[0] for licence in info.licence.split("; ")] == [
+        corpora.get(name).title for name in ("folder", "nemo")
+    ]

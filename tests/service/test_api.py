@@ -3,15 +3,23 @@
 import concurrent.futures
 import contextlib
 import itertools
+import os
 import re
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from safetensors.numpy import save
 
 from mmer.labels import EMOTIONS
+from mmer.params import load_params
+from mmer.runtime.config import Input
+from mmer.serving.predict import Query
+from tests.conftest import ROOT
 from tests.graphs import drawn_clips, write_model
 from tests.service.test_infer import tensors
 from tests.service.test_service import refusal, request_head
@@ -38,6 +46,38 @@ def test_the_likeliest_and_no_timeline_can_be_asked_for(service: Served) -> None
     assert [row["label"] for row in told["top"]] == sorted(
         told["probabilities"], key=told["probabilities"].get, reverse=True
     )[:2]
+
+
+def test_each_line_of_curl_in_the_docs_works_and_no_option_is_without_one(
+    service: Served, strict: Served, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs/serving.md").read_text().partition("## With curl")[2].partition("\n## ")[0]
+    lines = re.findall(r"^\$ (.+)$", page, re.MULTILINE)
+    assert {f"{name}=" for name in Query.__dataclass_fields__} <= set(re.findall(r"\w+=", " ".join(lines)))
+    for path in httpx.get(f"{service.url}/docs.json").json()["paths"]:
+        assert any(f"localhost:3000{path}" in line for line in lines), path
+    inputs = (load_params(ROOT / "release" / "params.yaml").input, Input())
+    widths = [f"(1, 5, {round(given.voice_window_s * 16_000)})" for given in inputs]
+    shorter = ["ffmpeg", "-v", "error", "-i", drawn_clips()["happy"], "-t", "1.4", tmp_path / "clip.mp4"]
+    subprocess.run(shorter, check=True)
+    (tmp_path / ".curlrc").write_text("fail\nsilent\nshow-error\n")
+    python = str(Path(sys.executable).parent)
+    told = os.environ | {
+        "CURL_HOME": str(tmp_path),
+        "MMER_KEY": KEY["X-API-Key"],
+        "PATH": f"{python}:{os.environ['PATH']}",
+    }
+    for line in lines:
+        url = (strict if "MMER_KEY" in line else service).url
+        command = line.replace("http://localhost:3000", url)
+        if "save_file" in line:  # the model here has other windows, and knows scenes
+            assert widths[0] in line
+            command = command.replace(widths[0], widths[1]).replace(
+                "{'faces'", "{'scenes': np.zeros((1, 5, 64, 64, 3), 'u1'), 'faces'"
+            )
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=told, capture_output=True, text=True)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert done.stdout or "-o out" in line or "save_file" in line, line
 
 
 def test_smoothed_steps_change_more_slowly(service: Served) -> None:
