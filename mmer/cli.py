@@ -234,7 +234,7 @@ def _tables(args: argparse.Namespace, found: Mapping[Path, bool], files: Mapping
 
     out, job = Outputs(args.csv, args.steps, files), Job(args.model, args.start, args.end)
     try:
-        outcome = run(list(found), args.paths, job, out, info.modalities, args.jobs)
+        outcome = run(list(found), args.paths, job, out, info, args.jobs)
     except KeyboardInterrupt:
         print(f"mmer: stopped: {args.csv} holds what is done; the same command goes on", file=sys.stderr)
         return 130

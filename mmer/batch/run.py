@@ -17,13 +17,12 @@ from mmer import __version__
 from mmer.batch.journal import Journal
 from mmer.batch.places import PICTURE, Places, absolute, is_file, places
 from mmer.batch.pool import Item, Job, recognised
-from mmer.batch.tables import CLIPS, check_table, clip_row, step_columns, step_rows, write_table
+from mmer.batch.tables import check_table, clip_columns, clip_row, step_columns, step_rows, write_table
 from mmer.batch.told import Told
 from mmer.errors import MmerError
 from mmer.files import sha256
-from mmer.labels import ModalityName
 from mmer.reporting import counted
-from mmer.runtime.graph import find_model
+from mmer.runtime.graph import ModelInfo, find_model
 
 OFTEN_S, SELDOM_S = 0.2, 30.0
 """How often the bar is drawn on a terminal, and into a log."""
@@ -90,7 +89,7 @@ def run(
     named: Sequence[Path],
     job: Job,
     out: Outputs,
-    modalities: Sequence[ModalityName],
+    info: ModelInfo,
     processes: int | None = None,
 ) -> Outcome:
     """Recognise clips, those that are done left out, and write all that was asked for.
@@ -101,7 +100,7 @@ def run(
             below them.
         job: what is done with each.
         out: what is written. Where a run is stopped (KeyboardInterrupt), tables are written of what was done by then.
-        modalities: those of the model.
+        info: what the model says of itself.
         processes: how many clips at once; None: as many as there are cores.
 
     Raises:
@@ -138,10 +137,10 @@ def run(
         finally:
             here = [clip for clip in clips if clip in told]
             about = f"{__version__} {model[:12]}"
-            write_table(out.clips, CLIPS, (clip_row(clip, journal.read(clip), about) for clip in here))
+            write_table(out.clips, clip_columns(info), (clip_row(clip, journal.read(clip), about) for clip in here))
             if out.steps is not None:
                 rows = (row for clip in here for row in step_rows(clip, journal.read(clip)))
-                write_table(out.steps, step_columns(modalities), rows)
+                write_table(out.steps, step_columns(info), rows)
     return outcome
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from mmer.batch.told import Told
 from mmer.errors import MmerError
 from mmer.files import write_whole
-from mmer.labels import EMOTIONS, MODALITIES, ModalityName
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES
+from mmer.runtime.graph import ModelInfo
 
 Columns = dict[str, type]
 """Of a table: each column's name, and what is in it (str, float, int or bool)."""
@@ -23,24 +24,28 @@ ROWS = 50_000
 """Of a group in a Parquet file: what is held in memory."""
 
 PROBABILITIES: Columns = {f"p_{name}": float for name in EMOTIONS}
-CLIPS: Columns = {
-    "path": str,
-    "label": str,
-    "confidence": float,
-    **PROBABILITIES,
-    "duration_s": float,
-    **dict.fromkeys(MODALITIES, float),
-    "turned": int,
-    "notes": str,
-    "error": str,
-    "reason": str,
-    "model": str,
-}
-"""Of a clip; `face`, `scene` and `voice` are the shares of its steps that rest on one."""
 BOX = ("x1", "y1", "x2", "y2")
 
 
-def step_columns(modalities: Sequence[ModalityName]) -> Columns:
+def clip_columns(info: ModelInfo) -> Columns:
+    """Of a clip; `face`, `scene` and `voice` are the shares of its steps that rest on one."""
+    return {
+        "path": str,
+        "label": str,
+        "confidence": float,
+        **PROBABILITIES,
+        **_affect_columns(info),
+        "duration_s": float,
+        **dict.fromkeys(MODALITIES, float),
+        "turned": int,
+        "notes": str,
+        "error": str,
+        "reason": str,
+        "model": str,
+    }
+
+
+def step_columns(info: ModelInfo) -> Columns:
     """Of a step; `face_happy` is what the face says by itself, for each of the modalities that the model has."""
     return {
         "path": str,
@@ -49,11 +54,17 @@ def step_columns(modalities: Sequence[ModalityName]) -> Columns:
         "shown": str,
         "confidence": float,
         **PROBABILITIES,
+        **_affect_columns(info),
         **dict.fromkeys(MODALITIES, bool),
-        **{f"{name}_{emotion}": float for name in modalities for emotion in EMOTIONS},
+        **{f"{name}_{emotion}": float for name in info.modalities for emotion in EMOTIONS},
         **dict.fromkeys(BOX, float),
         "voice_dbfs": float,
     }
+
+
+def _affect_columns(info: ModelInfo) -> Columns:
+    """Valence and arousal, of a model that says them."""
+    return dict.fromkeys(DIMENSIONS, float) if info.affect else {}
 
 
 def clip_row(path: Path, told: Told, model: str) -> Row:
@@ -136,6 +147,7 @@ def _answer(told: Told) -> Row:
     return {
         "label": told["label"],
         "confidence": max(found.values()),
+        **{name: told[name] for name in DIMENSIONS if name in told},
         **{f"p_{name}": p for name, p in found.items()},
     }
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -21,9 +22,12 @@ from mmer.batch.annotations import tiers, write_annotation
 from mmer.batch.journal import Journal, JournalError
 from mmer.batch.places import EAF, PICTURE, TEXTGRID, places
 from mmer.batch.pool import Item, Job, recognised
-from mmer.batch.tables import CLIPS, step_columns
+from mmer.batch.tables import clip_columns, clip_row, step_columns, step_rows
+from mmer.batch.told import tell
 from mmer.cli import main
 from mmer.labels import EMOTIONS, MODALITIES
+from mmer.runtime.graph import Graph
+from mmer.runtime.recognizer import Recognizer
 from tests.conftest import ROOT
 from tests.graphs import drawn_clips, write_graph, write_model
 
@@ -277,7 +281,22 @@ def test_pictures_do_not_go_among_the_clips(model: Path, folder: Path, capsys: p
     assert "lies among clips" in capsys.readouterr().err
 
 
-def test_each_column_is_documented() -> None:
+def test_valence_and_arousal_have_columns_where_the_model_says_them(model: Path) -> None:
+    prediction = Recognizer.load(model).predict(drawn_clips()["happy"])
+    assert "valence" not in {**clip_columns(prediction.model), **step_columns(prediction.model)}
+    two = prediction.model.model_copy(update={"affect": ("face",)})
+    felt = [replace(step, affect={"valence": 0.25, "arousal": -0.5}) for step in prediction.steps]
+    told = tell(replace(prediction, model=two, steps=felt))
+    for row, columns in (
+        (clip_row(Path("a.mp4"), told, "m"), clip_columns(two)),
+        (next(step_rows(Path("a.mp4"), told)), step_columns(two)),
+    ):
+        assert (row["valence"], row["arousal"]) == (0.25, -0.5)
+        assert set(row) <= set(columns)
+
+
+def test_each_column_is_documented(model: Path) -> None:
     page = (ROOT / "docs" / "research.md").read_text()
     families = {f"p_{name}" for name in EMOTIONS} | {f"{name}_{e}" for name in MODALITIES for e in EMOTIONS}
-    assert [c for c in {**CLIPS, **step_columns(MODALITIES)} if f"`{c}`" not in page and c not in families] == []
+    info = Graph(model / "mmer.onnx").info.model_copy(update={"affect": MODALITIES})
+    assert [c for c in {**clip_columns(info), **step_columns(info)} if f"`{c}`" not in page and c not in families] == []

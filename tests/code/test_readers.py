@@ -9,7 +9,7 @@ import csv
 import gzip
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ from mmer.data.splits import assign_splits, deal_folds, speakers_on_two_sides
 from mmer.labels import EMOTIONS, LabelError, emotion_of
 from mmer.params import load_params
 from tests.conftest import ROOT
+from tests.emotic import matlab, person, write_annotations
 
 MELD_HEAD = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
 
@@ -151,51 +152,11 @@ def ravdess_crops_layout(root: Path) -> Path:
     return fill(root, (f"Actor_05/01-01-0{code}-01-01-0{take}-05.mp4" for code in range(1, 9) for take in (1, 2)))
 
 
-def matlab(value: Any) -> Any:
-    """As MATLAB keeps it: a list of texts is a cell array, one of structs a struct array."""
-    if isinstance(value, dict):
-        return {name: matlab(held) for name, held in value.items()}
-    if not isinstance(value, list):
-        return value
-    if value and isinstance(value[0], dict):
-        array = np.empty((1, len(value)), [(name, object) for name in value[0]])
-        for place, struct in enumerate(value):
-            for name, held in struct.items():
-                array[0, place][name] = matlab(held)
-        return array
-    cells = np.empty((1, len(value)), object)
-    cells[0] = value
-    return cells
-
-
-def person(categories: Sequence[str], valence: float = 10, arousal: float = 1, judges: int = 1) -> dict[str, Any]:
-    """As one judge annotated her, or as several did (in `val` and `test`), whose combination stands beside them."""
-    named, felt = {"categories": list(categories)}, {"valence": valence, "arousal": arousal, "dominance": 5}
-    if judges == 1:
-        return {"body_bbox": [1, 1, 9, 9], "annotations_categories": named, "annotations_continuous": felt}
-    return {
-        "body_bbox": [1, 1, 9, 9],
-        "annotations_categories": [named] * judges,
-        "combined_categories": list(categories),
-        "annotations_continuous": [felt] * judges,
-        "combined_continuous": felt,
-    }
-
-
 def emotic_annotations(root: Path, **parts: list[tuple[str, list[dict[str, Any]]]]) -> Path:
-    """Annotations.mat, of each part the pictures (`mscoco/1.jpg`) and the people in each; and the pictures."""
-    held = {}
-    for part in ("train", "val", "test"):
-        pictures = parts.get(part, [])
-        folders = [name.split("/") for name, _ in pictures]
-        held[part] = [
-            {"filename": file, "folder": f"{folder}/images", "person": people}
-            for (folder, file), (_, people) in zip(folders, pictures, strict=True)
-        ]
-        fill(root, (f"emotic/{folder}/images/{file}" for folder, file in folders))
-    (root / "Annotations").mkdir(parents=True, exist_ok=True)
-    savemat(root / "Annotations" / "Annotations.mat", {part: matlab(pictures) for part, pictures in held.items()})
-    return root
+    """Annotations.mat, and the pictures that it names."""
+    write_annotations(root, **parts)
+    named = (name.split("/") for pictures in parts.values() for name, _ in pictures)
+    return fill(root, (f"emotic/{folder}/images/{file}" for folder, file in named))
 
 
 def emotic_layout(root: Path) -> Path:
