@@ -92,6 +92,9 @@ def parser() -> argparse.ArgumentParser:
     tables.add_argument("--csv", type=Path, metavar="TABLE", help="a row for each clip, those that failed among them")
     tables.add_argument("--steps", type=Path, metavar="TABLE", help="with --csv: also a row for each step of each clip")
     tables.add_argument(
+        "--people", type=Path, metavar="TABLE", help="with --csv: also a row for each person at each step"
+    )
+    tables.add_argument(
         "--jobs", type=_count_of, metavar="N", help="with --csv: clips at once (default: as many as cores)"
     )
     files = predict.add_argument_group(
@@ -188,8 +191,8 @@ def _predict(args: argparse.Namespace) -> int:
 
     if args.end is not None and args.end <= args.start:
         return _complain(f"--end {args.end:g} must be later than --start {args.start:g}")
-    if args.csv is None and (args.steps or args.jobs):
-        return _complain("--steps and --jobs go with --csv: what is done is kept beside that table")
+    if args.csv is None and (args.steps or args.people or args.jobs):
+        return _complain("--steps, --people and --jobs go with --csv: what is done is kept beside that table")
     if args.csv is not None and args.json:
         return _complain("--json prints what --csv writes to a table: one or the other")
     if args.plot:
@@ -232,7 +235,8 @@ def _tables(args: argparse.Namespace, found: Mapping[Path, bool], files: Mapping
     from mmer.batch.pool import Job
     from mmer.batch.run import Outputs, run
 
-    out, job = Outputs(args.csv, args.steps, files), Job(args.model, args.start, args.end)
+    more = {name: path for name, path in (("steps", args.steps), ("people", args.people)) if path}
+    out, job = Outputs(args.csv, more, files), Job(args.model, args.start, args.end)
     try:
         outcome = run(list(found), args.paths, job, out, info, args.jobs)
     except KeyboardInterrupt:

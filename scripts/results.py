@@ -1,8 +1,10 @@
-"""Write the tables of docs/measurements/results.md from committed files, so that nobody types a figure.
+"""Write the tables of docs/measurements/results.md, and that of README.md, from committed files, so that nobody types a
+figure.
 
 Ours come from `release/metrics.json`, the cross-validations in docs/measurements/voices-0.1/ and
-`studies/peers.json`, published ones from `published.csv` beside the page. What is between the page's marks is replaced;
-a figure whose file is not there is said to be missing.
+`studies/peers.json`, published ones from `published.csv` beside the page; those of the README from the cards and from
+docs/measurements/budgets.md. What is between a page's marks is replaced; a figure whose file is not there is said to be
+missing.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +21,11 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mmer.runtime.graph import Graph, ModelInfo
+from mmer.runtime.graph import SMALL_GRAPH, Graph, ModelInfo
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, PEERS = ROOT / "docs/measurements/results.md", ROOT / "studies/peers.json"
+README, BUDGETS = ROOT / "README.md", PAGE.with_name("budgets.md")
 PUBLISHED = PAGE.with_name("published.csv")
 GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
 #: Cross-validations of RAVDESS's voices, by the number of classes: of the first release's voice, until `make folds`
@@ -29,6 +33,8 @@ GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
 REPORTS = PAGE.with_name("voices-0.1")
 FILES = {"7": REPORTS / "folds/metrics.json", "8": REPORTS / "eight_classes/metrics.json"}
 BEGIN, END = "<!-- begin: python -m scripts.results -->", "<!-- end -->"
+#: What the README tells of the cards' tables.
+TESTED = {"faces of FER2013's test": "fer2013", "voices of RAVDESS, acted": "ravdess"}
 COLUMNS = ("what", "score", "%", "people", "labels", "parameters", "pretraining", "from")
 Row = Sequence[str]
 Json = dict[str, Any]
@@ -142,17 +148,42 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
+def shipped() -> str:
+    """The README's table: how accurate, how fast, how large, under which licence."""
+    folders = [ROOT / "release", ROOT / "release/light"]
+    cards = [(folder / "MODEL_CARD.md").read_text() for folder in folders]
+    names = [folder.relative_to(ROOT).as_posix() for folder in folders]
+    rows = []
+    for what, corpus in TESTED.items():
+        found = [
+            re.search(rf"^\| {corpus} \| (.+?) \| (.+?) \((.+?)\) \| (.+?) \(", card, re.MULTILINE) for card in cards
+        ]
+        told = [f"{float(m[4]):.0%} right; UAR {m[2]} ({m[3]})" if m else "–" for m in found]
+        rows.append([f"{what}: {next((m[1] for m in found if m), 'none')}", *told])
+    took = re.search(r"^\| the same, with detection .*\| (.+?) \| (.+?) \|$", BUDGETS.read_text(), re.MULTILINE)
+    if took:
+        rows.append(["a core's time for a second of camera and microphone", *(f"{ms} ms" for ms in took.groups())])
+    sizes = [json.loads((folder / "summary.json").read_text())["parameters"] for folder in folders]
+    small = [(folder / SMALL_GRAPH).stat().st_size / 1e6 for folder in folders]
+    told = [f"{count / 1e6:.2f} million parameters, {mb:.1f} MB" for count, mb in zip(sizes, small, strict=True)]
+    licences = [(folder / "LICENSE-WEIGHTS").read_text().splitlines()[1].partition(",")[0] for folder in folders]
+    rows += [["size, with int8 weights", *told], ["licence of the weights", *licences]]
+    return table(["", *(f"[`{name}/`]({name}/MODEL_CARD.md)" for name in names)], rows)
+
+
 def main() -> None:
     """Replace what is between the marks; with --check fail where it is out of date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is out of date")
-    check, text = parser.parse_args().check, PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    new = f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
-    if check and new != text:
-        sys.exit(f"{PAGE.relative_to(ROOT)} is out of date: run python -m scripts.results")
-    PAGE.write_text(new)
+    check = parser.parse_args().check
+    for page, made in ((PAGE, tables()), (README, shipped())):
+        text = page.read_text()
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        new = f"{before}{BEGIN}\n\n{made}\n\n{END}{after}"
+        if check and new != text:
+            sys.exit(f"{page.relative_to(ROOT)} is out of date: run python -m scripts.results")
+        page.write_text(new)
 
 
 if __name__ == "__main__":

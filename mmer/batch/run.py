@@ -17,7 +17,7 @@ from mmer import __version__
 from mmer.batch.journal import Journal
 from mmer.batch.places import PICTURE, Places, absolute, is_file, places
 from mmer.batch.pool import Item, Job, recognised
-from mmer.batch.tables import check_table, clip_columns, clip_row, step_columns, step_rows, write_table
+from mmer.batch.tables import MORE, check_table, clip_columns, clip_row, write_table
 from mmer.batch.told import Told
 from mmer.errors import MmerError
 from mmer.files import sha256
@@ -34,15 +34,15 @@ class Outputs:
 
     clips: Path
     """A table with a row for each clip; the run's journal lies beside it."""
-    steps: Path | None = None
-    """A table with a row for each step."""
+    more: Mapping[str, Path] = field(default_factory=dict)
+    """Other tables, by name (`mmer.batch.tables.MORE`)."""
     files: Mapping[str, Path] = field(default_factory=dict)
     """Folders that get a file for each clip, by kind (`mmer.batch.places`)."""
 
     @property
     def tables(self) -> list[Path]:
         """Those asked for."""
-        return [table for table in (self.clips, self.steps) if table is not None]
+        return [self.clips, *self.more.values()]
 
     def check(self, named: Sequence[Path]) -> None:
         """Make sure, before there is anything to write, that it can be written.
@@ -56,7 +56,7 @@ class Outputs:
         """
         tables = self.tables
         if len(set(map(absolute, tables))) < len(tables):
-            raise MmerError(f"{self.clips} is named for two tables")
+            raise MmerError(f"of {', '.join(map(str, tables))} two are one file: each table needs its own")
         for table in tables:
             check_table(table)
         for kind, folder in self.files.items():
@@ -138,9 +138,10 @@ def run(
             here = [clip for clip in clips if clip in told]
             about = f"{__version__} {model[:12]}"
             write_table(out.clips, clip_columns(info), (clip_row(clip, journal.read(clip), about) for clip in here))
-            if out.steps is not None:
-                rows = (row for clip in here for row in step_rows(clip, journal.read(clip)))
-                write_table(out.steps, step_columns(info), rows)
+            for name, path in out.more.items():
+                columns, rows_of = MORE[name]
+                rows = (row for clip in here for row in rows_of(clip, journal.read(clip)))
+                write_table(path, columns(info), rows)
     return outcome
 
 

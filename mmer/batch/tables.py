@@ -1,9 +1,9 @@
-"""Tables of what was told: a row for each clip or step, as CSV or, by the name's ending, as Parquet."""
+"""Tables of what was told: a row for each clip, step or person, as CSV or, by the name's ending, as Parquet."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def clip_columns(info: ModelInfo) -> Columns:
         **_affect_columns(info),
         "duration_s": float,
         **dict.fromkeys(MODALITIES, float),
+        "people": int,
         "turned": int,
         "notes": str,
         "error": str,
@@ -57,8 +58,23 @@ def step_columns(info: ModelInfo) -> Columns:
         **_affect_columns(info),
         **dict.fromkeys(MODALITIES, bool),
         **{f"{name}_{emotion}": float for name in info.modalities for emotion in EMOTIONS},
+        "person": int,
+        "people": int,
         **dict.fromkeys(BOX, float),
         "voice_dbfs": float,
+    }
+
+
+def person_columns(_: ModelInfo) -> Columns:
+    """Of a person at a step."""
+    return {
+        "path": str,
+        "t": float,
+        "person": int,
+        "label": str,
+        "confidence": float,
+        **PROBABILITIES,
+        **dict.fromkeys(BOX, float),
     }
 
 
@@ -78,6 +94,7 @@ def clip_row(path: Path, told: Told, model: str) -> Row:
         **_answer(told),
         "duration_s": round(len(steps) * told["step_s"], 3),
         **{name: round(sum(s["present"][name] for s in steps) / len(steps), 3) for name in MODALITIES},
+        "people": len({person["id"] for step in steps for person in step["people"]}),
         "turned": told["turned"],
         "notes": " ".join(note["code"] for note in told["notes"]),
     }
@@ -94,9 +111,26 @@ def step_rows(path: Path, told: Told) -> Iterator[Row]:
             **_answer(step),
             **step["present"],
             **{f"{name}_{emotion}": p for name, said in alone.items() for emotion, p in said.items()},
+            "person": step["followed"],
+            "people": len(step["people"]) + step["more_people"],
             **dict(zip(BOX, step["box"] or (), strict=False)),
             "voice_dbfs": step["voice_dbfs"],
         }
+
+
+def person_rows(path: Path, told: Told) -> Iterator[Row]:
+    """All who are seen at the steps of a clip."""
+    for step in told.get("steps", ()):
+        for person in step["people"]:
+            box = dict(zip(BOX, person["box"], strict=True))
+            yield {"path": _text(path), "t": step["t"], "person": person["id"], **_answer(person), **box}
+
+
+MORE: Mapping[str, tuple[Callable[[ModelInfo], Columns], Callable[[Path, Told], Iterator[Row]]]] = {
+    "steps": (step_columns, step_rows),
+    "people": (person_columns, person_rows),
+}
+"""Tables beside that of clips, by name: their columns, and the rows of a clip."""
 
 
 def check_table(path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_folder_becomes_tables_pictures_and_annotations_and_what_is_done_is_no
     out = folder.parent / "out"
     command = ["predict", str(folder), "--model", str(model), "--jobs", "1", "--csv", str(out / "clips.csv")]
     more = [f"--{name}={out / name}" for name in ("plot", "eaf", "textgrid")]
-    assert main([*command, "--steps", str(out / "steps.parquet"), *more]) == 0
+    assert main([*command, "--steps", str(out / "steps.parquet"), f"--people={out / 'people.csv'}", *more]) == 0
     told = capsys.readouterr()
     assert "3 clips: 2 recognised, 1 not" in told.out
     assert "3/3" in told.err
@@ -87,6 +87,12 @@ def test_a_folder_becomes_tables_pictures_and_annotations_and_what_is_done_is_no
     assert first.voice_happy.tolist() == pytest.approx(
         [(step["alone"]["voice"] or {"happy": float("nan")})["happy"] for step in alone["steps"]], nan_ok=True
     )
+
+    seen = [step for step in alone["steps"] if step["people"]]
+    people = [row for row in rows(out / "people.csv") if row["path"] == happy["path"]]
+    assert [(float(row["t"]), int(row["person"])) for row in people] == [(s["t"], s["followed"]) for s in seen]
+    assert [row["label"] for row in people] == [step["people"][0]["label"] for step in seen]
+    assert (happy["people"], set(first.person.dropna())) == ("1", {1})
 
     for name in ("a", "sub/b"):
         assert (out / "plot" / f"{name}.png").stat().st_size > 10_000
@@ -253,7 +259,7 @@ def test_files_are_named_after_clips_and_never_two_alike(tmp_path: Path) -> None
     ("options", "told"),
     [
         (["--csv", "a.xls"], "a table's name ends in .csv or .parquet"),
-        (["--csv", "a.csv", "--steps", "a.csv"], "named for two tables"),
+        (["--csv", "a.csv", "--steps", "a.csv"], "each table needs its own"),
         (["--csv", "a.csv", "--plot", "a.png"], "name a folder"),
         (["--csv", "a.csv", "--json"], "one or the other"),
         (["--steps", "a.csv"], "go with --csv"),
