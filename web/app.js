@@ -281,7 +281,9 @@ async function show(item) {
   tellWhole(file.name, answer);
   showAt(mine, moments, 0);
   await mine.settle(course.end);
-  if (player === mine) mine.play();
+  if (player !== mine) return;
+  showAt(mine, moments, 0); // now that its size is known
+  mine.play();
 }
 
 /** @param {string} name @param {import("./runtime/results.js").Prediction} answer */

@@ -33,7 +33,7 @@ export class Clip {
         this.onTime(player.currentTime);
         if (!player.paused && player.isConnected) requestAnimationFrame(follow);
       };
-      for (const event of ["play", "seeked", "timeupdate"]) player.addEventListener(event, follow);
+      for (const event of ["loadeddata", "play", "seeked", "timeupdate"]) player.addEventListener(event, follow);
     }
     this.place.append(player);
     return player;

@@ -54,8 +54,9 @@ def test_live_the_picture_is_recognised_and_the_page_can_be_closed(page: Firefox
 
 def test_a_clip_is_recognised_and_played(page: Firefox) -> None:
     page.choose("#file", drawn_clips()["happy"])
-    page.wait_for("#cliplabel", f"as a whole: . ({LABEL.pattern})")
-    assert page.evaluate("document.querySelector('#player').videoWidth") > 0
+    page.wait_for("#cliplabel", rf"as a whole:\s+. ({LABEL.pattern})")
+    loaded = "await new Promise((done) => player.readyState ? done() : player.addEventListener('loadeddata', done))"
+    assert page.evaluate(f"({loaded}, player.videoWidth)") > 0
     assert page.evaluate("document.querySelector('#unplayed').hidden")
     page.click("#stop")
     page.click("#discard")
@@ -67,7 +68,7 @@ def test_on_this_device_a_clip_and_the_camera_are_recognised(page: Firefox) -> N
     page.click("#device")
     page.wait_for("#status", "Ready: from now on nothing is sent")
     page.choose("#file", drawn_clips()["happy"])
-    page.wait_for("#cliplabel", f"as a whole: . ({LABEL.pattern})")
+    page.wait_for("#cliplabel", rf"as a whole:\s+. ({LABEL.pattern})")
     page.click("#stop")
     page.click("#discard")
     go_live(page)

@@ -5,6 +5,7 @@ import csv
 import itertools
 import mimetypes
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,6 +237,7 @@ def test_a_click_or_a_key_on_the_chart_leads_to_that_moment(watched: Watched) ->
     page = watched.page
     page.set_input_files("#file", drawn_clips()["happy"])
     expect(page.locator("#cliplabel")).to_contain_text(LABEL)
+    page.wait_for_function("() => !document.querySelector('#player').paused")
     page.evaluate("() => document.querySelector('#player').pause()")
     track = page.locator("#track")
     box = track.bounding_box()
@@ -351,6 +353,17 @@ def test_a_sample_can_be_watched(watched: Watched, name: str) -> None:
     watched.page.click(f"[data-sample={name}]")
     expect(watched.page.locator("#cliplabel")).to_contain_text(f"{name}.mp4, as a whole")
     expect(watched.page.locator("#missing")).to_be_empty()
+    assert watched.complaints == []
+
+
+def test_of_an_image_the_face_is_shown(watched: Watched, tmp_path: Path) -> None:
+    image = tmp_path / "face.png"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", drawn_clips()["happy"], "-frames:v", "1", image], check=True)
+    watched.page.set_input_files("#file", image)
+    expect(watched.page.locator("#cliplabel")).to_contain_text("face.png, as a whole")
+    watched.page.wait_for_function(
+        "() => document.querySelector('#crop').getContext('2d').getImageData(0, 0, 96, 96).data.some((v) => v)"
+    )
     assert watched.complaints == []
 
 
