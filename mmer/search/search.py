@@ -20,7 +20,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mmer.config import Dimension, Model, Params, Value
-from mmer.data.clips import Clip, modalities_of
+from mmer.data.clips import Clip, modalities_of, modalities_with_affect
 from mmer.errors import MmerError
 from mmer.labels import ModalityName
 from mmer.model.cost import Cost, cost
@@ -175,6 +175,10 @@ class _Search:
     def modalities(self) -> tuple[ModalityName, ...]:
         return modalities_of([c for c in self.clips if c.split == "train"])
 
+    @cached_property
+    def affect(self) -> tuple[ModalityName, ...]:
+        return modalities_with_affect([c for c in self.clips if c.split == "train"])
+
     def propose(self, study: optuna.Study, index: int) -> Values:
         """The values of the next trial: the first is `train` and `model` as they are written, the others are TPE's best
         guesses within the budget.
@@ -210,7 +214,8 @@ class _Search:
 
     def candidate(self, title: str, values: Values, epochs: int) -> Candidate:
         given = varied(self.params, {**values, "train.epochs": epochs})
-        return Candidate(title, values, given, _cost(given.input, given.model, self.modalities))
+        affect = self.affect if given.train.affect else ()
+        return Candidate(title, values, given, _cost(given.input, given.model, self.modalities, affect))
 
     def short(self, trial: Trial, index: int) -> float:
         """A training of the first rung."""
@@ -291,8 +296,8 @@ def _distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution
 
 
 @lru_cache(maxsize=1024)
-def _cost(input: Input, model: Model, modalities: tuple[ModalityName, ...]) -> Cost:
-    return cost(EmotionNet(input, model, modalities))
+def _cost(input: Input, model: Model, modalities: tuple[ModalityName, ...], affect: tuple[ModalityName, ...]) -> Cost:
+    return cost(EmotionNet(input, model, modalities, affect=affect))
 
 
 def _timed(done: Fit, params: Params) -> float:
