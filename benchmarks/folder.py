@@ -1,6 +1,6 @@
 """A folder of clips through `mmer predict FOLDER --csv`, start and tables included, against a loop over clips in one
-process: the rates and their ratio. Several rounds, each of the loop and then of the folder, since other programs may
-run beside them.
+process: the rates and their ratio, and how much of the cores' time nobody used meanwhile. Several rounds, each of the
+loop and then of the folder, since other programs may run beside them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+
+import psutil
 
 from benchmarks.serving.common import ROOT, some_clips
 from mmer.batch.run import cores
@@ -37,29 +39,30 @@ def main() -> None:
         recognizer = Recognizer.load(args.model)
         recognizer.predict(clips[0])
         print(f"{args.clips} clips of {args.seconds:g} s, made of {what}; {cores()} cores")
-        print("       loop: clips a second, CPU ms a clip  folder: the same  ratio  a core")
+        print("       loop: clips a second, CPU ms a clip  folder: the same, cores idle  ratio  a core")
         for k in range(1, args.rounds + 1):
-            alone, cost = timed(lambda: [recognizer.predict(clip) for clip in clips[: args.loop]], args.loop)
+            alone, cost, _ = timed(lambda: [recognizer.predict(clip) for clip in clips[: args.loop]], args.loop)
             command = [sys.executable, "-m", "mmer.cli", "predict", str(folder), "--model", str(args.model)]
             command += ["--csv", str(out / f"{k}.csv"), "--steps", str(out / f"{k}-steps.csv")]
-            rate, spent = timed(partial(subprocess.run, command, check=True, capture_output=True), args.clips)
-            ratio = rate / alone
-            print(
-                f"{k:5} {alone:20.2f} {cost:15.0f} {rate:9.2f} {spent:6.0f} {ratio:7.2f} {ratio / cores():6.2f}",
-                flush=True,
-            )
+            rate, spent, idle = timed(partial(subprocess.run, command, check=True, capture_output=True), args.clips)
+            told = f"{rate:9.2f} {spent:6.0f} {idle:11.1%} {rate / alone:6.2f} {rate / alone / cores():7.2f}"
+            print(f"{k:5} {alone:20.2f} {cost:15.0f} {told}", flush=True)
 
 
-def timed(work: Callable[[], object], clips: int) -> tuple[float, float]:
-    """Clips a second of the clock, and milliseconds of the processor for each, here and in all that was started."""
+def timed(work: Callable[[], object], clips: int) -> tuple[float, float, float]:
+    """Clips a second of the clock; milliseconds of the processor for each, here and in all that was started; the share
+    of all cores' time that no program used.
+    """
 
     def spent() -> float:
         uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return sum(use.ru_utime + use.ru_stime for use in uses)
 
-    wall, cpu = time.perf_counter(), spent()
+    wall, cpu, idle = time.perf_counter(), spent(), psutil.cpu_times().idle
     work()
-    return clips / (time.perf_counter() - wall), 1000 * (spent() - cpu) / clips
+    took = time.perf_counter() - wall
+    unused = (psutil.cpu_times().idle - idle) / took / (psutil.cpu_count() or 1)
+    return clips / took, 1000 * (spent() - cpu) / clips, unused
 
 
 def made(paths: list[Path], folder: Path, count: int, seconds: float) -> list[Path]:
