@@ -88,11 +88,10 @@ def chances(answers: Mapping[str, Answers]) -> dict[str, Probabilities]:
 def uncalibrated(network: EmotionNet) -> EmotionNet | None:
     """The same network with all temperatures at 1; None where it has none."""
     plain = copy.deepcopy(network)
-    temperature = getattr(plain.fusion, "temperature", None)
-    if temperature is None:
-        return None
-    temperature.fill_(1.0)
-    return plain
+    temperatures = [value for name, value in plain.fusion.named_buffers() if name.startswith("temperature")]
+    for temperature in temperatures:
+        temperature.fill_(1.0)
+    return plain if temperatures else None
 
 
 if __name__ == "__main__":

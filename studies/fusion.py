@@ -138,7 +138,10 @@ def main() -> None:
     begun: dict[str, Any] = {"init_from": given.begun, "targets": "intended", "taught": 0.0}
     face, voice = given.epochs
     usual = load_params(given.params).train.branches
-    branches = {"face": usual["face"] | begun | {"epochs": face}, "voice": usual["voice"] | begun | {"epochs": voice}}
+    branches = {
+        "face": usual["face"] | begun | {"epochs": face, "batch_size": 8},
+        "voice": usual["voice"] | begun | {"epochs": voice},
+    }
     params = load_params(given.params, {"model.fusion": "late", "train.branches": branches, "corpora": [given.corpus]})
     processed = given.data / "processed"
     clips = prepared(processed, [given.corpus])
