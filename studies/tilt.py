@@ -3,8 +3,8 @@
     python -m studies.tilt --interim release/data/interim/javanese release other/model
 
 Each clip's pictures (frames files of `dvc repro extract@<corpus>`) are turned whole, their edge repeated, and go
-through the model's own detector, tracker and graph with nothing heard. UAR by clip with its 95% interval over speakers, the
-share of steps with a face, and of clips with the label that the upright clip gets. A table goes to standard output.
+through the model's own detector, tracker and graph with nothing heard. UAR by clip with its 95% interval over speakers,
+the share of steps with a face, and of clips with the label that the upright clip gets. A table goes to standard output.
 """
 
 from __future__ import annotations
