@@ -26,6 +26,8 @@ class Watch:
         self.skipped = Counter("mmer_skipped", "Steps of streams skipped, for they were too far behind.")
         self.network_lost = Counter("mmer_network_lost", "Times that passes were made without the network's process.")
         self._refused = Counter("mmer_refused", "Uploads, sessions and messages refused.", ["code"])
+        for code in ("busy", "failed"):  # there from the start: Prometheus sees no rise to a counter's first value
+            self._refused.labels(code=code)
         self.sessions = Gauge("mmer_sessions", "Live streams open now.", multiprocess_mode="livesum")
         self._phase = Histogram("mmer_phase_seconds", "Time spent.", ["of", "phase"], buckets=SECONDS)
         self._log = logging.getLogger("mmer.serving")
