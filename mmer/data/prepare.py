@@ -11,9 +11,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from os import cpu_count
+from itertools import islice
+from os import cpu_count, environ
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import cv2
 
@@ -24,6 +25,8 @@ from mmer.files import write_whole
 
 REPORT = "report.json"
 INSTALL = "`pip install 'mmer[cluster]'`, on all machines of the cluster"
+RETRIES = 3
+"""How often a clip whose worker died is given to another one: as often as Dask does."""
 KILLED = "a worker was killed, most likely for want of memory: lower prepare.workers and run again"
 
 
@@ -74,7 +77,7 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     done: list[Clip] = []
     bad = list(report["bad"])
-    run = _on_dask if rules.backend == "dask" else _on_joblib
+    run = {"loky": _on_joblib, "dask": _on_dask, "ray": _on_ray}[rules.backend]
     try:
         for result in tqdm(run(work, clips, rules), total=len(clips), desc=name, unit="clip"):
             if isinstance(result, Clip):
@@ -93,18 +96,11 @@ def prepare(
 
 
 def _on_joblib(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepare) -> Iterator[Clip | Bad]:
-    """What becomes of each clip, as it comes, from the processes of this machine or from a Ray cluster."""
+    """What becomes of each clip, as it comes, from the processes of this machine."""
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    if rules.backend == "ray":
-        try:
-            from ray.util.joblib import register_ray
-        except ImportError:
-            raise PrepareError(f"prepare.backend is ray, which is not installed: {INSTALL}") from None
-        register_ray()
-    as_they_come = "list" if rules.backend == "ray" else "generator_unordered"  # Ray's backend gives all at the end
-    pool = Parallel(n_jobs=rules.workers, backend=rules.backend, return_as=as_they_come)
+    pool = Parallel(n_jobs=rules.workers, backend="loky", return_as="generator_unordered")
     try:
         yield from pool(delayed(_attempt)(work, clip) for clip in clips)
     except TerminatedWorkerError:
@@ -121,7 +117,7 @@ def _on_dask(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepare
         from distributed import Client, KilledWorker, as_completed
     except ImportError:
         raise PrepareError(f"prepare.backend is dask, which is not installed: {INSTALL}") from None
-    workers = (cpu_count() or 1) if rules.workers < 0 else rules.workers
+    workers = _workers(rules)
     address = dask.config.get("scheduler-address", None)
     try:
         client = Client(address) if address else Client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
@@ -133,6 +129,42 @@ def _on_dask(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepare
             yield from (result for _, result in as_completed(results, with_results=True))
         except KilledWorker:
             raise PrepareError(KILLED) from None
+
+
+def _on_ray(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepare) -> Iterator[Clip | Bad]:
+    """The same from a Ray cluster: the one that RAY_ADDRESS names, else one of this machine's processes.
+
+    Ray is asked itself: joblib's way to it gives all results at the end.
+    """
+    try:
+        import ray
+        from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+    except ImportError:
+        raise PrepareError(f"prepare.backend is ray, which is not installed: {INSTALL}") from None
+    address = environ.get("RAY_ADDRESS")
+    cores = None if address else _workers(rules)
+    try:
+        ray.init(address, num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="error")
+    except ConnectionError as error:
+        raise PrepareError(f"no Ray cluster answers at RAY_ADDRESS={address}: {error}") from None
+    try:
+        attempt = ray.remote(max_retries=RETRIES)(_attempt)
+        shared, coming = ray.put(work), iter(clips)
+        running: list[Any] = []
+        room = 2 * int(ray.cluster_resources()["CPU"])  # enough to keep all busy; the rest need not be known to Ray yet
+        while running := [*running, *(attempt.remote(shared, c) for c in islice(coming, room - len(running)))]:
+            done, running = ray.wait(running)
+            yield from ray.get(done)
+    except RayTaskError as error:
+        raise error.cause from None
+    except (WorkerCrashedError, OutOfMemoryError, NodeDiedError):
+        raise PrepareError(KILLED) from None
+    finally:
+        ray.shutdown()
+
+
+def _workers(rules: Prepare) -> int:
+    return (cpu_count() or 1) if rules.workers < 0 else rules.workers
 
 
 def _refuse_too_many(report: Report, limit: float, out: Path) -> None:

@@ -10,12 +10,16 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import MethodType
+from typing import Any
 
 import optuna
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from mmer.config import Value
 
@@ -26,7 +30,7 @@ HEARTBEAT_S, DEAD_AFTER_S = 20, 120
 BEGUN = "begun"
 """A trial says so once its worker is at it, with a heart that beats."""
 PATIENCE_S = 60
-"""How long a worker waits for a SQLite file that another one writes to."""
+"""How long a worker waits for a SQLite file that another one writes to, or for a server that is started anew."""
 
 
 class _TakenError(Exception):
@@ -68,13 +72,33 @@ def studies(
         yield made
 
 
+class _Patient(optuna.storages.RDBStorage):  # type: ignore[misc]
+    """A database that may be away for a moment: what could not be asked is asked again, for `PATIENCE_S`."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return partial(_asked, found) if isinstance(found, MethodType) else found
+
+
+def _asked(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return method(*arguments, **named)
+        except (StorageInternalError, DBAPIError) as error:
+            away = isinstance(error.__cause__ or error, OperationalError | InterfaceError)
+            if not away or time.monotonic() > until:
+                raise
+            time.sleep(1)
+
+
 def _storage(url: str, *, shared: bool) -> optuna.storages.RDBStorage:
     """The database at that URL. Workers that find it empty at the same moment all make its tables, and all but one
     fail: a moment later the tables are there.
     """
 
     def opened() -> optuna.storages.RDBStorage:
-        return optuna.storages.RDBStorage(
+        return _Patient(
             url,
             engine_kwargs={"connect_args": {"timeout": PATIENCE_S}} if url.startswith("sqlite:") else {},
             heartbeat_interval=HEARTBEAT_S if shared else None,

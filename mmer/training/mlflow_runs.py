@@ -28,6 +28,7 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",  # its migrations and hints are long and ask for nothing
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of each run that ends, where a server is named
     "GIT_PYTHON_REFRESH": "quiet",
 }
 _PARAMS_PER_BATCH = 100  # MLflow's limit

@@ -299,11 +299,11 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("backend", ["loky", "dask"])
+@pytest.mark.parametrize("backend", ["loky", "dask", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_clip_that_kills_its_workers_is_an_error_and_leaves_no_half_file(
     raw: Path, tmp_path: Path, backend: str
 ) -> None:
-    """Dask gives it to three more workers first, and starts each anew."""
+    """Dask and Ray give it to three more workers first, and start each anew."""
     out, program = tmp_path / "interim", tmp_path / "program.py"
     program.write_text(KILLED)  # a file: Dask's workers begin by reading what began them
     command = [sys.executable, str(program), str(raw), str(out), CLIPS[1], backend]
