@@ -1,10 +1,10 @@
 // Steps as they are shown: one set of smoothed values, for the label, the bars, the chart and the table.
 import { EMOTIONS, FORGET_S } from "./runtime/constants.js";
-import { Smoother } from "./runtime/smoothing.js";
+import { Smoother, Smoothers } from "./runtime/smoothing.js";
 
 /** @typedef {import("./runtime/results.js").Step} Step */
 /** @typedef {import("./runtime/results.js").Probabilities} Probabilities */
-/** @typedef {{id: number, box: number[], label: import("./emotions.js").Emotion|null, probabilities: Probabilities}} Person */
+/** @typedef {import("./runtime/results.js").Person} Person */
 /**
  * A step, as it is shown: `label` is the longest bar, `alone` is smoothed; who is seen, and whom the rest speaks of.
  * @typedef {Step & {said: import("./emotions.js").Said, people: Person[], followed: number|null, more_people: number}} Moment
@@ -18,8 +18,8 @@ export class Moments {
   constructor(info, smooth) {
     this.stepS = info.input.step_s;
     this.info = info;
-    /** Of each person, as `Smoothers` of mmer/runtime/smoothing.py has it; null: the steps are smooth already. @type {Map<number|null, Smoother>|null} */
-    this.people = smooth ? new Map([[null, new Smoother(this.stepS, info.shown)]]) : null;
+    /** null: the steps are smooth already. */
+    this.people = smooth ? new Smoothers(this.stepS, info.shown) : null;
     /** @type {Map<string, Smoother>} by modality and person */
     this.alone = new Map();
     /** Since a voice was heard, seconds. */
@@ -33,10 +33,11 @@ export class Moments {
     const { face, scene, voice } = step.present;
     let { label, probabilities } = step;
     if (this.people) {
-      const given = new Map([...people.map((one) => /** @type {const} */ ([one.id, one.probabilities])), [followed, probabilities]]);
-      const shown = this.#smooth(this.people, given, followed, { seen: face || scene, heard: voice });
-      people = people.map((one) => ({ ...one, ...shown(one.id) }));
-      ({ label, probabilities } = shown(followed));
+      const given = new Map([...people.map((one) => /** @type {const} */ ([one.id, listed(one.probabilities)])), [followed, listed(probabilities)]]);
+      const shown = this.people.push(given, followed, { seen: face || scene, heard: voice });
+      people = people.map((one) => ({ ...one, label: shown(one.id).label, probabilities: named(shown(one.id).probabilities) }));
+      label = shown(followed).label;
+      probabilities = named(shown(followed).probabilities);
     }
     people = people.map((one) => (one.label ? { ...one, probabilities: evened(one.probabilities, one.label) } : one));
     if (label) probabilities = evened(probabilities, label);
@@ -44,28 +45,6 @@ export class Moments {
     const alone = Object.fromEntries(Object.entries(step.alone).map(([name, said]) => [name, this.#alone(`${name} ${followed}`, said)]));
     const said = label ?? (this.unheard <= FORGET_S ? "listening" : "nothing");
     return { ...step, label, probabilities, alone, said, people, followed, more_people };
-  }
-
-  /**
-   * Who is seen first takes on what was heard before anybody was.
-   * @param {Map<number|null, Smoother>} smoothers @param {Map<number|null, Probabilities>} given of all who are seen, and who is followed
-   * @param {number|null} followed @param {{seen: boolean, heard: boolean}} rests on what the step of the followed rests
-   * @returns {(id: number|null) => {label: import("./emotions.js").Emotion|null, probabilities: Probabilities}}
-   */
-  #smooth(smoothers, given, followed, { seen, heard }) {
-    const before = smoothers.get(null);
-    if (before && followed !== null) {
-      smoothers.delete(null);
-      smoothers.set(followed, before);
-    }
-    for (const id of given.keys()) if (!smoothers.has(id)) smoothers.set(id, new Smoother(this.stepS, this.info.shown));
-    const found = new Map([...smoothers].map(([id, smoother]) => {
-      const values = EMOTIONS.map((e) => given.get(id)?.[e] ?? 0);
-      const follows = id === followed;
-      const { label, probabilities } = smoother.push(values, { seen: follows ? seen : given.has(id), heard: follows && heard });
-      return [id, { label, probabilities: named(probabilities) }];
-    }));
-    return (id) => /** @type {{label: null, probabilities: Probabilities}} */ (found.get(id));
   }
 
   /** @param {string} name of the smoother @param {Probabilities|null} said @returns {Probabilities|null} */
@@ -83,6 +62,9 @@ function evened(probabilities, label) {
   const even = ahead.reduce((sum, emotion) => sum + probabilities[emotion], 0) / ahead.length;
   return /** @type {Probabilities} */ ({ ...probabilities, ...Object.fromEntries(ahead.map((emotion) => [emotion, even])) });
 }
+
+/** @param {Probabilities} probabilities @returns {number[]} */
+const listed = (probabilities) => EMOTIONS.map((e) => probabilities[e]);
 
 /** @param {number[]} probabilities @returns {Probabilities} */
 const named = (probabilities) => /** @type {Probabilities} */ (Object.fromEntries(EMOTIONS.map((e, k) => [e, probabilities[k]])));

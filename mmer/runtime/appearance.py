@@ -27,8 +27,8 @@ SIDES = 2
 COLOUR = 3.0
 """How much more than lightness colour tells: people turn in the light, but keep their colours."""
 
-MOUTH = (slice(28, 41), slice(14, 34))
-"""Where a portrait shows the mouth: rows, columns."""
+MOUTH = (14, 28, 34, 41)
+"""Where a portrait shows the mouth: left, top, right, bottom."""
 STEADY = 1
 """Pixels by which a portrait may have moved between two pictures: the box trembles, and that is no talking."""
 PALE = 5.0
@@ -69,9 +69,9 @@ def lips(before: Picture, now: Picture) -> float:
     """How much the mouth moved from one portrait to the next, as a share of its contrast, wherever within `STEADY`
     pixels the two fit best.
     """
-    rows, columns = MOUTH
-    mouth = _grey(now[MOUTH])
-    earlier = _grey(before[rows.start - STEADY : rows.stop + STEADY, columns.start - STEADY : columns.stop + STEADY])
+    left, top, right, bottom = MOUTH
+    mouth = _grey(now[top:bottom, left:right])
+    earlier = _grey(before[top - STEADY : bottom + STEADY, left - STEADY : right + STEADY])
     high, wide = mouth.shape
     shifts = range(2 * STEADY + 1)
     moved = min(float(np.abs(earlier[y : y + high, x : x + wide] - mouth).mean()) for y in shifts for x in shifts)

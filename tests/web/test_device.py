@@ -18,16 +18,20 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from mmer.labels import EMOTIONS
 from mmer.runtime import media
+from mmer.runtime.appearance import lips, look, portrait
 from mmer.runtime.config import Faces, Input, Media
 from mmer.runtime.detector import Detector
+from mmer.runtime.people import People
+from mmer.runtime.pipeline import Pipeline
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.resize import crop, shrink
-from mmer.runtime.smoothing import Smoother
+from mmer.runtime.smoothing import Smoother, Smoothers
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Picture
 from mmer.serving import protocol
 from mmer.serving.live import Session
 from mmer.serving.protocol import Hello
+from tests.crowds import scene
 from tests.graphs import drawn_clips, write_model
 from tests.serving import ROOT, Served, serve
 from tests.web.test_page import LABEL, PATIENCE, Watched, close, steps_shown
@@ -40,6 +44,8 @@ OPEN = """async () => {
     const { openRuntime, Graph } = await import("/runtime/graph.js");
     const { Detector } = await import("/runtime/detector.js");
     const { Tracker } = await import("/runtime/tracker.js");
+    const { People } = await import("/runtime/people.js");
+    const { portrait, look, lips } = await import("/runtime/appearance.js");
     const { crop, shrink } = await import("/runtime/resize.js");
     const { Recognizer } = await import("/runtime/recognizer.js");
     const bytes = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
@@ -56,8 +62,8 @@ OPEN = """async () => {
     };
     const pcm = (data) => new Int16Array(Uint8Array.from(atob(data), (c) => c.charCodeAt(0)).buffer);
     const inBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
-    const ours = { Detector, Tracker, crop, shrink, Recognizer, runtime, files, nets, picture, pcm, inBase64 };
-    Object.assign(window, { ours });
+    const parts = { Detector, Tracker, People, portrait, look, lips, crop, shrink, Recognizer };
+    Object.assign(window, { ours: { ...parts, runtime, files, nets, picture, pcm, inBase64 } });
 }"""
 OPEN_MODEL = """async ([graph, info]) => {
     const bytes = Uint8Array.from(atob(graph), (c) => c.charCodeAt(0));
@@ -185,6 +191,77 @@ def test_a_face_is_followed_as_the_service_follows_it(
     assert followed > 10
 
 
+@pytest.mark.parametrize("align", [False, True])
+def test_people_are_told_apart_as_the_service_tells_them_apart(page: Page, service: Served, align: bool) -> None:
+    rules = Faces(align=align, max_people=2)
+    people = People(Detector.load(_model(service), rules), rules, Input())
+    page.evaluate(
+        "(rules) => { ours.people = new ours.People(new ours.Detector(ours.nets, rules)); }",
+        rules.model_dump(mode="json"),
+    )
+    shown, several = scene("they cross"), 0
+    for rgb, at in zip(shown.pictures, shown.times, strict=True):
+        crowd = people.track(rgb, at)
+        told = page.evaluate("([given, at]) => ours.people.track(ours.picture(given), at)", [given(rgb), at])
+        assert told["more"] == crowd.more
+        assert [one["id"] for one in told["people"]] == [one.id for one in crowd.people]
+        several += len(crowd.people) == 2
+        for mine, other in zip(told["people"], crowd.people, strict=True):
+            np.testing.assert_allclose(mine["box"], other.view.box or [], atol=3)  # what was rounded otherwise once
+            assert mine["roll"] == pytest.approx(other.view.roll, abs=1)
+            assert (mine["lips"] is None) == (other.lips is None)
+    assert several > 15
+
+
+@pytest.mark.parametrize("roll", [0.0, 12.0])
+def test_people_look_the_same_and_their_lips_move_as_much(
+    page: Page, pictures: list[tuple[float, Picture]], roll: float
+) -> None:
+    box = (88.0, 52.5, 201.0, 180.0)
+    smalls = []
+    for _, rgb in pictures[:2]:
+        small = portrait(rgb, box, roll)
+        smalls.append(small)
+        told = page.evaluate(
+            """([given, box, roll]) => {
+                const picture = ours.picture(given), small = ours.portrait(picture, box, roll);
+                const moved = ours.small ? ours.lips(ours.small, small) : null;
+                ours.small = small;
+                return [[...ours.look(picture, box, small)].sort((a, b) => a - b), moved];
+            }""",
+            [given(rgb), box, roll],
+        )
+        np.testing.assert_allclose(told[0], np.sort(look(rgb, box, small).ravel()), atol=0.01)
+    assert told[1] == pytest.approx(lips(*smalls), abs=0.01)
+    page.evaluate("() => { ours.small = null; }")
+
+
+def test_each_of_several_people_is_recognised_as_the_service_does(page: Page, recognizer: Recognizer) -> None:
+    pipeline, smoothers = Pipeline(recognizer), Smoothers(recognizer.info.input.step_s, recognizer.info.shown)
+    page.evaluate(
+        "(media) => { ours.stream = ours.recognizer.stream(media, (p) => p); }", {"video": True, "audio": True}
+    )
+    voice = np.random.default_rng(0).normal(0, 3000, 3200 * 40).astype(np.int16)
+    pipeline.voice.put(voice, 0)
+    shown = scene("they swap size")
+    followed = set()
+    for k, (rgb, at) in enumerate(zip(shown.pictures, shown.times, strict=True)):
+        page.evaluate("([g, t]) => ours.stream.pushFrame({ ...ours.picture(g), close() {} }, t)", [given(rgb), at])
+        pcm = base64.b64encode(voice[3200 * k : 3200 * (k + 1)].tobytes()).decode()
+        page.evaluate("([voice, t]) => ours.stream.pushVoice(ours.pcm(voice), t)", [pcm, 0.2 * k])
+        mine = page.evaluate("() => ours.stream.step()")
+        theirs = smoothers.push(pipeline.advance([pipeline.features(rgb, at)])[1][0]).to_json()
+        followed.add(mine["followed"])
+        for key in ("label", "followed", "more_people"):
+            assert mine[key] == theirs[key], key
+        assert [(one["id"], one["label"]) for one in mine["people"]] == [
+            (one["id"], one["label"]) for one in theirs["people"]
+        ]
+        if mine["people"]:
+            np.testing.assert_allclose(chances(mine["people"]), chances(theirs["people"]), atol=0.02)
+    assert followed == {1, 2}
+
+
 @pytest.mark.parametrize(
     "box",
     [
@@ -274,8 +351,8 @@ def test_from_the_same_pictures_and_voice_comes_the_same(page: Page, recognizer:
     mine = page.evaluate("([n, voice]) => ours.clip.predict(n, ours.pcm(voice))", [decoded.steps, voice])
     for key in ("label", "missing"):
         assert mine[key] == theirs[key], key
-    assert mine["model"] == theirs["model"] | {k: mine["model"][k] for k in ("media", "faces", "shown")}
-    for key in ("label", "t", "present", "voice_dbfs"):
+    assert mine["model"] == theirs["model"] | {k: mine["model"][k] for k in ("media", "faces", "shown", "affect")}
+    for key in ("label", "t", "present", "voice_dbfs", "followed", "more_people"):
         assert [step[key] for step in mine["steps"]] == [step[key] for step in theirs["steps"]], key
     np.testing.assert_allclose(chances(mine["steps"]), chances(theirs["steps"]), atol=0.01)
     for ours, other in zip(mine["steps"], theirs["steps"], strict=True):

@@ -73,6 +73,12 @@ export function area([x1, y1, x2, y2], extra = 0) {
   return f(f(f(x2 - x1) + extra) * f(f(y2 - y1) + extra));
 }
 
+/** Intersection over union. @param {Box} a @param {Box} b */
+export function iou(a, b) {
+  const shared = overlap(a, b);
+  return shared / (area(a) + area(b) - shared);
+}
+
 /** Of two boxes, the area that both cover. @param {Box} a @param {Box} b @param {number} [extra] */
 export function overlap(a, b, extra = 0) {
   const width = Math.max(f(f(Math.min(a[2], b[2]) - Math.max(a[0], b[0])) + extra), 0);

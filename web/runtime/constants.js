@@ -50,6 +50,72 @@ export const ALIGN_TAU_S = 0.3;
  */
 export const ALIGN_PLAY = /** @type {const} */ ([0.01, 0.01, 0.02, 2.0]);
 
+// mmer/runtime/appearance.py
+/** Side of a portrait, pixels. */
+export const PORTRAIT = 48;
+/** What of the picture a portrait shows around the face's box on each side, as a share of its size: hair, mostly. */
+export const AROUND = 0.2;
+/** Side of a cell of the look, pixels of the portrait. */
+export const CELL = 6;
+/** How far below the face the square lies that shows the clothes, in sides of the face's box. */
+export const CHEST = 1.0;
+/** Cells on the left and on the right of the head that are left out: they show what is behind. */
+export const SIDES = 2;
+/** How much more than lightness colour tells: people turn in the light, but keep their colours. */
+export const COLOUR = 3.0;
+/** Where a portrait shows the mouth: left, top, right, bottom. */
+export const MOUTH = /** @type {const} */ ([14, 28, 34, 41]);
+/** Pixels by which a portrait may have moved between two pictures: the box trembles, and that is no talking. */
+export const STEADY = 1;
+/** Added to the contrast of a mouth that its motion is told by: in grey levels, so that noise in the dark is none. */
+export const PALE = 5.0;
+
+// mmer/runtime/people.py
+/** Boxes that overlap by more are of one face: where one face is behind another, the detector sees no more of it. */
+export const ONE_FACE_IOU = 0.5;
+/** A face that is not found, and whose last box is covered by so much of a found one, is behind it. */
+export const HIDDEN_SHARE = 0.3;
+/** A face of whose box less is in the picture does not show how somebody looks … */
+export const WHOLE = 0.9;
+/** … nor one with another face nearer than this, in sides of the box, from centre to centre. */
+export const APART = 1.5;
+/** Of a new look, in the mean of those of a person. */
+export const LOOK_WEIGHT = 0.1;
+/** How fast a face goes that is not seen, at most, in sides of its box a second. */
+export const PACE = 3.0;
+/** How unlike (`appearance.unlike`) whoever is found may be to be the one who was there a moment ago … */
+export const STRANGER = 0.18;
+/** … and to be known again anywhere, or later … */
+export const FAMILIAR = 0.09;
+/** … than this; between the two it goes evenly. */
+export const FADE_S = 3.0;
+/** Score of the detector from which on a face is a further person: it sees some where there are none. */
+export const SURE_FACE = 0.95;
+/** Seconds between two searches while somebody is lost for at most `faces.max_gap_s` … */
+export const LOST_EVERY_S = 0.4;
+/** … and while somebody is out of sight, but remembered. */
+export const GONE_EVERY_S = 1.0;
+/** So long somebody who is out of sight is known again. */
+export const REMEMBER_S = 10.0;
+/** People who are remembered at most, in sight or not. */
+export const REMEMBERED = 8;
+/** How many times as large as the smallest a face beyond the limit must be to be followed in its place. */
+export const LARGER = 1.25;
+
+// mmer/runtime/speaker.py
+/** Time constant of the mean of how much lips move while a voice is heard. */
+export const TALK_TAU_S = 1.0;
+/** So much voice must be heard while a face is seen before its lips tell anything. */
+export const TALK_S = 0.8;
+/** How many times as much as all others' somebody's lips must move to be the one who speaks. */
+export const TALK_LEAD = 1.3;
+/** And how much, as a share of the mouth's contrast. */
+export const TALK_LEAST = 0.12;
+/** Who spoke is followed for so long after the voice was last heard; then the largest is. */
+export const SILENCE_S = 3.0;
+/** How many times as large as the one who is followed another face must be to be followed instead. */
+export const SIZE_LEAD = 1.25;
+
 // mmer/runtime/tracker.py
 /** A box that overlaps the last one by this much is the same face. */
 export const SAME_FACE_IOU = 0.3;

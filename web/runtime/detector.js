@@ -18,6 +18,7 @@ import { roundEven, turn } from "./resize.js";
  * @property {number} margin
  * @property {number} max_gap_s
  * @property {number} detect_every_s
+ * @property {number} max_people
  * @property {boolean} align
  */
 

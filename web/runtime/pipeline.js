@@ -1,10 +1,11 @@
-// mmer/runtime/pipeline.py: one clip's or one stream's way through the model, with a tracker, the voice and the network's
-// state.
-import { EMOTIONS, MODALITIES } from "./constants.js";
+// mmer/runtime/pipeline.py: one clip's or one stream's way through the model, with the people, the voice and the network's
+// states. A row of the batch is a person; the voice is that of the one who is followed.
+import { EMOTIONS, MODALITIES, REMEMBERED } from "./constants.js";
 import { stepTime } from "./grid.js";
+import { People } from "./people.js";
 import { bound, crop, shrink } from "./resize.js";
-import { softmax } from "./results.js";
-import { Tracker } from "./tracker.js";
+import { likeliest, softmax } from "./results.js";
+import { Speaker } from "./speaker.js";
 import { Hearing, VoiceBuffer, level } from "./voice.js";
 
 /** @typedef {import("./graph.js").Input} Input */
@@ -21,12 +22,13 @@ import { Hearing, VoiceBuffer, level } from "./voice.js";
  */
 /** @typedef {import("./results.js").ModelInfo & Rules} ModelInfo */
 /** @typedef {{info: ModelInfo, graph: import("./graph.js").Graph, detector: import("./detector.js").Detector}} Model */
+/** @typedef {import("./people.js").Sighting & {face: Uint8Array, share: number[]}} Seen its crop, and its box as shares of the picture's width and height */
 /**
  * What the network sees of one picture.
  * @typedef {object} FrameFeatures
- * @property {Uint8Array|null} face
+ * @property {Seen[]} people by id
+ * @property {number} more_people faces beyond the limit
  * @property {Uint8Array|null} scene
- * @property {number[]|null} box shares of the picture's width and height
  * @property {number} ms of work spent on it
  */
 
@@ -35,12 +37,13 @@ export class Pipeline {
   constructor({ info, graph, detector }) {
     this.info = info;
     this.graph = graph;
-    this.tracker = new Tracker(detector);
+    this.people = new People(detector);
+    this.speaker = new Speaker(info.input.step_s, info.faces.max_gap_s);
     this.voice = new VoiceBuffer(info.input);
     this.hearing = new Hearing(info.input, info.media.silence_dbfs);
-    const size = Number(graph.inputs.get("state")?.[1]);
-    /** @type {Input} */
-    this.state = { data: new Float32Array(size), dims: [1, size] };
+    this.stateSize = Number(graph.inputs.get("state")?.[1]);
+    /** By person, null before anybody is seen; who was seen last comes last. @type {Map<number|null, Float32Array>} */
+    this.states = new Map();
     this.done = 0; // steps made
   }
 
@@ -49,18 +52,19 @@ export class Pipeline {
     return stepTime(this.done, this.info.input.step_s);
   }
 
-  /** Find the face. Pictures come in order. @param {Picture} given @param {number} t seconds @returns {Promise<FrameFeatures>} */
+  /** Find the people. Pictures come in order. @param {Picture} given @param {number} t seconds @returns {Promise<FrameFeatures>} */
   async features(given, t) {
     const start = performance.now();
     const { input, media, faces } = this.info;
     const picture = bound(given, media.frame_side);
-    const box = await this.tracker.track(picture, t);
-    return {
-      face: box && crop(picture, this.tracker.laid(box), input.face_size, faces.margin, this.tracker.alignment.roll),
-      scene: this.graph.inputs.has("scenes") ? shrink(picture, input.scene_size) : null,
-      box: box && box.map((v, k) => v / (k % 2 ? picture.height : picture.width)),
-      ms: performance.now() - start,
-    };
+    const { people, more } = await this.people.track(picture, t);
+    const seen = people.map((one) => ({
+      ...one,
+      face: crop(picture, one.laid, input.face_size, faces.margin, one.roll),
+      share: one.box.map((v, k) => v / (k % 2 ? picture.height : picture.width)),
+    }));
+    const scene = this.graph.inputs.has("scenes") ? shrink(picture, input.scene_size) : null;
+    return { people: seen, more_people: more, scene, ms: performance.now() - start };
   }
 
   /** Make the next step. @param {FrameFeatures|null} features null without a picture @returns {Promise<RawStep>} */
@@ -69,34 +73,72 @@ export class Pipeline {
     const { input, modalities } = this.info;
     const voice = this.voice.window(this.done);
     const { heard, active } = this.hearing.step(voice);
-    const there = [Boolean(features?.face), Boolean(features), active];
-    const present = there.map((seen, m) => seen && modalities.includes(MODALITIES[m]));
-    /** @param {Uint8Array|null|undefined} pixels @param {number} side @returns {Input} */
-    const image = (pixels, side) => ({ data: pixels ?? new Uint8Array(side * side * 3), dims: [1, 1, side, side, 3] });
-    const found = await this.graph.forward({
-      faces: image(features?.face, input.face_size),
-      scenes: image(features?.scene, input.scene_size),
-      voice: { data: heard, dims: [1, 1, heard.length] },
-      present: { data: Float32Array.from(present, Number), dims: [1, 1, MODALITIES.length] },
-      state: this.state,
+    const seen = features?.people ?? [];
+    const followed = this.speaker.push(seen, active);
+    /** @type {(number|null)[]} */
+    const rows = seen.map(({ id }) => id);
+    if (!rows.includes(followed)) rows.push(followed);
+    const present = rows.map((id, row) => {
+      const there = [row < seen.length, Boolean(features), active && id === followed];
+      return there.map((one, m) => one && modalities.includes(MODALITIES[m]));
     });
-    this.state = { data: found.state_out.data, dims: this.state.dims };
+    const before = this.states.get(null);
+    if (before && followed !== null) {
+      this.states.delete(null);
+      this.states.set(followed, before);
+    }
+    const found = await this.graph.forward(this.#inputs(rows, seen, features?.scene ?? null, rows.indexOf(followed), heard, present));
+    rows.forEach((id, row) => {
+      this.states.delete(id);
+      this.states.set(id, found.state_out.data.slice(row * this.stateSize, (row + 1) * this.stateSize));
+    });
+    for (const id of this.states.keys()) if (this.states.size > REMEMBERED + 1) this.states.delete(id);
     this.done += 1;
-    const logits = [...found.logits.data];
+    const row = rows.indexOf(followed);
+    const said = rows.map((_, k) => [...found.logits.data.slice(k * EMOTIONS.length, (k + 1) * EMOTIONS.length)]);
     const unimodal = MODALITIES.map((name, m) => {
-      const said = [...found.alone.data.slice(m * EMOTIONS.length, (m + 1) * EMOTIONS.length)];
-      return /** @type {const} */ ([name, present[m] ? said.map(Math.exp) : null]);
+      const first = (row * MODALITIES.length + m) * EMOTIONS.length;
+      const alone = [...found.alone.data.slice(first, first + EMOTIONS.length)];
+      return /** @type {const} */ ([name, present[row][m] ? alone.map(Math.exp) : null]);
     });
     return {
       t: stepTime(this.done - 1, input.step_s),
-      logits,
-      probabilities: softmax(logits),
-      evidence: present.some(Boolean),
+      logits: said[row],
+      probabilities: softmax(said[row]),
+      evidence: present[row].some(Boolean),
       unimodal: Object.fromEntries(unimodal.filter(([name]) => modalities.includes(name))),
-      box: features?.box ?? null,
-      present: /** @type {Record<Modality, boolean>} */ (Object.fromEntries(MODALITIES.map((name, m) => [name, present[m]]))),
+      box: seen.find(({ id }) => id === followed)?.share ?? null,
+      present: /** @type {Record<Modality, boolean>} */ (Object.fromEntries(MODALITIES.map((name, m) => [name, present[row][m]]))),
       voiceDbfs: level(voice.slice(-this.voice.hop)),
       ms: performance.now() - start + (features?.ms ?? 0),
+      followed,
+      more_people: features?.more_people ?? 0,
+      people: seen.map(({ id, share }, k) => {
+        const probabilities = softmax(said[k]);
+        return { id, box: share, label: present[k].some(Boolean) ? likeliest(probabilities) : null, probabilities };
+      }),
+    };
+  }
+
+  /**
+   * What the graph takes.
+   * @param {(number|null)[]} rows whom each row of the batch is of @param {Seen[]} seen those of the first rows
+   * @param {Uint8Array|null} scene @param {number} followed the row that hears @param {Float32Array} heard @param {boolean[][]} present
+   * @returns {Record<string, Input>}
+   */
+  #inputs(rows, seen, scene, followed, heard, present) {
+    const { face_size, scene_size } = this.info.input;
+    const count = rows.length;
+    const voice = new Float32Array(count * heard.length);
+    voice.set(heard, followed * heard.length);
+    const state = new Float32Array(count * this.stateSize);
+    rows.forEach((id, row) => state.set(this.states.get(id) ?? [], row * this.stateSize));
+    return {
+      faces: images(rows.map((_, row) => seen[row]?.face ?? null), face_size),
+      scenes: images(rows.map(() => scene), scene_size),
+      voice: { data: voice, dims: [count, 1, heard.length] },
+      present: { data: Float32Array.from(present.flat(), Number), dims: [count, 1, MODALITIES.length] },
+      state: { data: state, dims: [count, this.stateSize] },
     };
   }
 
@@ -104,6 +146,14 @@ export class Pipeline {
   skip(steps) {
     this.done += steps;
     this.hearing.skip(steps);
+    this.speaker.skip(steps);
     this.voice.forget(this.done);
   }
+}
+
+/** Pictures of a step, of one row each. @param {(Uint8Array|null)[]} rows null: black @param {number} side pixels @returns {Input} */
+function images(rows, side) {
+  const data = new Uint8Array(rows.length * side * side * 3);
+  rows.forEach((pixels, row) => pixels && data.set(pixels, row * side * side * 3));
+  return { data, dims: [rows.length, 1, side, side, 3] };
 }

@@ -17,7 +17,12 @@ import { EMOTIONS } from "./constants.js";
  * @property {Record<Modality, boolean>} present
  * @property {number} voiceDbfs
  * @property {number} ms of work spent on it
+ * @property {number|null} followed
+ * @property {RawPerson[]} people
+ * @property {number} more_people
  */
+/** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: number[]}} RawPerson somebody who is seen at a step */
+/** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: Probabilities}} Person as they are answered */
 /**
  * A step as it is answered, by the service or by this device.
  * @typedef {object} Step
@@ -28,6 +33,9 @@ import { EMOTIONS } from "./constants.js";
  * @property {number[]|null} box the face: left, top, right, bottom as shares of the picture
  * @property {Record<Modality, boolean>} present
  * @property {number} voice_dbfs
+ * @property {number|null} followed whom the step speaks of, and whose the voice is; null before anybody was seen
+ * @property {Person[]} people all who are seen, by id
+ * @property {number} more_people faces beyond the limit
  * @property {number|null} [frame_ms] of a stream: when the picture was taken
  */
 /**
@@ -68,6 +76,9 @@ export function stepToJson(step, label, probabilities) {
     present: step.present,
     voice_dbfs: round(step.voiceDbfs, 1),
     ms: round(step.ms, 2),
+    followed: step.followed,
+    people: step.people.map((one) => ({ ...one, box: one.box.map((v) => round(v, 4)), probabilities: byEmotion(one.probabilities) })),
+    more_people: step.more_people,
   };
 }
 

@@ -61,6 +61,38 @@ export class Smoother {
   }
 }
 
+/** One `Smoother` for each person of a clip or stream. */
+export class Smoothers {
+  /** @param {number} stepS @param {Shown|null} shown */
+  constructor(stepS, shown) {
+    this.begin = () => new Smoother(stepS, shown);
+    /** @type {Map<number|null, Smoother>} */
+    this.of = new Map([[null, this.begin()]]);
+  }
+
+  /**
+   * The next step. Who is seen first takes on what was heard before anybody was.
+   * @param {Map<number|null, number[]>} said probabilities of who is followed and of all who are seen
+   * @param {number|null} followed @param {{seen: boolean, heard: boolean}} rests on what the step of the followed rests
+   * @returns {(id: number|null) => {probabilities: number[], label: Emotion|null}} of those
+   */
+  push(said, followed, { seen, heard }) {
+    const before = this.of.get(null);
+    if (before && followed !== null) {
+      this.of.delete(null);
+      this.of.set(followed, before);
+    }
+    for (const id of said.keys()) if (!this.of.has(id)) this.of.set(id, this.begin());
+    const shown = new Map([...this.of].map(([id, smoother]) => {
+      const follows = id === followed;
+      const rests = { seen: follows ? seen : said.has(id), heard: follows && heard };
+      return [id, smoother.push(said.get(id) ?? EMOTIONS.map(() => 0), rests)];
+    }));
+    for (const [id, smoother] of this.of) if (!said.has(id) && !smoother.steps) this.of.delete(id);
+    return (id) => /** @type {{probabilities: number[], label: null}} */ (shown.get(id));
+  }
+}
+
 /** Between the places, which rise; before the first and after the last as there. @param {number} x @param {number[]} places @param {number[]} values */
 function interpolate(x, places, values) {
   const after = places.findIndex((place) => place >= x);

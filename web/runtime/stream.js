@@ -3,7 +3,7 @@ import { AHEAD_S, BEHIND_S, EARLY, KEEP_S, LATE_S, SAMPLE_RATE, STALE_S } from "
 import { stepOf } from "./grid.js";
 import { Pipeline } from "./pipeline.js";
 import { stepToJson } from "./results.js";
-import { Smoother } from "./smoothing.js";
+import { Smoothers } from "./smoothing.js";
 
 /** @typedef {import("./means.js").Picture} Picture */
 /** @typedef {{t: number, bitmap: ImageBitmap|null}} Frame null: the camera is off */
@@ -17,7 +17,7 @@ export class Stream {
   constructor(model, media, read) {
     this.pipeline = new Pipeline(model);
     this.stepS = model.info.input.step_s;
-    this.smoother = new Smoother(this.stepS, model.info.shown);
+    this.smoothers = new Smoothers(this.stepS, model.info.shown);
     this.read = read;
     this.videoT = media.video ? -Infinity : Infinity;
     this.audioT = media.audio ? -Infinity : Infinity;
@@ -86,10 +86,11 @@ export class Stream {
     const features = picture && now - t <= STALE_S ? await pipeline.features(picture, t) : null;
     const step = await pipeline.advance(features);
     pipeline.voice.forget(pipeline.done);
-    const { probabilities, label } = this.smoother.push(step.probabilities, {
-      seen: step.present.face || step.present.scene,
-      heard: step.present.voice,
-    });
+    const { present, people, followed } = step;
+    const said = new Map([...people.map((one) => /** @type {const} */ ([one.id, one.probabilities])), [followed, step.probabilities]]);
+    const shown = this.smoothers.push(said, followed, { seen: present.face || present.scene, heard: present.voice });
+    step.people = people.map((one) => ({ ...one, ...shown(one.id) }));
+    const { probabilities, label } = shown(followed);
     return { ...stepToJson(step, label, probabilities), frame_ms: features && Math.round(1000 * t) };
   }
 

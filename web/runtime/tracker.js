@@ -1,6 +1,6 @@
-// mmer/runtime/tracker.py: follows one person's face through a clip or a stream.
+// mmer/runtime/tracker.py: follows one person's face through a clip or a stream; several are followed by people.js.
 import { Alignment } from "./align.js";
-import { area, overlap } from "./boxes.js";
+import { iou } from "./boxes.js";
 import { SAME_FACE_GROWTH, SAME_FACE_IOU, SAME_FACE_STEP } from "./constants.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
@@ -64,10 +64,7 @@ export class Tracker {
   #choose(faces) {
     const last = this.box;
     if (!faces.length || !last) return faces[0] ?? null;
-    const overlaps = faces.map(({ box }) => {
-      const shared = overlap(box, last);
-      return shared / (area(box) + area(last) - shared);
-    });
+    const overlaps = faces.map(({ box }) => iou(box, last));
     const best = Math.max(...overlaps);
     if (best >= SAME_FACE_IOU) return faces[overlaps.indexOf(best)];
     const steps = faces.map(({ box }) => {
