@@ -33,6 +33,9 @@ EVERY = 5
 LOUD, SOFT = 0.25, 0.05
 """Shares of a clip's loud level (its 90th percentile) above which a step is loud, and below which it is silent."""
 
+TRIALS = 5000
+"""Drawn by chance, with a seed, for each share that is told."""
+
 Values = npt.NDArray[np.float64]
 
 
@@ -90,16 +93,15 @@ def told_by_looks(looks: Values, whose: npt.NDArray[np.str_], clip_of: npt.NDArr
     apart = np.sqrt(np.mean(np.square(looks[:, None] - looks[None]), -1))
     same = (whose[:, None] == whose[None]) & (clip_of[:, None] != clip_of[None])
     mine, others = apart[same], apart[whose[:, None] != whose[None]]
-    rng, wrong = np.random.default_rng(0), []
-    for k in rng.integers(len(looks), size=5000):
-        wrong.append(
-            apart[k, rng.choice(np.flatnonzero(same[k]))] > apart[k, rng.choice(np.flatnonzero(whose != whose[k]))]
-        )
+    rng, wrong = np.random.default_rng(0), 0
+    for k in rng.integers(len(looks), size=TRIALS):
+        own, other = rng.choice(np.flatnonzero(same[k])), rng.choice(np.flatnonzero(whose != whose[k]))
+        wrong += apart[k, own] > apart[k, other]
     lines = [
-        f"Looks: {len(looks)} pictures of {len(set(whose))} people in {len(set(clip_of))} clips. Of two people the wrong "
-        f"one is more alike in {np.mean(wrong):.1%}.",
+        f"Looks: {len(looks)} pictures of {len(set(whose))} people in {len(set(clip_of))} clips. Of two people the "
+        f"wrong one is more alike in {wrong / TRIALS:.1%}.",
         "",
-        "| as unlike as this still counts as the same | one person in two clips is not known again | two people are taken for one |",
+        "| as unlike as this is the same | one person in two clips is not known again | two people are taken for one |",
         "|---|---:|---:|",
     ]
     lines += [
@@ -111,12 +113,11 @@ def told_by_looks(looks: Values, whose: npt.NDArray[np.str_], clip_of: npt.NDArr
 def told_by_lips(moved: dict[str, list[float]]) -> str:
     """How well the motion of lips tells speaking from silence."""
     loud, silent = np.array(moved["loud"]), np.array(moved["silent"])
-    lines = [
-        f"Lips: {len(loud)} loud and {len(silent)} silent steps, medians {np.median(loud):.2f} and {np.median(silent):.2f}."
-    ]
+    medians = f"medians {np.median(loud):.2f} and {np.median(silent):.2f}"
+    lines = [f"Lips: {len(loud)} loud and {len(silent)} silent steps, {medians}."]
     rng = np.random.default_rng(0)
     for steps in (1, 5):
-        a, b = (rng.choice(x, (5000, steps)).mean(1) for x in (loud, silent))
+        a, b = (rng.choice(x, (TRIALS, steps)).mean(1) for x in (loud, silent))
         lines.append(f"The mean of {steps} loud ones is above that of {steps} silent ones in {np.mean(a > b):.0%}.")
     return " ".join(lines)
 

@@ -104,7 +104,7 @@ class Recognizer:
             notes.append(
                 Note(
                     "more_people",
-                    f"shows {more} more people than the {self.info.faces.max_people} who are followed: "
+                    f"shows {more} more than the {self.info.faces.max_people} people who are followed at once: "
                     "the largest faces were kept",
                 )
             )

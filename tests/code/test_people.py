@@ -197,6 +197,21 @@ def test_the_fields_of_one_person_are_those_of_the_followed(release: Recognizer)
         assert told["followed"] == step.followed
 
 
+def test_more_people_than_are_followed_are_told(release: Recognizer, tmp_path: Path) -> None:
+    actors = [
+        Actor(make_speaker(0, k), "neutral", lambda _, k=k: Place(110 + 210 * k, 150, 0.8 + 0.1 * k)) for k in range(3)
+    ]
+    picture = tmp_path / "three.png"
+    cv2.imwrite(str(picture), cv2.cvtColor(act(0.2, actors).pictures[0], cv2.COLOR_RGB2BGR))
+    told = release.predict(picture).to_json()
+    assert ([one["id"] for one in told["steps"][0]["people"]], told["notes"]) == ([1, 2, 3], [])
+    told = release.following(2).predict(picture).to_json()
+    (step,), (note,) = told["steps"], told["notes"]
+    assert (len(step["people"]), step["more_people"], note["code"]) == (2, 1, "more_people")
+    assert min(one["box"][0] for one in step["people"]) > 0.3, "the largest are kept"
+    assert note["message"].startswith("The file shows 1 more than the 2 people who are followed at once")
+
+
 def speaking(t: float) -> float:
     """A mouth that opens five times in two seconds, as `Speech.mouth` does."""
     return abs(math.sin(2 * math.pi * 1.23 * t))
