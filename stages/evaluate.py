@@ -88,10 +88,10 @@ def chances(answers: Mapping[str, Answers]) -> dict[str, Probabilities]:
 def uncalibrated(network: EmotionNet) -> EmotionNet | None:
     """The same network with all temperatures at 1; None where it has none."""
     plain = copy.deepcopy(network)
-    temperatures = [value for name, value in plain.fusion.named_buffers() if name.startswith("temperature")]
-    for temperature in temperatures:
-        temperature.fill_(1.0)
-    return plain if temperatures else None
+    fitted = [value for name, value in plain.fusion.named_buffers() if name.startswith(("temperature", "say"))]
+    for value in fitted:
+        value.fill_(1.0)
+    return plain if fitted else None
 
 
 if __name__ == "__main__":

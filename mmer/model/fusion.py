@@ -164,6 +164,7 @@ class LateFusion(nn.Module):
     That is right if the modalities err independently given the emotion, and it is what can be learnt from faces and
     voices that are not of the same clips. Calibrated: each modality's logits are divided by a temperature (Guo et al.
     2017) that `mmer.training.inference.calibrate` fits on validation clips, so that none is heard beyond what it knows.
+    Where several are present each has its say in the sum (`calibrate_together`); alone it is as sure as it is.
 
     Args:
         embeddings: size of each modality's embedding, in the order of `joined`.
@@ -195,6 +196,8 @@ class LateFusion(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(len(MODALITIES)))
+        self.say: Tensor
+        self.register_buffer("say", torch.ones(len(MODALITIES)))
 
     def forward(self, joined: Tensor, state: Tensor) -> Decision:
         logits, branches, known, state = self._apart(joined, state)
@@ -210,6 +213,7 @@ class LateFusion(nn.Module):
         known, states = [], []
         logits = torch.zeros_like(joined[..., : self.classes])
         states_before = torch.split(state, self.state_sizes, dim=-1)
+        several = (present.sum(-1, keepdim=True) > 1).to(logits.dtype)
         for name, part, before in zip(self.embeddings, parts, states_before, strict=True):
             index = MODALITIES.index(name)
             here = present[..., index : index + 1]
@@ -221,7 +225,8 @@ class LateFusion(nn.Module):
             last = hidden if gathers else hidden[:, frames - 1 :: frames]
             branches[name] = self.head[name](self.drop(last))
             known.append(here * last)
-            logits = logits + here * self.log_probabilities(name, branches[name])
+            say = 1 + several * (self.say[index] - 1)
+            logits = logits + here * say * self.log_probabilities(name, branches[name])
             states.append(after)
         return logits, branches, known, torch.cat(states, dim=-1)
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from mmer.config import Model, Params, renamed
 from mmer.data.clips import Clip
 from mmer.files import sha256
-from mmer.labels import ModalityName
+from mmer.labels import MODALITIES, ModalityName
 from mmer.runtime.config import Input
 from mmer.runtime.lineage import Ancestor, Lineage
 from mmer.training.batches import TEACHER
@@ -163,8 +163,10 @@ def save_network(network: EmotionNet, path: Path, origin: Origin) -> None:
 
 def load_network(path: Path) -> EmotionNet:
     """The network of a file that `save_network` wrote, in evaluation mode."""
+    import torch
     from safetensors import safe_open
 
+    from mmer.model.fusion import LateFusion
     from mmer.model.network import EmotionNet
 
     with safe_open(path, "pt") as file:
@@ -173,6 +175,8 @@ def load_network(path: Path) -> EmotionNet:
     input = Input.model_validate_json(about["input"])
     model = Model.model_validate(renamed(json.loads(about["model"])))
     network = EmotionNet(input, model, json.loads(about["modalities"]), affect=json.loads(about.get("affect", "[]")))
+    if isinstance(network.fusion, LateFusion):
+        weights.setdefault("fusion.say", torch.ones(len(MODALITIES)))  # files of before it was learnt
     network.load_state_dict(weights)
     return network.eval()
 

@@ -89,8 +89,8 @@ def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind:
 
 
 def calibrate_together(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind: str = "intended") -> None:
-    """With late fusion, scale the temperatures so that what modalities say together is likeliest, on the validation
-    clips that hold several of them; with fewer than `TOGETHER` of these nothing changes. What joint fusion says of
+    """With late fusion, give each modality the say in their sum that makes what they say together likeliest, on the
+    validation clips that hold them all; with fewer than `TOGETHER` of these nothing changes. What joint fusion says of
     several has a temperature of its own.
 
     Each modality alone is calibrated mostly on other clips (a face on photographs), and may be surer of real films than
@@ -110,7 +110,7 @@ def calibrate_together(network: EmotionNet, clips: Sequence[Clip], processed: Pa
     said = np.stack([predict(network, several, processed, modalities=[name]) for name in names])
     scales = joint_scales(said, truths(several, kind, network.classes))
     for name, scale in zip(names, scales, strict=True):
-        network.fusion.temperature[MODALITIES.index(name)] /= float(scale)
+        network.fusion.say[MODALITIES.index(name)] = float(scale)
 
 
 def joint_scales(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

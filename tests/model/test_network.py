@@ -315,6 +315,22 @@ def test_a_speaker_encoders_lstms_are_taken_over_whole() -> None:
 
 
 @torch.no_grad()
+def test_a_modalitys_say_counts_only_where_there_are_others() -> None:
+    network = make(**{"model.fusion": "late"}).eval()
+    inputs = clip(network)
+    said = []
+    for here in ((1, 0, 0), (0, 0, 1), (1, 0, 1)):
+        inputs[3][...] = torch.tensor(here, dtype=torch.float32)
+        network.fusion.say.fill_(1.0)
+        before = network(*inputs, network.start(2)).logits
+        network.fusion.say[0] = 0.0
+        said.append((before, network(*inputs, network.start(2)).logits))
+    for before, after in said[:2]:
+        torch.testing.assert_close(after, before)
+    torch.testing.assert_close(said[2][1], said[1][1], msg="without a say the face is as if it were absent")
+
+
+@torch.no_grad()
 def test_joint_fusion_changes_nothing_of_a_modality_alone() -> None:
     network = make(**{"model.fusion": "joint"}).eval()
     network.fusion.adds.weight.normal_(0, 1)
