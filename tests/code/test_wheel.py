@@ -126,7 +126,7 @@ def test_the_wheel_holds_all_modules_the_model_and_the_page_and_no_more(wheel: P
     assert {f"mmer/release/{name}" for name in model} | {"mmer/py.typed"} <= more
     parts = [p.relative_to(ROOT) for p in (ROOT / "web").rglob("*") if p.suffix in (".html", ".css", ".js", ".mp4")]
     assert {f"mmer/app/{part.as_posix()}" for part in parts if "node_modules" not in part.parts} <= more
-    assert wheel.stat().st_size < 10e6
+    assert wheel.stat().st_size < 16e6
 
 
 def test_its_metadata_say_which_licences_hold_and_ask_for_no_torch(wheel: Path) -> None:
