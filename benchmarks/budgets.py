@@ -41,7 +41,7 @@ from mmer.packaging.quantise import quantise
 from mmer.params import load_params
 from mmer.runtime import media
 from mmer.runtime.config import Faces
-from mmer.runtime.detector import Detections, Detector, Face
+from mmer.runtime.detector import LANDMARKS, Detections, Detector, Face
 from mmer.runtime.graph import GRAPH, SMALL_GRAPH, Graph
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Step
@@ -128,18 +128,19 @@ class InTorch(Timed):
             def __init__(self, network: torch.nn.Module) -> None:
                 self.network = network
 
-            def run(self, _: object, given: dict[str, Any]) -> tuple[Any, Any]:
+            def run(self, wanted: list[str], given: dict[str, Any]) -> list[Any]:
                 with torch.inference_mode():
                     found = self.network(torch.from_numpy(np.ascontiguousarray(given["images"])))
-                return found[0].numpy(), found[-1].numpy()
+                by_name = {"offsets": found[0], "scores": found[-1], LANDMARKS: found[1]}
+                return [by_name[name].numpy() for name in wanted]
 
         self._rnet, self._onet = Session(self._mtcnn.rnet), Session(self._mtcnn.onet)
 
     def search(self, rgb: Picture) -> Detections:
-        boxes, scores = self._mtcnn.detect(rgb)
+        boxes, scores, landmarks = self._mtcnn.detect(rgb, landmarks=True)
         if boxes is None:
-            boxes, scores = np.empty((0, 4)), np.empty(0)
-        return Detections(boxes.astype(np.float32), scores.astype(np.float32), np.empty((len(boxes), 0, 2), np.float32))
+            boxes, scores, landmarks = np.empty((0, 4)), np.empty(0), np.empty((0, 5, 2))
+        return Detections(boxes.astype(np.float32), scores.astype(np.float32), np.array(landmarks, np.float32))
 
 
 def rival(graph: Graph, detector: Timed, run: Forward) -> Rival:

@@ -30,7 +30,7 @@ SHOUT = Expression(corner=-0.6, stretch=0.1, drop=0.14, brow_in=-0.22, brow_out=
 SAMPLES = {
     "happy": (4, "happy", [("happy", 3.0)]),
     "surprise": (21, "surprise", [("surprise", 3.0)]),
-    "angry": (0, "angry", [("angry", 3.0)]),
+    "angry": (17, "angry", [("angry", 3.0)]),
     "changing": (10, "neutral", [("neutral", 3.0), ("happy", 3.0), ("surprise", 3.0)]),
 }
 
