@@ -333,7 +333,8 @@ async function mayDiscard() {
   at("leaving").textContent = `Discard ${what}? Nothing is kept anywhere else.`;
   at("leave").returnValue = "";
   at("leave").showModal();
-  await new Promise((done) => at("leave").addEventListener("close", done, { once: true }));
+  // An earlier closing is told late: it may be heard while the question is open again.
+  while (at("leave").open) await new Promise((done) => at("leave").addEventListener("close", done, { once: true }));
   return at("leave").returnValue === "discard";
 }
 for (const id of ["keep", "discard"]) at(id).addEventListener("click", () => at("leave").close(id));
