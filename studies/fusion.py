@@ -54,7 +54,7 @@ def known(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> dict[s
     for k in range(len(clips)):
         faces, scenes, voice, present = (x[k : k + 1] for x in (batch.faces, batch.scenes, batch.voice, batch.present))
         joined = network.embed(faces, scenes, voice, present)
-        logits, _, said, _ = network.fusion._apart(joined, network.start(1))
+        logits, _, said, _ = network.fusion.apart(joined, network.start(1))
         parts.append((logits, torch.cat([*said, joined[..., -3:]], -1)))
     logits, hidden = (torch.cat(part) for part in zip(*parts, strict=True))
     return {"logits": logits, "known": hidden, "valid": batch.valid, "target": batch.target}

@@ -200,10 +200,10 @@ class LateFusion(nn.Module):
         self.register_buffer("say", torch.ones(len(MODALITIES)))
 
     def forward(self, joined: Tensor, state: Tensor) -> Decision:
-        logits, branches, known, state = self._apart(joined, state)
+        logits, branches, known, state = self.apart(joined, state)
         return Decision(logits, branches, state, self._affect(known, joined[..., -len(MODALITIES) :]))
 
-    def _apart(self, joined: Tensor, state: Tensor) -> tuple[Tensor, dict[ModalityName, Tensor], list[Tensor], Tensor]:
+    def apart(self, joined: Tensor, state: Tensor) -> tuple[Tensor, dict[ModalityName, Tensor], list[Tensor], Tensor]:
         """The sum of the log-probabilities, each modality's logits, what each knows at each step (zero where it is
         absent), and the state after the last.
         """
@@ -278,7 +278,7 @@ class JointFusion(LateFusion):
 
     def forward(self, joined: Tensor, state: Tensor) -> Decision:
         apart, before = torch.split(state, [self.apart_size, self.state_size - self.apart_size], dim=-1)
-        logits, branches, known, apart = self._apart(joined, apart)
+        logits, branches, known, apart = self.apart(joined, apart)
         present = joined[..., -len(MODALITIES) :]
         logits, after = self.join(logits, torch.cat([*known, present], -1), before)
         return Decision(logits, branches, torch.cat([apart, after], dim=-1), self._affect(known, present))

@@ -81,7 +81,7 @@ def init_face(network: EmotionNet, name: str) -> str | None:
         print(f"train.face_weights: there is no {name} below MMER_MIRROR; the face network starts from nothing")
         return None
     start_from(network.branch["face"], path)
-    return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    return f"{name} sha256:{sha256(path)}"
 
 
 def init_voice(network: EmotionNet, name: str) -> str | None:
@@ -97,7 +97,7 @@ def init_voice(network: EmotionNet, name: str) -> str | None:
         print(f"train.voice_weights: the package {name} is not installed; the voice starts from nothing")
         return None
     start_voice(network, path)
-    return f"{name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    return f"{name} sha256:{sha256(path)}"
 
 
 def init_from(network: EmotionNet, path: Path) -> Lineage:

@@ -27,7 +27,7 @@ from mmer.training.fit import fit
 from mmer.training.inference import answer, predict
 from mmer.training.losses import batch_loss, discordance
 from tests.conftest import ROOT
-from tests.tiny import SMALL_NETWORK, tiny_corpus
+from tests.tiny import SMALL_NETWORK
 
 SMALL = {**SMALL_NETWORK, "train.epochs": 1, "train.batch_size": 8}
 PLEASANT = dict(zip(EMOTIONS, (0.0, 0.8, -0.6, -0.5, -0.4, -0.7, 0.4), strict=True))
@@ -42,13 +42,6 @@ def told(clips: list[Clip]) -> list[Clip]:
 @pytest.fixture(scope="module")
 def small() -> Params:
     return load_params(ROOT / "params.yaml", SMALL)
-
-
-@pytest.fixture(scope="module")
-def corpus(small: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny_corpus(folder, small)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -44,13 +44,6 @@ def small() -> Params:
     return load_params(ROOT / "params.yaml", SMALL)
 
 
-@pytest.fixture(scope="module")
-def corpus(small: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny_corpus(folder, small)
-    return folder
-
-
 def test_it_learns_what_is_easy(small: Params, corpus: Path) -> None:
     clips = read_manifest(corpus / "clips.parquet")
     train = small.train.model_copy(update={"epochs": 20, "augment": 0.0, "lr": 0.01})

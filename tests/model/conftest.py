@@ -16,7 +16,7 @@ from mmer.packaging.export import export
 from mmer.packaging.quantise import quantise
 from mmer.params import load_params
 from mmer.training.checkpoints import save_network
-from mmer.training.fit import fit
+from mmer.training.fit import Fit, fit
 from tests.conftest import ROOT
 from tests.graphs import detector
 
@@ -37,6 +37,12 @@ class Trained:
 
     def test_clips(self) -> list[Clip]:
         return [c for c in self.clips if c.split == "test"]
+
+
+def export_to(folder: Path, done: Fit, params: Params) -> None:
+    """Write a training's graph."""
+    graph, origin = folder / "mmer.onnx", done.origin
+    export(done.network, graph, media=params.media, faces=params.faces, origin=origin, revision="test")
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +70,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     clips = read_manifest(home / "clips.parquet")
     done = fit(params, params.train, clips, processed, seed=0)
     save_network(done.network, folder / "network.safetensors", done.origin)
-    export(
-        done.network,
-        folder / "mmer.onnx",
-        media=params.media,
-        faces=params.faces,
-        origin=done.origin,
-        revision="test",
-    )
+    export_to(folder, done, params)
     quantise(folder / "mmer.onnx", folder / "mmer.int8.onnx")
     return Trained(folder, params, clips, raw, processed)

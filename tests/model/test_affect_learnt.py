@@ -11,11 +11,10 @@ from mmer.data.clips import Clip
 from mmer.data.demo.expressions import AFFECT
 from mmer.labels import DIMENSIONS, MODALITIES
 from mmer.model.network import EmotionNet
-from mmer.packaging.export import export
 from mmer.runtime.recognizer import Recognizer
 from mmer.training.fit import fit
 from mmer.training.inference import answer, told_affect
-from tests.model.conftest import Trained
+from tests.model.conftest import Trained, export_to
 
 
 def told(trained: Trained) -> list[Clip]:
@@ -40,14 +39,7 @@ def test_people_never_seen_are_told_by_their_valence_and_arousal(
     by_chance = metrics.ccc(metrics.sums(told_affect(test), untrained).sum(0))
 
     done = fit(params, params.train, clips, trained.processed, seed=0)
-    export(
-        done.network,
-        folder / "mmer.onnx",
-        media=params.media,
-        faces=params.faces,
-        origin=done.origin,
-        revision="test",
-    )
+    export_to(folder, done, params)
     (folder / "detector").symlink_to(trained.folder / "detector")
     recognizer = Recognizer.load(folder)
     found = [recognizer.predict(trained.raw / clip.path).affect for clip in test]

@@ -73,11 +73,14 @@ def test_pcen_costs_its_smoothing_and_three_numbers_a_band(params: Params) -> No
     assert pcen.parameters - log.parameters == 3 * 64
 
 
-def test_2d_blocks_are_about_as_large_as_1d_ones_and_say_as_much() -> None:
+@pytest.mark.parametrize(("channels", "embedding"), [(36, 144), (20, 56)])
+def test_2d_blocks_are_about_as_large_as_1d_ones_and_say_as_much(channels: int, embedding: int) -> None:
+    """The rival of experiments/voices.yaml, and the light model."""
     networks = []
     for blocks in ("1d", "2d"):
-        changed = {"model.modalities": ["voice"], "model.voice.blocks": blocks}
-        given = load_params(ROOT / "release/light/params.yaml", changed)
+        changed = {"blocks": blocks, "channels": channels, "embedding": embedding}
+        voice = {f"model.voice.{key}": value for key, value in changed.items()}
+        given = load_params(ROOT / "release/light/params.yaml", {"model.modalities": ["voice"]} | voice)
         networks.append(EmotionNet(given.input, given.model))
     one, two = (cost(network).by_branch["voice"] for network in networks)
     assert two.parameters == pytest.approx(one.parameters, rel=0.2)

@@ -4,8 +4,9 @@ import contextlib
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
@@ -300,8 +301,8 @@ def test_the_voice_is_asked_for_as_it_is_and_what_was_given_is_told(watched: Wat
     assert [page.evaluate("(name) => asked.at(-1).audio[name]", name) for name in names] == [True] * 3
 
 
-def test_until_enough_of_a_voice_was_heard_it_says_that_it_listens(watched: Watched) -> None:
-    page = watched.page
+def alter_steps(page: Page, change: Callable[[dict[str, Any], WebSocketRoute], None]) -> None:
+    """Let the page see each step of the service as `change` leaves it; what that sends by itself comes before."""
 
     def alter(line: WebSocketRoute) -> None:
         server = line.connect_to_server()
@@ -309,13 +310,22 @@ def test_until_enough_of_a_voice_was_heard_it_says_that_it_listens(watched: Watc
         def pass_on(message: str | bytes) -> None:
             told = json.loads(message)
             if told["type"] == "step":
-                told |= {"label": None, "present": {"face": False, "scene": False, "voice": True}}
-                told["alone"] |= {"voice": None}
+                change(told, line)
             line.send(json.dumps(told))
 
         server.on_message(pass_on)
 
     page.route_web_socket("**/stream", alter)
+
+
+def test_until_enough_of_a_voice_was_heard_it_says_that_it_listens(watched: Watched) -> None:
+    page = watched.page
+
+    def listening(step: dict[str, Any], _: WebSocketRoute) -> None:
+        step |= {"label": None, "present": {"face": False, "scene": False, "voice": True}}
+        step["alone"] |= {"voice": None}
+
+    alter_steps(page, listening)
     page.click("#go")
     expect(page.locator("#label")).to_have_text("listening…", timeout=PATIENCE)
     expect(page.locator("#unimodal")).to_contain_text("Voice: listening…")
@@ -326,25 +336,17 @@ def test_of_several_people_it_is_said_who_shows_what_and_utterances_are_marked(w
     """As a service that tells them apart answers; here a second person stands beside the drawn one."""
     page = watched.page
 
-    def alter(line: WebSocketRoute) -> None:
-        server = line.connect_to_server()
+    def with_another(step: dict[str, Any], line: WebSocketRoute) -> None:
+        if step["n"] == 4:
+            line.send(json.dumps({"type": "utterance_start", "start": 0.3}))
+        if step["n"] == 6:
+            line.send(json.dumps({"type": "utterance", "start": 0.3, "end": 1.1, "label": "sad"}))
+        sad = {emotion: 0.4 if emotion == "sad" else 0.1 for emotion in EMOTIONS}
+        one = {"id": 1, "box": [0.1, 0.1, 0.3, 0.5], "label": "sad", "probabilities": sad}
+        other = {**one, "id": 2, "label": step["label"], "probabilities": step["probabilities"]}
+        step |= {"people": [one, other], "followed": 2, "more_people": 3}
 
-        def pass_on(message: str | bytes) -> None:
-            told = json.loads(message)
-            if told["type"] == "step":
-                if told["n"] == 4:
-                    line.send(json.dumps({"type": "utterance_start", "start": 0.3}))
-                if told["n"] == 6:
-                    line.send(json.dumps({"type": "utterance", "start": 0.3, "end": 1.1, "label": "sad"}))
-                sad = {emotion: 0.4 if emotion == "sad" else 0.1 for emotion in EMOTIONS}
-                one = {"id": 1, "box": [0.1, 0.1, 0.3, 0.5], "label": "sad", "probabilities": sad}
-                other = {**one, "id": 2, "label": told["label"], "probabilities": told["probabilities"]}
-                told |= {"people": [one, other], "followed": 2, "more_people": 3}
-            line.send(json.dumps(told))
-
-        server.on_message(pass_on)
-
-    page.route_web_socket("**/stream", alter)
+    alter_steps(page, with_another)
     watched.go_live()
     people = page.locator("#people li")
     expect(people).to_have_count(3)
