@@ -43,7 +43,7 @@ SETTINGS = PLENTY | {"MMER_UPLOAD_S": "5", "MMER_IDLE_S": "5"}
 GROWTH_MB = 24
 """A worker may end with so much more than it had at most in the first half of the files."""
 CLIENTS = 4
-HELLO = {"type": "hello", "protocol": 1, "rate": 16000, "video": True, "audio": True}
+HELLO = {"type": "hello", "protocol": 2, "rate": 16000, "video": True, "audio": True}
 
 
 @dataclass

@@ -92,6 +92,9 @@ def parser() -> argparse.ArgumentParser:
     tables.add_argument("--csv", type=Path, metavar="TABLE", help="a row for each clip, those that failed among them")
     tables.add_argument("--steps", type=Path, metavar="TABLE", help="with --csv: also a row for each step of each clip")
     tables.add_argument(
+        "--utterances", type=Path, metavar="TABLE", help="with --csv: also a row for each utterance of each clip"
+    )
+    tables.add_argument(
         "--people", type=Path, metavar="TABLE", help="with --csv: also a row for each person at each step"
     )
     tables.add_argument(
@@ -191,8 +194,10 @@ def _predict(args: argparse.Namespace) -> int:
 
     if args.end is not None and args.end <= args.start:
         return _complain(f"--end {args.end:g} must be later than --start {args.start:g}")
-    if args.csv is None and (args.steps or args.people or args.jobs):
-        return _complain("--steps, --people and --jobs go with --csv: what is done is kept beside that table")
+    if args.csv is None and (args.steps or args.utterances or args.people or args.jobs):
+        return _complain(
+            "--steps, --utterances, --people and --jobs go with --csv: what is done is kept beside that table"
+        )
     if args.csv is not None and args.json:
         return _complain("--json prints what --csv writes to a table: one or the other")
     if args.plot:
@@ -234,8 +239,9 @@ def _tables(args: argparse.Namespace, found: Mapping[Path, bool], files: Mapping
     """Of files, each with whether it was named itself."""
     from mmer.batch.pool import Job
     from mmer.batch.run import Outputs, run
+    from mmer.batch.tables import MORE
 
-    more = {name: path for name, path in (("steps", args.steps), ("people", args.people)) if path}
+    more = {name: path for name in MORE if (path := getattr(args, name))}
     out, job = Outputs(args.csv, more, files), Job(args.model, args.start, args.end)
     try:
         outcome = run(list(found), args.paths, job, out, info, args.jobs)
@@ -272,9 +278,11 @@ def _stream(args: argparse.Namespace) -> int:
                 f"{message['t']:6.1f}s  {label:<9} {_bar(share)} {share:4.0%}  {1000 * late_s:4.0f} ms  {here}",
                 flush=True,
             )
+        elif message["type"] == "utterance":
+            print(_spoken(message), flush=True)
         elif message["type"] == "dropped":
             print(f"mmer: the service is behind and skipped {message['steps']} steps", file=sys.stderr)
-        else:
+        elif message["type"] == "error":
             print(f"mmer: {message['message']}", file=sys.stderr)
 
     def lost(error: LostError) -> None:
@@ -425,6 +433,7 @@ def _table(prediction: Prediction) -> str:
         best = sorted(zip(prediction.probabilities.tolist(), EMOTIONS, strict=True), reverse=True)
         rows.append(f"  whole  {prediction.label:<9} {_bar(best[0][0])} {best[0][0]:4.0%}")
         rows.append("         " + "  ".join(f"{name} {probability:.0%}" for probability, name in best))
+    rows += [_spoken(utterance.to_json()) for utterance in prediction.utterances]
     if said := [f"{name} {value:+.2f}" for name, value in prediction.affect.items() if value is not None]:
         rows.append("         " + ", ".join(said))
     if prediction.missing:
@@ -445,6 +454,12 @@ def _seconds(prediction: Prediction) -> Iterator[Step]:
         label = EMOTIONS[int(probabilities.argmax())] if counted[0].label is not None else None
         present = {name: any(s.present[name] for s in steps) for name in MODALITIES}
         yield replace(steps[-1], probabilities=probabilities, label=label, present=present)
+
+
+def _spoken(utterance: Mapping[str, Any]) -> str:
+    """An utterance in a line."""
+    share = f"{utterance['label']} {utterance['confidence']:.0%}" if utterance["label"] else "nothing to go by"
+    return f"         spoken from {utterance['start']:.1f} to {utterance['end']:.1f} s: {share}"
 
 
 def _bar(share: float) -> str:

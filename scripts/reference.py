@@ -49,7 +49,8 @@ VALUE = ("type", "default", "bounds", "meaning")
 #: What python.md shows of each module, in this order.
 PUBLIC = {
     "mmer.runtime.recognizer": ("Recognizer", "explain_clip"),
-    "mmer.runtime.results": ("Prediction", "Step"),
+    "mmer.runtime.results": ("Prediction", "Step", "Person", "Summary"),
+    "mmer.runtime.utterances": ("UtteranceStart",),
     "mmer.runtime.stream": ("Stream",),
     "mmer.runtime.graph": ("ModelInfo", "ModelError"),
     "mmer.runtime.media": ("MediaError",),

@@ -26,7 +26,7 @@ OUT = ROOT / "web" / "runtime" / "constants.js"
 HEAD = "// Written by `python -m scripts.web_constants` from the Python modules named here: change a constant there.\n"
 WIDTH = 120
 SHARED = {
-    "mmer.labels": ("EMOTIONS", "MODALITIES"),
+    "mmer.labels": ("EMOTIONS", "MODALITIES", "DIMENSIONS"),
     "mmer.runtime.grid": ("SAMPLE_RATE",),
     "mmer.runtime.detector": ("WINDOW", "STRIDE", "FACTOR", "BATCH", "FOLLOWED_SCALES", "FOLLOWED_REACH"),
     "mmer.runtime.align": ("TEMPLATE", "ROLL_LIMIT", "MOVE_LIMIT", "ALIGN_TAU_S", "ALIGN_PLAY"),
@@ -63,6 +63,7 @@ SHARED = {
     "mmer.runtime.voice": ("FRAME_SAMPLES", "DIGITAL_SILENCE", "LOW_PASS", "LAG", "HEARD_AT", "JITTER_S"),
     "mmer.runtime.stream": ("STALE_S", "AHEAD_S"),
     "mmer.runtime.smoothing": ("TAU_S", "PRIOR_STEPS", "LISTEN_S", "LEAD", "FORGET_S", "LEAST"),
+    "mmer.runtime.utterances": ("PAUSE_S", "VOICED_S", "LONGEST_S"),
     "mmer.serving.live": ("LATE_S", "BEHIND_S", "KEEP_S", "EARLY"),
     "mmer.serving.protocol": ("VERSION", "FRAME", "VOICE", "CAMERA_OFF", "MICROPHONE_OFF"),
 }

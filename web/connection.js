@@ -15,11 +15,10 @@ const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying aga
  * @typedef {object} SessionEvents
  * @property {(ready: {step_s: number}) => void} ready a session has begun
  * @property {(step: import("./runtime/results.js").Step) => void} step
- * @property {(message: Spoken) => void} utterance one has begun, or ended
+ * @property {(message: import("./runtime/results.js").Spoken) => void} utterance one has begun, or ended
  * @property {(message: Trouble) => void} trouble
  * @property {(seconds: number|null) => void} lost the connection is gone; tried again in so many seconds, or not
  */
-/** @typedef {{type: string, start: number, end?: number, label?: import("./emotions.js").Emotion|null}} Spoken `utterance_start` or `utterance` */
 /** @typedef {{type: string, code?: string, message: string, hint: string}} Trouble `error`, `dropped` or `closing` */
 
 let sockets = 0;

@@ -21,7 +21,7 @@ export class Live {
    * @param {Connect} connect to whom it is sent
    * @param {object} on
    * @param {(step: import("./runtime/results.js").Step) => void} on.step
-   * @param {(message: import("./connection.js").Spoken) => void} on.utterance
+   * @param {(message: import("./runtime/results.js").Spoken) => void} on.utterance
    * @param {(ready: {step_s: number}) => void} on.ready a session has begun
    * @param {(text: string, busy?: boolean) => void} on.say how it goes
    * @param {(text: string) => void} on.wrong what is wrong at present; "" where nothing is any more

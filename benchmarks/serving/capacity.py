@@ -144,8 +144,9 @@ def wire(model: Path) -> tuple[str, float, float]:
             up += len(sent)
             session.receive(protocol.read_media(sent))
             while session.due:
-                looked, _ = session.look(*session.take())
-                down += len(json.dumps(session.tell(looked, recognizer.graph(looked.arrays))[1]))
+                looked, _ = session.look(session.take())
+                told = session.tell(looked, recognizer.graph(looked.arrays))[1]
+                down += sum(len(json.dumps(message)) for message in told)
     return what, up / seconds, down / seconds
 
 

@@ -29,7 +29,7 @@ class Interval(NamedTuple):
 
 def tiers(told: Told, start_s: float = 0.0) -> Tiers:
     """The timeline of a clip: `emotion` is what is shown at each moment, smoothed; `face` and `voice` are what each
-    says by itself. Where there is nothing to go by, there is no interval.
+    says by itself; `utterance` is what was recognised of each. Where there is nothing to go by, there is no interval.
 
     Args:
         told: of the clip.
@@ -46,6 +46,11 @@ def tiers(told: Told, start_s: float = 0.0) -> Tiers:
     found = {"emotion": list(along(step["shown"] for step in steps))}
     for name in steps[0]["alone"]:
         found[name] = list(along(_likeliest(step["alone"][name]) for step in steps))
+    found["utterance"] = [
+        Interval(first + round(1000 * spoken["start"]), first + round(1000 * spoken["end"]), spoken["label"])
+        for spoken in told["utterances"]
+        if spoken["label"] is not None
+    ]
     return found
 
 

@@ -18,7 +18,7 @@ from mmer.batch.journal import Journal
 from mmer.batch.places import PICTURE, Places, absolute, is_file, places
 from mmer.batch.pool import Item, Job, recognised
 from mmer.batch.tables import MORE, check_table, clip_columns, clip_row, write_table
-from mmer.batch.told import Told
+from mmer.batch.told import FORMAT, Told
 from mmer.errors import MmerError
 from mmer.files import sha256
 from mmer.reporting import counted
@@ -111,7 +111,7 @@ def run(
     clips = list({absolute(clip): clip for clip in clips}.values())  # a file may be found in two ways
     model = _digest(job.model)
     files = dict(zip(clips, places(clips, named, out.files), strict=True))
-    decides = f"{__version__} {model} {job.start_s} {job.end_s}"
+    decides = f"{__version__} {FORMAT} {model} {job.start_s} {job.end_s}"
     with Journal(out.clips.with_name(f"{out.clips.name}.journal"), decides) as journal:
         stamps = {clip: journal.stamp(clip) for clip in clips}
         done = {clip for clip in clips if journal.done(clip, stamps[clip])}

@@ -1,4 +1,4 @@
-"""Tables of what was told: a row for each clip, step or person, as CSV or, by the name's ending, as Parquet."""
+"""Tables of what was told: a row for each clip, step, utterance or person, as CSV or, by the name's end, as Parquet."""
 
 from __future__ import annotations
 
@@ -65,6 +65,24 @@ def step_columns(info: ModelInfo) -> Columns:
     }
 
 
+def utterance_columns(info: ModelInfo) -> Columns:
+    """Of an utterance (`Prediction.utterances`)."""
+    return {
+        "path": str,
+        "start": float,
+        "end": float,
+        "label": str,
+        "confidence": float,
+        **PROBABILITIES,
+        **_affect_columns(info),
+        **{f"{name}_{emotion}": float for name in info.modalities for emotion in EMOTIONS},
+        "seen": float,
+        "heard": float,
+        "person": int,
+        "voice_dbfs": float,
+    }
+
+
 def person_columns(_: ModelInfo) -> Columns:
     """Of a person at a step."""
     return {
@@ -103,18 +121,33 @@ def clip_row(path: Path, told: Told, model: str) -> Row:
 def step_rows(path: Path, told: Told) -> Iterator[Row]:
     """The steps of a clip."""
     for step in told.get("steps", ()):
-        alone = {name: said for name, said in step["alone"].items() if said is not None}
         yield {
             "path": _text(path),
             "t": step["t"],
             "shown": step["shown"],
             **_answer(step),
             **step["present"],
-            **{f"{name}_{emotion}": p for name, said in alone.items() for emotion, p in said.items()},
+            **_alone(step),
             "person": step["followed"],
             "people": len(step["people"]) + step["more_people"],
             **dict(zip(BOX, step["box"] or (), strict=False)),
             "voice_dbfs": step["voice_dbfs"],
+        }
+
+
+def utterance_rows(path: Path, told: Told) -> Iterator[Row]:
+    """The utterances of a clip."""
+    for spoken in told.get("utterances", ()):
+        yield {
+            "path": _text(path),
+            "start": spoken["start"],
+            "end": spoken["end"],
+            **_answer(spoken),
+            **_alone(spoken),
+            "seen": spoken["seen"],
+            "heard": spoken["heard"],
+            "person": spoken["followed"],
+            "voice_dbfs": spoken["voice_dbfs"],
         }
 
 
@@ -128,6 +161,7 @@ def person_rows(path: Path, told: Told) -> Iterator[Row]:
 
 MORE: Mapping[str, tuple[Callable[[ModelInfo], Columns], Callable[[Path, Told], Iterator[Row]]]] = {
     "steps": (step_columns, step_rows),
+    "utterances": (utterance_columns, utterance_rows),
     "people": (person_columns, person_rows),
 }
 """Tables beside that of clips, by name: their columns, and the rows of a clip."""
@@ -184,6 +218,11 @@ def _answer(told: Told) -> Row:
         **{name: told[name] for name in DIMENSIONS if name in told},
         **{f"p_{name}": p for name, p in found.items()},
     }
+
+
+def _alone(told: Told) -> Row:
+    """What each modality says by itself, where it is present."""
+    return {f"{name}_{emotion}": p for name, said in told["alone"].items() for emotion, p in (said or {}).items()}
 
 
 def _text(value: object) -> str:

@@ -12,6 +12,9 @@ from mmer.runtime.smoothing import Smoother
 Told = dict[str, Any]
 """What `tell` or `refuse` says. Whoever has one knows by its `error` which."""
 
+FORMAT = 2
+"""Of what is told: journals of another one are begun anew."""
+
 LONGEST_H = 12.0
 """Of a clip: it is the user's own, and memory does not grow with it."""
 

@@ -65,7 +65,7 @@ class Session:
         await self._socket.send_text(json.dumps({"type": "bye"}))
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        """Messages, as docs/protocol.md has them (`step`, `dropped`, `error`), until the end that was asked for.
+        """Messages, as docs/protocol.md has them (`step`, `utterance`, `dropped`, …), until the end that was asked for.
 
         Raises:
             StreamError: the service ended the session.
@@ -87,7 +87,7 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str, *, key: str | None = None, video: bool = True, audio: bool = True
+    url: str, *, key: str | None = None, video: bool = True, audio: bool = True, interval_s: float | None = None
 ) -> AsyncIterator[Session]:
     """Open a session.
 
@@ -96,11 +96,13 @@ async def connect(
         key: the service's API key, where it asks for one.
         video: whether pictures will be sent.
         audio: whether voice will be sent.
+        interval_s: instead of five steps a second, one `summary` of so many seconds.
 
     Raises:
         StreamError: nobody answers there, or the service refuses.
     """
     hello = {"type": "hello", "protocol": VERSION, "rate": SAMPLE_RATE, "video": video, "audio": audio}
+    hello |= {} if interval_s is None else {"interval_s": interval_s}
     address = stream_url(url)
     try:
         async with contextlib.AsyncExitStack() as stack:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,14 +26,18 @@ from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES, Dimension
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.people import REMEMBERED, People, Sighting
 from mmer.runtime.resize import shrink
-from mmer.runtime.results import Person, Step, softmax
+from mmer.runtime.results import Person, Step, Summary, softmax
 from mmer.runtime.speaker import Speaker
 from mmer.runtime.spec import GraphSpec
 from mmer.runtime.types import Arrays, Box, Floats, Picture
+from mmer.runtime.utterances import Utterances, UtteranceStart
 from mmer.runtime.voice import Hearing, VoiceBuffer
 
 if TYPE_CHECKING:
     from mmer.runtime.recognizer import Recognizer
+
+MOST_TOLD = 256
+"""Of what is told of utterances so much is kept until it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ class Pipeline:
         self._states: dict[int | None, Floats] = {}  # by person; who was seen last comes last
         self.voice = VoiceBuffer(info.input)
         self._hearing = Hearing(info.input, info.media.silence_dbfs)
+        self._utterances = Utterances(info.input, info.media.silence_dbfs, info.shown)
+        self._told: deque[UtteranceStart | Summary] = deque(maxlen=MOST_TOLD)
         self._hop = round(info.input.step_s * SAMPLE_RATE)
         self.done = 0
         """Steps done."""
@@ -133,6 +140,7 @@ class Pipeline:
         self.done += steps
         self._hearing.skip(steps)
         self._speaker.skip(steps)
+        self._told += self._utterances.skip(self.done * self._hop)
         self.voice.forget(self.done)
 
     def begin(self, seen: FrameFeatures | None) -> ForwardPass:
@@ -199,8 +207,22 @@ class Pipeline:
             logits.append(found["logits"][moment.row, k])
             affect = found["affect"][moment.row, k] if self._told_from else None
             steps.append(self._step(k, begun, present[:, k], probabilities[:, k], unimodal[moment.row, k], affect, ms))
-        self.done += len(begun.moments)
+        for step in steps:
+            self.done += 1
+            self._told += self._utterances.listen(self.voice, self.done * self._hop - 1)
+            self._utterances.push(step)
         return np.stack(logits), steps
+
+    def utterances(self, *, over: bool = False) -> list[UtteranceStart | Summary]:
+        """What utterances began and ended since this was asked last, as far as there is voice.
+
+        Args:
+            over: nothing more comes: an utterance that goes on ends here.
+        """
+        self._told += self._utterances.listen(self.voice, min(self.voice.end, (self.done + 1) * self._hop - 1))
+        told = [*self._told, *(self._utterances.finish() if over else ())]
+        self._told.clear()
+        return told
 
     def _step(
         self,

@@ -117,6 +117,7 @@ class Recognizer:
             steps=clip.steps,
             missing=[name for name in MODALITIES if not any(step.present[name] for step in clip.steps)],
             model=self.info,
+            utterances=clip.utterances,
             turned=view.turn,
             notes=notes,
             crops=clip.crops,

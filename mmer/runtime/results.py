@@ -1,8 +1,8 @@
-"""The results of recognition: of one step, and of a whole clip."""
+"""The results of recognition: of one step, of a part such as an utterance, and of a whole clip."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,53 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """What was recognised over a part of a clip or stream: of an utterance, say."""
+
+    start: float
+    """Seconds since the start of the clip or stream."""
+    end: float
+    """Seconds; of an utterance, where the voice ends."""
+    label: str | None
+    """The likeliest emotion; None where there was nothing to go by."""
+    probabilities: Floats
+    """[7], in the order of `EMOTIONS`: of face and voice together, no surer than so short a time allows."""
+    unimodal: dict[ModalityName, Floats | None]
+    """[7], what each modality says by itself; None where it was absent all the time."""
+    seen: float
+    """Share of the steps in which the face was seen, 0 to 1."""
+    heard: float
+    """Share of the steps in which a voice was heard, 0 to 1."""
+    voice_dbfs: float
+    """Level of the sound, dB of full scale; -100 or more."""
+    followed: int | None
+    """Of whom it speaks: the person who was followed at most of the steps."""
+    affect: dict[Dimension, float | None]
+    """Means of valence and arousal, as `Step.affect` has them."""
+
+    @property
+    def confidence(self) -> float:
+        """The label's probability; 0 where there is no label."""
+        return 0.0 if self.label is None else float(self.probabilities.max())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and names."""
+        return {
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "label": self.label,
+            "confidence": round(self.confidence, 5),
+            "probabilities": by_emotion(self.probabilities),
+            "alone": {name: None if said is None else by_emotion(said) for name, said in self.unimodal.items()},
+            "seen": round(self.seen, 3),
+            "heard": round(self.heard, 3),
+            "voice_dbfs": round(self.voice_dbfs, 1),
+            "followed": self.followed,
+            **rounded(self.affect),
+        }
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What was recognised in a clip."""
 
@@ -111,6 +158,8 @@ class Prediction:
     missing: list[ModalityName]
     """Modalities that the clip never showed, or that the model was not trained on."""
     model: ModelInfo
+    utterances: list[Summary] = field(default_factory=list)
+    """Whenever somebody spoke, in order: where the voice begins and ends, and what it was recognised as."""
     turned: int = 0
     """Degrees clockwise by which the pictures were turned, since no face was found in them as they were: 90, 180, 270.
     Boxes are those of the pictures as they were."""
@@ -122,9 +171,7 @@ class Prediction:
     @property
     def affect(self) -> dict[Dimension, float | None]:
         """Valence and arousal: their means over the steps at which they are said; empty where the model does not."""
-        said = {name: [step.affect[name] for step in self.steps if step.affect] for name in DIMENSIONS}
-        known = {name: [value for value in values if value is not None] for name, values in said.items()}
-        return {name: float(np.mean(known[name])) if known[name] else None for name in DIMENSIONS if said[name]}
+        return mean_affect(self.steps)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and names, for `json.dumps`."""
@@ -136,6 +183,7 @@ class Prediction:
             "turned": self.turned,
             "notes": [{"code": note.code, "message": f"The file {note.text}."} for note in self.notes],
             **rounded(self.affect),
+            "utterances": [utterance.to_json() for utterance in self.utterances],
             "steps": [step.to_json() for step in self.steps],
             "model": self.model.to_json(),
         }
@@ -146,6 +194,13 @@ def pool(logits: Floats, evidence: npt.NDArray[np.bool_]) -> Floats:
     all where there is none.
     """
     return softmax(logits[evidence if evidence.any() else slice(None)].mean(axis=0))
+
+
+def mean_affect(steps: Sequence[Step]) -> dict[Dimension, float | None]:
+    """Valence and arousal: their means over the steps at which they are said; empty where the model does not."""
+    said = {name: [step.affect[name] for step in steps if step.affect] for name in DIMENSIONS}
+    known = {name: [value for value in values if value is not None] for name, values in said.items()}
+    return {name: float(np.mean(known[name])) if known[name] else None for name in DIMENSIONS if said[name]}
 
 
 def softmax(logits: Floats) -> Floats:

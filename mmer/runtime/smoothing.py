@@ -68,7 +68,8 @@ class Smoother:
             self._without += self._step_s
         if self._without > FORGET_S:
             self._begin()
-        smoothed = softmax(self._mean / np.float32(self._temperature()))
+        divisor = temperature(self._shown, self._steps * self._step_s, seen=self._seen, heard=self._heard_s > 0)
+        smoothed = softmax(self._mean / np.float32(divisor))
         if not self._steps or (not self._seen and self._heard_s < LISTEN_S - 1e-6):
             return smoothed, None
         best = int(smoothed.argmax())
@@ -81,11 +82,12 @@ class Smoother:
         """Whether there is nothing to go by."""
         return not self._steps
 
-    def _temperature(self) -> float:
-        if self._shown is None:
-            return 1.0
-        kind = rests_on(seen=self._seen, heard=self._heard_s > 0)
-        return float(np.interp(self._steps * self._step_s, self._shown.seconds, getattr(self._shown, kind)))
+
+def temperature(shown: Shown | None, seconds: float, *, seen: bool, heard: bool) -> float:
+    """What the mean of so many seconds' logits is divided by, so that it is no surer than it is right."""
+    if shown is None:
+        return 1.0
+    return float(np.interp(seconds, shown.seconds, getattr(shown, rests_on(seen=seen, heard=heard))))
 
 
 class Smoothers:

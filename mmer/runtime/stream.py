@@ -11,8 +11,9 @@ import numpy.typing as npt
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.pipeline import ForwardPass, Pipeline
 from mmer.runtime.resize import bound
-from mmer.runtime.results import Step
+from mmer.runtime.results import Step, Summary
 from mmer.runtime.types import Arrays, Floats, Picture
+from mmer.runtime.utterances import UtteranceStart
 from mmer.runtime.voice import JITTER_S
 
 if TYPE_CHECKING:
@@ -100,6 +101,15 @@ class Stream:
         _, (step,) = self._pipeline.end(begun, found)
         self._pipeline.voice.forget(self._pipeline.done)
         return step
+
+    def utterances(self, *, over: bool = False) -> list[UtteranceStart | Summary]:
+        """What utterances began and ended since this was asked last, in order. Ask after each step, and after each push
+        of voice: then an end is told 0.3 s after the voice ends, at the latest.
+
+        Args:
+            over: no more voice comes: an utterance that goes on ends here.
+        """
+        return self._pipeline.utterances(over=over)
 
     def skip(self, steps: int) -> None:
         """Leave out the next steps, as if nothing were seen or heard in them; the state stays as it is."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from mmer.runtime.config import Input
+from mmer.runtime.config import Input, Level
 from mmer.runtime.grid import SAMPLE_RATE, voice_windows
 from mmer.runtime.types import Floats
 
@@ -48,6 +48,16 @@ class VoiceBuffer:
             self._line = np.concatenate([self._line, np.zeros(at + len(pcm) - self.end, np.int16)])
         self._line[at - self._start : at - self._start + len(pcm)] = pcm
 
+    def samples(self, begin: int, end: int) -> Floats:
+        """What lies from `begin` to before `end`, samples since the beginning: float32 [N] in -1..1, with silence where
+        there is none.
+        """
+        given = self._line[max(0, begin - self._start) : max(0, end - self._start)]
+        before = max(0, self._start - begin)
+        line = np.zeros(end - begin, np.float32)
+        line[before : before + len(given)] = given.astype(np.float32) / 32768
+        return line
+
     def windows(self, first: int, count: int) -> Floats:
         """The windows of steps `first` to `first + count`, float32 [count, W]."""
         before = min(first, self._context)
@@ -63,23 +73,51 @@ class VoiceBuffer:
             self._start = begin
 
 
+class Loudness:
+    """The level of a voice and the floor below it, followed tick by tick, using nothing of the future.
+
+    The level jumps up with what is loud and falls slowly; the floor drops to what is soft and rises slowly. Voice is
+    what reaches neither too far below the level nor too near the floor: a soft speaker is heard, and a loud fan, in
+    whose frames loudest and softest are alike, is not.
+    """
+
+    def __init__(self, rules: Level, tick_s: float) -> None:
+        self._rules, self._tick_s = rules, tick_s
+        self.level: float | None = None
+        """dB; None until something was heard."""
+        self._floor: float | None = None
+
+    def __call__(self, softest: float, loudest: float) -> bool:
+        """The next tick, with the levels of its softest and loudest frame, dB: whether it is voice."""
+        self.skip(1)
+        if loudest <= DIGITAL_SILENCE:  # tells nothing of a room or a speaker
+            return False
+        self.level = loudest if self.level is None else max(self.level, loudest)
+        self._floor = softest if self._floor is None else min(self._floor, softest)
+        near = loudest >= self.level - self._rules.range_db
+        return near and loudest > self._floor + self._rules.margin_db
+
+    def skip(self, ticks: int) -> None:
+        """Let so many ticks pass unheard."""
+        if self.level is not None and self._floor is not None:
+            self.level -= ticks * self._tick_s * self._rules.fall_db_s
+            self._floor += ticks * self._tick_s * self._rules.rise_db_s
+
+
 class Hearing:
     """How the voice windows of one clip or stream are heard, step by step, using nothing of the future.
 
-    With `Input.level`, a follower of the level jumps up with the loudest frame of a window and falls slowly, and each
-    window is scaled so that the level it is at has one fixed loudness: so the gain of a microphone does not matter, and
-    what is louder than this speaker's own usual stays so. A floor is followed the same way, by the softest frame. Voice
-    is what reaches neither too far below the level nor too near the floor: a soft speaker is heard, and a loud fan, in
-    whose frames loudest and softest are alike, is not. Levels are those of a band around 1 kHz
-    (200 Hz to 1.8 kHz), where a voice has much of its power, and hiss and rumble have little.
+    With `Input.level`, the loudness is followed (`Loudness`), and each window is scaled so that the level it is at has
+    one fixed loudness: so the gain of a microphone does not matter, and what is louder than this speaker's own usual
+    stays so. Levels are those of a band around 1 kHz (200 Hz to 1.8 kHz), where a voice has much of its power, and hiss
+    and rumble have little.
 
     Without it windows are heard as they are, and voice is what reaches `silence_dbfs`.
     """
 
     def __init__(self, given: Input, silence_dbfs: float) -> None:
-        self._level_rules, self._step_s, self._silence = given.level, given.step_s, silence_dbfs
-        self._level: float | None = None
-        self._floor: float | None = None
+        self._loudness = None if given.level is None else Loudness(given.level, given.step_s)
+        self._silence = silence_dbfs
 
     def __call__(self, windows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """The next steps.
@@ -90,30 +128,53 @@ class Hearing:
         Returns:
             The windows as a network is to hear them, float32 [T, W], and whether each is voice, bool [T].
         """
-        if self._level_rules is None:
+        if self._loudness is None:
             return windows, voice_activity(windows, self._silence)
         gains, active = np.ones(len(windows), np.float32), np.zeros(len(windows), bool)
         for k, (softest, loudest) in enumerate(zip(*_extremes(windows), strict=True)):
-            gains[k], active[k] = self._step(float(softest), float(loudest))
+            active[k] = self._loudness(float(softest), float(loudest))
+            gains[k] = 0.0 if self._loudness.level is None else _gain(self._loudness.level)
         return windows * gains[:, None], active
 
     def skip(self, steps: int) -> None:
         """Let so many steps pass unheard."""
-        if self._level_rules is not None and self._level is not None and self._floor is not None:
-            self._level -= steps * self._step_s * self._level_rules.fall_db_s
-            self._floor += steps * self._step_s * self._level_rules.rise_db_s
+        if self._loudness is not None:
+            self._loudness.skip(steps)
 
-    def _step(self, softest: float, loudest: float) -> tuple[float, bool]:
-        """The gain of a step, and whether it is voice."""
-        rules = self._level_rules
-        assert rules is not None
-        self.skip(1)
-        if loudest <= DIGITAL_SILENCE:  # tells nothing of a room or a speaker
-            return 0.0 if self._level is None else _gain(self._level), False
-        self._level = loudest if self._level is None else max(self._level, loudest)
-        self._floor = softest if self._floor is None else min(self._floor, softest)
-        active = loudest >= self._level - rules.range_db and loudest > self._floor + rules.margin_db
-        return _gain(self._level), active
+
+class FrameActivity:
+    """Which frames of 25 ms are voice: the rule of `Hearing`, frame by frame, so that the end of speech is known at
+    once and not only when the last window that holds some of it has passed.
+    """
+
+    BEFORE = LAG * LOW_PASS
+    """Samples that must be known before a frame."""
+
+    def __init__(self, given: Input, silence_dbfs: float) -> None:
+        self._loudness = None if given.level is None else Loudness(given.level, FRAME_SAMPLES / SAMPLE_RATE)
+        self._silence = silence_dbfs
+
+    def __call__(self, samples: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
+        """The next frames.
+
+        Args:
+            samples: float32 [BEFORE + n * FRAME_SAMPLES] in -1..1.
+
+        Returns:
+            Whether each is voice, bool [n], and its power, float32 [n].
+        """
+        frames = samples[self.BEFORE :].reshape(-1, FRAME_SAMPLES)
+        power = np.mean(np.square(frames), axis=1)
+        if self._loudness is None:
+            return voice_activity(frames, self._silence), power
+        low = samples.reshape(-1, LOW_PASS).mean(1)
+        levels = _levels((low[LAG:] - low[:-LAG])[None])[0].tolist()
+        return np.array([self._loudness(level, level) for level in levels], bool), power
+
+    def skip(self, frames: int) -> None:
+        """Let so many frames pass unheard."""
+        if self._loudness is not None:
+            self._loudness.skip(frames)
 
 
 def hear(
@@ -130,10 +191,16 @@ def _extremes(windows: Floats) -> tuple[Floats, Floats]:
     width = windows.shape[1] // FRAME_SAMPLES * FRAME_SAMPLES
     low = windows[:, -width:].reshape(len(windows), -1, LOW_PASS).mean(2)
     band = low - np.concatenate([low[:, :LAG], low[:, :-LAG]], axis=1)
-    power = np.mean(np.square(band.reshape(len(windows), -1, FRAME_SAMPLES // LOW_PASS)), axis=2)
-    level = 10 * np.log10(np.maximum(power, 1e-20))
+    level = _levels(band)
     loudest = level.max(1)
     return np.where(level > DIGITAL_SILENCE, level, loudest[:, None]).min(1), loudest
+
+
+def _levels(band: Floats) -> Floats:
+    """Level of each frame, dB, of sound that is limited to the band: [T, n * FRAME_SAMPLES / LOW_PASS] → [T, n]."""
+    power = np.mean(np.square(band.reshape(len(band), -1, FRAME_SAMPLES // LOW_PASS)), axis=2)
+    level: Floats = 10 * np.log10(np.maximum(power, 1e-20))
+    return level
 
 
 def _gain(level: float) -> float:

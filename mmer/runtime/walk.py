@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.media import Decoded, Probe
 from mmer.runtime.pipeline import FrameFeatures, Pipeline
-from mmer.runtime.results import Step
+from mmer.runtime.results import Step, Summary
 from mmer.runtime.second_look import View
 from mmer.runtime.types import Floats, Note, Picture
 
@@ -39,6 +39,7 @@ class Walk:
     def __init__(self, recognizer: Recognizer, probed: Probe, view: View, keep_crops: bool) -> None:
         self.logits: list[Floats] = []
         self.steps: list[Step] = []
+        self.utterances: list[Summary] = []
         self.crops: list[Picture | None] = []
         self.scores: list[float] = []
         """The detector's, of each step that shows a face: of the surest."""
@@ -71,6 +72,7 @@ class Walk:
     def end(self, decoded: Decoded) -> None:
         """The steps that are left."""
         self._go(decoded.steps)
+        self._keep_utterances(over=True)
         self.notes, self.duration_s = decoded.notes, decoded.duration_s
 
     def _go(self, steps: int | None = None) -> None:
@@ -82,6 +84,7 @@ class Walk:
                 break
             features = [self._features.pop(k, None) for k in range(done, done + int(count))]
             logits, told = self._pipeline.advance(features)
+            self._keep_utterances(over=False)
             self._pipeline.voice.forget(self._pipeline.done)
             self.logits.append(logits)
             self.steps += told
@@ -90,3 +93,6 @@ class Walk:
                     None if seen is None else seen.face(step.followed)
                     for seen, step in zip(features, told, strict=True)
                 ]
+
+    def _keep_utterances(self, *, over: bool) -> None:
+        self.utterances += [told for told in self._pipeline.utterances(over=over) if isinstance(told, Summary)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmer.serving.protocol import VERSIONS
+
 ANSWERS: dict[str, tuple[int, str]] = {
     # uploads
     "no_file": (422, "Send the clip itself in the form field 'file': curl -F file=@clip.mp4 …"),
@@ -36,9 +38,9 @@ ANSWERS: dict[str, tuple[int, str]] = {
     "bad_voice": (422, "Send 16-bit little-endian mono at 16 kHz, at most 2 s in a message."),
     # streams: the end
     "done": (200, "Open another session at any time."),
-    "no_hello": (422, 'Begin with {"type": "hello", "protocol": 1, "rate": 16000, "video": true, "audio": true}.'),
-    "bad_hello": (422, 'The hello is {"type": "hello", "protocol": 1, "rate": 16000, "video": true, "audio": true}.'),
-    "protocol": (422, "This server speaks version 1: /protocol."),
+    "no_hello": (422, 'Begin with {"type": "hello", "protocol": 2, "rate": 16000, "video": true, "audio": true}.'),
+    "bad_hello": (422, 'The hello is {"type": "hello", "protocol": 2, "rate": 16000, "video": true, "audio": true}.'),
+    "protocol": (422, "`versions` are those that this server speaks: /protocol."),
     "rate": (429, "Send fewer or smaller messages: `limits` in the server's ready says how many."),
     "idle": (408, "Open another session when there is something to send."),
     "slow_reader": (408, "Read the answers as they come, or use a faster line."),
@@ -64,4 +66,5 @@ def status(code: str) -> int:
 
 def told(kind: str, code: str, message: str) -> dict[str, Any]:
     """The same as a message of a stream: `error`, or `closing`."""
-    return {"type": kind, **problem(code, message)["error"]}
+    versions = {"versions": VERSIONS} if code == "protocol" else {}
+    return {"type": kind, **problem(code, message)["error"], **versions}

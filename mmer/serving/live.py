@@ -16,10 +16,11 @@ from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.media import is_laborious
 from mmer.runtime.pipeline import ForwardPass
 from mmer.runtime.recognizer import Recognizer
-from mmer.runtime.results import Step, by_emotion
+from mmer.runtime.results import Step, Summary, by_emotion
 from mmer.runtime.smoothing import Smoothers
 from mmer.runtime.stream import Stream
 from mmer.runtime.types import Arrays
+from mmer.runtime.utterances import Summaries, UtteranceStart
 from mmer.serving.protocol import CAMERA_OFF, FRAME, VOICE, Hello, Media, Refusal
 
 LATE_S = 0.25
@@ -32,27 +33,34 @@ MAILBOX = 256
 """Messages of a kind that wait, at most: more come only from a client that plays with its clock."""
 EARLY = 0.5
 """Share of a step: a picture taken no earlier than that before a step will do for it."""
+SPOKEN: dict[type, str] = {UtteranceStart: "utterance_start", Summary: "utterance"}
+"""What the messages are called."""
 
 
 class Session:
     """The state of one connection: mailboxes, the recogniser's stream, the smoothed label.
 
-    `receive` is called as messages come. While `due`: `take`, then `look` (which works, so in a thread, and alone),
-    then a pass through the graph, then `tell`.
+    `receive` is called as messages come, and then `utterances`. While `due`: `take`, then `look` (which works, so in a
+    thread, and alone), then a pass through the graph, then `tell`. At the end, `finish`.
     """
 
     def __init__(self, recognizer: Recognizer, hello: Hello, pixels: int) -> None:
         self._stream: Stream = recognizer.stream()
         self._step_s = recognizer.info.input.step_s
         self._smoothers = Smoothers(self._step_s, recognizer.info.shown)
-        self._pixels = pixels
+        self._pixels, self._version = pixels, hello.protocol
+        self._summaries = (
+            None if hello.interval_s is None else Summaries(hello.interval_s, self._step_s, recognizer.info.shown)
+        )
         self._video_t = -math.inf if hello.video else math.inf
         self._audio_t = -math.inf if hello.audio else math.inf
         self._frames: dict[int, Media] = {}  # by the step that may see them; the newest of each
         self._voice: deque[Media] = deque(maxlen=MAILBOX)
+        self._deaf = False  # the microphone went off since utterances were told
         self._reached: deque[tuple[float, float]] = deque(maxlen=MAILBOX)  # how far what came in reached, and when
         self._frame_ms: int | None = None
-        self._ms = {"decode": 0.0, "detect": 0.0, "network": 0.0}
+        self.ms = {"decode": 0.0, "detect": 0.0, "network": 0.0}
+        """Milliseconds that the phases of the last step took."""
         self.steps = 0
         """Answered so far."""
 
@@ -101,22 +109,30 @@ class Session:
             del self._frames[step]
         return {"type": "dropped", "frames": len(dropped), "steps": steps, "behind_s": round(behind, 2)}
 
-    def take(self) -> tuple[list[Media], Media | None]:
-        """What the next step needs: the voice so far, and its picture (or that the camera went off)."""
-        voice = [piece for piece in self._voice if piece.t < self._stream.next_time + 2 * BEHIND_S]
-        self._voice.clear()
-        return voice, self._frames.pop(self._next, None)
+    def take(self) -> Media | None:
+        """The picture that the next step needs (or that the camera went off); the voice so far goes to the stream."""
+        self._hear()
+        return self._frames.pop(self._next, None)
 
-    def look(self, voice: list[Media], frame: Media | None) -> tuple[ForwardPass, Refusal | None]:
+    def utterances(self) -> list[dict[str, Any]]:
+        """The messages of what utterances began and ended, as far as voice has come in; version 1 knows none."""
+        self._hear()
+        told, self._deaf = self._stream.utterances(over=self._deaf), False
+        return [_message(SPOKEN[type(one)], one) for one in told if self._version > 1]
+
+    def finish(self) -> list[dict[str, Any]]:
+        """The messages of what is still to be said: nothing more comes."""
+        self._deaf = True
+        rest = None if self._summaries is None else self._summaries.finish()
+        return self.utterances() + ([] if rest is None else [_message("summary", rest)])
+
+    def look(self, frame: Media | None) -> tuple[ForwardPass, Refusal | None]:
         """The first half of a step: decode, find the face.
 
         Returns:
             The pass to be made, and what was wrong with the picture, if anything.
         """
         start, refused = time.perf_counter(), None
-        for piece in voice:
-            if piece.kind == VOICE:
-                self._stream.push_voice(np.frombuffer(piece.payload, "<i2").astype(np.int16, copy=False), piece.t)
         if frame is not None:
             try:
                 picture = _decode(frame.payload, self._pixels) if frame.kind == FRAME else None
@@ -126,20 +142,23 @@ class Session:
                 refused = error
         decoded = time.perf_counter()
         begun = self._stream.begin()
-        self._ms = {"decode": 1000 * (decoded - start), "detect": 1000 * (time.perf_counter() - decoded)}
+        self.ms = {"decode": 1000 * (decoded - start), "detect": 1000 * (time.perf_counter() - decoded)}
         return begun, refused
 
-    def tell(self, begun: ForwardPass, found: Arrays) -> tuple[Step, dict[str, Any]]:
-        """The second half of a step, and the message for the client.
+    def tell(self, begun: ForwardPass, found: Arrays) -> tuple[Step, list[dict[str, Any]]]:
+        """The second half of a step, and the messages for the client.
 
         Args:
             found: what the graph gave for `begun.arrays`.
         """
         step = self._stream.end(begun, found)
-        self._ms["network"] = max(0.0, step.ms - self._ms["detect"])
+        self.ms["network"] = max(0.0, step.ms - self.ms["detect"])
         raw, told = by_emotion(step.probabilities), self._smoothers.push(step).to_json()
         self.steps += 1
-        return step, {
+        if self._summaries is not None:
+            summary = self._summaries.push(step)
+            return step, ([] if summary is None else [_message("summary", summary)]) + self.utterances()
+        message: dict[str, Any] = {
             "type": "step",
             "n": self._next - 1,
             "t": told["t"],
@@ -155,8 +174,18 @@ class Session:
             "more_people": told["more_people"],
             **{name: told[name] for name in step.affect},
             "frame_ms": self._frame_ms if begun.seen is not None else None,
-            "ms": {phase: round(ms, 2) for phase, ms in self._ms.items()},
+            "ms": {phase: round(ms, 2) for phase, ms in self.ms.items()},
         }
+        return step, [message, *self.utterances()]
+
+    def _hear(self) -> None:
+        """The voice that waits goes to the stream."""
+        for piece in self._voice:
+            if piece.kind != VOICE:
+                self._deaf = True
+            elif piece.t < self._stream.next_time + 2 * BEHIND_S:
+                self._stream.push_voice(np.frombuffer(piece.payload, "<i2").astype(np.int16, copy=False), piece.t)
+        self._voice.clear()
 
     @property
     def _next(self) -> int:
@@ -172,6 +201,10 @@ class Session:
     def _seen(t: float) -> float:
         """A modality that was off begins anew."""
         return -math.inf if t == math.inf else t
+
+
+def _message(kind: str, told: UtteranceStart | Summary) -> dict[str, Any]:
+    return {"type": kind, **told.to_json()}
 
 
 def _decode(jpeg: bytes, pixels: int) -> npt.NDArray[np.uint8]:

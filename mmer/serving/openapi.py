@@ -70,7 +70,12 @@ def document(info: ModelInfo, settings: Settings) -> dict[str, Any]:
             "/readyz": {"get": _probe("Whether the graph has answered once.")},
         },
         "components": {
-            "schemas": {"Error": _error(), "Step": _step(info), "Prediction": _prediction(info)},
+            "schemas": {
+                "Error": _error(),
+                "Step": _step(info),
+                "Prediction": _prediction(info),
+                "Utterance": _utterance(info),
+            },
             **({"securitySchemes": _KEY} if settings.key else {}),
         },
     }
@@ -84,6 +89,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "missing": ["scene"],
         "turned": 0,
         "notes": [],
+        "utterances": [],
         "top": [{"label": "happy", "probability": 0.9}],
     }
     seconds = {"type": "number", "minimum": 0}
@@ -209,6 +215,24 @@ def _step(info: ModelInfo) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+def _utterance(info: ModelInfo) -> dict[str, Any]:
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    properties = {
+        "start": {"type": "number", "description": "Seconds since the start."},
+        "end": {"type": "number", "description": "Seconds, where the voice ends."},
+        "label": _LABEL,
+        "confidence": share | {"description": "The label's probability; 0 where there is no label."},
+        "probabilities": _SHARES,
+        "alone": {"type": "object", "additionalProperties": {"anyOf": [_SHARES, {"type": "null"}]}},
+        "seen": share | {"description": "Share of the steps in which the face was seen."},
+        "heard": share | {"description": "Share of the steps in which a voice was heard."},
+        "voice_dbfs": {"type": "number"},
+        "followed": {"type": ["integer", "null"], "description": "Of whom it speaks."},
+        **_affect(info),
+    }
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
 def _prediction(info: ModelInfo) -> dict[str, Any]:
     top = {"type": "object", "properties": {"label": {"type": "string"}, "probability": {"type": "number"}}}
     properties = {
@@ -235,6 +259,11 @@ def _prediction(info: ModelInfo) -> dict[str, Any]:
             },
         },
         **_affect(info),
+        "utterances": {
+            "type": "array",
+            "description": "Whenever somebody spoke, in order.",
+            "items": {"$ref": "#/components/schemas/Utterance"},
+        },
         "steps": {"type": "array", "items": {"$ref": "#/components/schemas/Step"}},
         "top": {"type": "array", "items": top},
         "model": {
@@ -245,5 +274,15 @@ def _prediction(info: ModelInfo) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
-        "required": ["path", "label", "probabilities", "missing", "turned", "notes", "model", *_affect(info)],
+        "required": [
+            "path",
+            "label",
+            "probabilities",
+            "missing",
+            "turned",
+            "notes",
+            "utterances",
+            "model",
+            *_affect(info),
+        ],
     }

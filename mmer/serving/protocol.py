@@ -7,11 +7,14 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmer.runtime.grid import SAMPLE_RATE
 
-VERSION = 1
+VERSION = 2
+"""The newest version of the protocol."""
+VERSIONS = (1, 2)
+"""Those that are spoken."""
 HEAD = struct.Struct("<BI")
 FRAME, VOICE, CAMERA_OFF, MICROPHONE_OFF = 1, 2, 3, 4
 MAX_VOICE_S = 2.0
@@ -42,6 +45,8 @@ class Hello(BaseModel):
     """Whether voice will be sent: a step waits for it."""
     key: str | None = None
     """The API key, where the server asks for one."""
+    interval_s: float | None = Field(None, ge=0.2, le=60)
+    """Since version 2: instead of each step, one `summary` of so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,14 @@ def read_hello(text: str) -> Hello:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise Refusal("bad_hello", f"{where}: {first['msg']}" if where else first["msg"]) from None
-    if hello.protocol != VERSION:
-        raise Refusal("protocol", f"protocol {hello.protocol} is not spoken here")
+    if hello.protocol not in VERSIONS:
+        spoken = " and ".join(map(str, VERSIONS))
+        raise Refusal("protocol", f"version {hello.protocol} of the protocol is not spoken here; {spoken} are")
     if hello.rate != SAMPLE_RATE:
         raise Refusal("bad_hello", f"rate {hello.rate}: voice must come at {SAMPLE_RATE} samples a second")
     if not (hello.video or hello.audio):
         raise Refusal("bad_hello", "neither video nor audio is announced")
-    return hello
+    return hello if hello.protocol > 1 else hello.model_copy(update={"interval_s": None})
 
 
 def read_media(data: bytes) -> Media:

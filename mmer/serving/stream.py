@@ -115,7 +115,7 @@ class Streams:
         info, settings = self._recognizer.info, self._settings
         ready = {
             "type": "ready",
-            "protocol": protocol.VERSION,
+            "protocol": hello.protocol,
             "step_s": info.input.step_s,
             "labels": info.labels,
             "modalities": info.modalities,
@@ -194,21 +194,23 @@ class Streams:
             await news.wait()
             news.clear()
             await self._catch_up(socket, session)
+            await self._send(socket, *session.utterances())
             while session.due:
-                begun, refusal = await anyio.to_thread.run_sync(session.look, *session.take(), limiter=self._looking)
+                begun, refusal = await anyio.to_thread.run_sync(session.look, session.take(), limiter=self._looking)
                 found = await self._network(begun.arrays)
-                step, message = session.tell(begun, found)
+                step, messages = session.tell(begun, found)
                 self._watch.step("stream", step)
-                for phase, ms in message["ms"].items():
+                for phase, ms in session.ms.items():
                     self._watch.phase("stream", phase, ms / 1000)
                 if had_face and step.box is None:
                     self._watch.faces_lost.inc()
                 had_face = step.box is not None
                 if refusal is not None:
                     await self._complain(socket, refusal)
-                await self._send(socket, message)
+                await self._send(socket, *messages)
                 self._watch.phase("stream", "whole", session.since_reached(step.t))
                 await self._catch_up(socket, session)
+        await self._send(socket, *session.finish())
 
     async def _catch_up(self, socket: WebSocket, session: Session) -> None:
         if dropped := session.catch_up():
@@ -219,10 +221,11 @@ class Streams:
         self._watch.refused(refusal.code)
         await self._send(socket, answers.told("error", refusal.code, str(refusal)))
 
-    async def _send(self, socket: WebSocket, message: object) -> None:
+    async def _send(self, socket: WebSocket, *messages: object) -> None:
         try:
-            async with asyncio.timeout(SEND_S):
-                await socket.send_json(message)
+            for message in messages:
+                async with asyncio.timeout(SEND_S):
+                    await socket.send_json(message)
         except TimeoutError:
             raise Refusal("slow_reader", f"an answer could not be sent for {SEND_S:g} s") from None
         except RuntimeError:  # Starlette's word for a connection that is closed

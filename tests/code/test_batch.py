@@ -22,7 +22,7 @@ from mmer.batch.annotations import tiers, write_annotation
 from mmer.batch.journal import Journal, JournalError
 from mmer.batch.places import EAF, PICTURE, TEXTGRID, places
 from mmer.batch.pool import Item, Job, recognised
-from mmer.batch.tables import clip_columns, clip_row, step_columns, step_rows
+from mmer.batch.tables import clip_columns, clip_row, step_columns, step_rows, utterance_columns
 from mmer.batch.told import tell
 from mmer.cli import main
 from mmer.labels import EMOTIONS, MODALITIES
@@ -58,7 +58,8 @@ def test_a_folder_becomes_tables_pictures_and_annotations_and_what_is_done_is_no
     out = folder.parent / "out"
     command = ["predict", str(folder), "--model", str(model), "--jobs", "1", "--csv", str(out / "clips.csv")]
     more = [f"--{name}={out / name}" for name in ("plot", "eaf", "textgrid")]
-    assert main([*command, "--steps", str(out / "steps.parquet"), f"--people={out / 'people.csv'}", *more]) == 0
+    more += [f"--people={out / 'people.csv'}", f"--utterances={out / 'utterances.csv'}"]
+    assert main([*command, "--steps", str(out / "steps.parquet"), *more]) == 0
     told = capsys.readouterr()
     assert "3 clips: 2 recognised, 1 not" in told.out
     assert "3/3" in told.err
@@ -93,6 +94,12 @@ def test_a_folder_becomes_tables_pictures_and_annotations_and_what_is_done_is_no
     assert [(float(row["t"]), int(row["person"])) for row in people] == [(s["t"], s["followed"]) for s in seen]
     assert [row["label"] for row in people] == [step["people"][0]["label"] for step in seen]
     assert (happy["people"], set(first.person.dropna())) == ("1", {1})
+
+    said = [row for row in rows(out / "utterances.csv") if row["path"] == happy["path"]]
+    assert [(float(row["start"]), float(row["end"]), row["label"], float(row["confidence"])) for row in said] == [
+        (one["start"], one["end"], one["label"], one["confidence"]) for one in alone["utterances"]
+    ]
+    assert said
 
     for name in ("a", "sub/b"):
         assert (out / "plot" / f"{name}.png").stat().st_size > 10_000
@@ -215,7 +222,8 @@ def said() -> Iterator[dict]:
             ("happy", happy, None),
         )
     ]
-    return {"step_s": 0.2, "steps": steps}
+    spoken = [{"start": 0.25, "end": 0.575, "label": "sad"}, {"start": 0.8, "end": 1.0, "label": None}]
+    return {"step_s": 0.2, "steps": steps, "utterances": spoken}
 
 
 def test_tiers_are_runs_of_one_label_in_the_files_own_time(said: dict) -> None:
@@ -223,6 +231,7 @@ def test_tiers_are_runs_of_one_label_in_the_files_own_time(said: dict) -> None:
         "emotion": [(0, 400, "happy"), (400, 600, "sad"), (800, 1000, "happy")],
         "face": [(0, 200, "happy"), (200, 600, "sad"), (800, 1000, "happy")],
         "voice": [(200, 600, "sad")],
+        "utterance": [(250, 575, "sad")],
     }
     assert tiers(said, start_s=60)["voice"] == [(60_200, 60_600, "sad")]
 
@@ -305,4 +314,5 @@ def test_each_column_is_documented(model: Path) -> None:
     page = (ROOT / "docs" / "research.md").read_text()
     families = {f"p_{name}" for name in EMOTIONS} | {f"{name}_{e}" for name in MODALITIES for e in EMOTIONS}
     info = Graph(model / "mmer.onnx").info.model_copy(update={"affect": MODALITIES})
-    assert [c for c in {**clip_columns(info), **step_columns(info)} if f"`{c}`" not in page and c not in families] == []
+    columns = {**clip_columns(info), **step_columns(info), **utterance_columns(info)}
+    assert [name for name in columns if f"`{name}`" not in page and name not in families] == []

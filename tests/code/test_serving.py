@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,8 @@ def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
     return Recognizer.load(write_model(tmp_path_factory.mktemp("model") / "m"))
 
 
-def session(recognizer: Recognizer, *, video: bool = True, audio: bool = True) -> Session:
-    return Session(recognizer, Hello(type="hello", protocol=1, video=video, audio=audio), 10**6)
+def session(recognizer: Recognizer, **hello: Any) -> Session:
+    return Session(recognizer, Hello(**{"type": "hello", "protocol": protocol.VERSION, **hello}), 10**6)
 
 
 def voice(t: float, seconds: float = 0.1) -> Media:
@@ -33,8 +34,8 @@ def voice(t: float, seconds: float = 0.1) -> Media:
 
 
 def step(session: Session, recognizer: Recognizer) -> dict[str, object]:
-    begun, _ = session.look(*session.take())
-    return session.tell(begun, recognizer.forward(begun.arrays))[1]
+    begun, _ = session.look(session.take())
+    return session.tell(begun, recognizer.forward(begun.arrays))[1][0]
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -124,9 +125,9 @@ def test_far_behind_the_steps_are_skipped_and_the_newest_is_kept(recognizer: Rec
     assert told["steps"] > 0
     kept = []
     while live.due:
-        _, frame = live.take()
+        frame = live.take()
         kept.append(frame)
-        begun, _ = live.look([], None)
+        begun, _ = live.look(None)
         live.tell(begun, recognizer.forward(begun.arrays))
     assert kept[-1] is not None
     assert kept[-1].t >= 5.7

@@ -143,8 +143,8 @@ def test_valence_and_arousal_are_told_where_there_is_what_they_were_learnt_from(
         assert {"valence", "arousal"} <= set(schemas[name]["required"]) <= set(row)
     session = Session(recognizer, protocol.Hello(type="hello", protocol=protocol.VERSION, video=False), 10**6)
     session.receive(protocol.Media(protocol.VOICE, 0.0, np.zeros(4800, np.int16).tobytes()))
-    begun, _ = session.look(*session.take())
-    step, message = session.tell(begun, recognizer.forward(begun.arrays))
+    begun, _ = session.look(session.take())
+    step, (message,) = session.tell(begun, recognizer.forward(begun.arrays))
     assert (message["valence"], message["arousal"]) == (None, None)
 
 

@@ -19,8 +19,9 @@ from wsproto.utilities import LocalProtocolError
 from mmer.runtime.config import Media
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.media import decode
+from mmer.serving import protocol
 
-HELLO = {"type": "hello", "protocol": 1, "rate": SAMPLE_RATE, "video": True, "audio": True}
+HELLO = {"type": "hello", "protocol": protocol.VERSION, "rate": SAMPLE_RATE, "video": True, "audio": True}
 
 
 @dataclass

@@ -30,8 +30,13 @@ PIECE = SAMPLE_RATE // 10
 NO_AUDIO, NO_VIDEO = HELLO | {"audio": False}, HELLO | {"video": False}
 
 
-def send(session: Live, path: Path) -> list[dict[str, Any]]:
-    """A whole clip, each step as soon as the one before is answered; pictures before the voice that makes it due."""
+def send(session: Live, path: Path, answer: str = "step", pieces: int = 2) -> list[dict[str, Any]]:
+    """A whole clip, each step as soon as the one before is answered; pictures before the voice that makes it due.
+
+    Args:
+        answer: what is waited for …
+        pieces: … once so many tenths of a second are sent.
+    """
     frames, voice = play(path)
     frames, heard = list(frames), []
     for piece in range(len(voice) // 2 // PIECE):
@@ -40,15 +45,15 @@ def send(session: Live, path: Path) -> list[dict[str, Any]]:
             session.frame(frames[0][1], frames[0][0])
             frames.pop(0)
         session.voice(voice[2 * piece * PIECE : 2 * end], piece * PIECE / SAMPLE_RATE)
-        if piece % 2:
-            heard.append(session.hear())
+        if piece % pieces == pieces - 1:
+            heard += session.until(answer)
     return heard + session.end()
 
 
 def test_it_says_who_it_is_and_what_it_allows(service: Served) -> None:
     with live(service.url) as session:
         ready = session.ready
-    assert (ready["type"], ready["protocol"], ready["step_s"]) == ("ready", 1, 0.2)
+    assert (ready["type"], ready["protocol"], ready["step_s"]) == ("ready", 2, 0.2)
     assert ready["labels"] == list(EMOTIONS)
     assert ready["modalities"] == list(MODALITIES)
     assert ready["model"]["drawings"] is True
@@ -79,6 +84,63 @@ def test_a_clip_played_live_gets_the_steps_of_the_clip(
     assert sum(steps[0]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     assert 0 <= steps[5]["t"] * 1000 - steps[5]["frame_ms"] <= 110
     assert (closing["type"], closing["code"], closed["code"]) == ("closing", "done", 1000)
+
+
+def test_utterances_are_told_as_of_the_clip(service: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = drawn_clips()["happy"]
+    with live(service.url) as session:
+        heard = send(session, path)
+    whole = Recognizer.load(write_model(tmp_path_factory.mktemp("same"))).predict(path).to_json()["utterances"]
+    told = [m for m in heard if m["type"].startswith("utterance")]
+    assert [m["type"] for m in told] == ["utterance_start", "utterance"] * len(whole)
+    assert whole
+    for begun, ended, other in zip(told[::2], told[1::2], whole, strict=True):
+        assert set(ended) == {"type", *other}
+        assert begun["start"] == ended["start"] == pytest.approx(other["start"], abs=0.03)
+        assert ended["end"] == pytest.approx(other["end"], abs=0.03)
+        assert ended["seen"] == 1
+        assert set(ended["alone"]) == set(MODALITIES)
+
+
+def test_a_client_of_version_1_gets_what_it_always_got(service: Served) -> None:
+    with live(service.url, HELLO | {"protocol": 1, "interval_s": 2}) as session:
+        assert session.ready["protocol"] == 1
+        *heard, closing, _ = send(session, drawn_clips()["happy"])
+    with live(service.url) as session:
+        steps = [m for m in send(session, drawn_clips()["happy"]) if m["type"] == "step"]
+    assert {m["type"] for m in heard} == {"step"}
+    assert closing["code"] == "done"
+    clock = ("ms", "frame_ms")
+    assert [{k: v for k, v in m.items() if k not in clock} for m in heard] == [
+        {k: v for k, v in m.items() if k not in clock} for m in steps
+    ]
+
+
+def test_one_who_asks_for_an_unknown_version_is_told_which_there_are(service: Served) -> None:
+    with live(service.url, HELLO | {"protocol": 7}) as session:
+        assert session.ready["versions"] == [1, 2]
+        assert "7" in session.ready["message"]
+
+
+def test_instead_of_steps_there_may_be_summaries(service: Served) -> None:
+    with live(service.url, HELLO | {"interval_s": 1}) as session:
+        heard = send(session, drawn_clips()["happy"], "summary", pieces=10)
+    summaries = [m for m in heard if m["type"] == "summary"]
+    assert {m["type"] for m in heard} == {"summary", "utterance_start", "utterance", "closing", "closed"}
+    assert [m["start"] for m in summaries] == [0, *(m["end"] for m in summaries[:-1])]
+    assert [m["end"] for m in summaries[:-1]] == [1, 2, 3][: len(summaries) - 1]
+    assert len(summaries) > 1
+    assert summaries[0]["seen"] == 1
+    assert sum(summaries[0]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_with_the_microphone_an_utterance_ends(service: Served) -> None:
+    _, voice = play(drawn_clips()["happy"])
+    with live(service.url, NO_VIDEO) as session:
+        session.voice(voice[: 2 * SAMPLE_RATE], 0)
+        session.until("utterance_start")
+        session.off(4, 1.0)
+        assert session.until("utterance")[-1]["end"] <= 1.0
 
 
 def test_two_sessions_do_not_mix(service: Served) -> None:
@@ -230,7 +292,9 @@ def test_a_picture_with_too_many_pixels_is_not_decoded(service: Served) -> None:
     ("hello", "code"),
     [
         ({"type": "hallo"}, "bad_hello"),
-        (HELLO | {"protocol": 2}, "protocol"),
+        (HELLO | {"protocol": 3}, "protocol"),
+        (HELLO | {"interval_s": 0.1}, "bad_hello"),
+        (HELLO | {"interval_s": "often"}, "bad_hello"),
         (HELLO | {"rate": 44100}, "bad_hello"),
         (HELLO | {"video": False, "audio": False}, "bad_hello"),
         (HELLO | {"video": "yes"}, "bad_hello"),

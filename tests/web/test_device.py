@@ -29,7 +29,7 @@ from mmer.runtime.smoothing import Smoother, Smoothers
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Picture
 from mmer.serving import protocol
-from mmer.serving.live import Session
+from mmer.serving.live import SPOKEN, Session
 from mmer.serving.protocol import Hello
 from tests.crowds import scene
 from tests.graphs import drawn_clips, write_model
@@ -355,10 +355,26 @@ def test_from_the_same_pictures_and_voice_comes_the_same(page: Page, recognizer:
     for key in ("label", "t", "present", "voice_dbfs", "followed", "more_people"):
         assert [step[key] for step in mine["steps"]] == [step[key] for step in theirs["steps"]], key
     np.testing.assert_allclose(chances(mine["steps"]), chances(theirs["steps"]), atol=0.01)
+    assert_same_utterances(mine["utterances"], theirs["utterances"])
+    assert bool(theirs["utterances"]) == (emotion != "angry"), "that one says nothing"
     for ours, other in zip(mine["steps"], theirs["steps"], strict=True):
         assert ours["alone"].keys() == other["alone"].keys()
         assert (ours["box"] is None) == (other["box"] is None)
         np.testing.assert_allclose(ours["box"] or [], other["box"] or [], atol=1e-3)
+
+
+def assert_same_utterances(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
+    assert len(mine) == len(theirs)
+    for one, other in zip(mine, theirs, strict=True):
+        assert one.keys() == other.keys()
+        for key in ("start", "end", "label", "seen", "heard", "voice_dbfs", "followed"):
+            assert one[key] == other[key], key
+        np.testing.assert_allclose(chances([one]), chances([other]), atol=0.01)
+        assert one["confidence"] == pytest.approx(other["confidence"], abs=0.01)
+        for name, said in other["alone"].items():
+            assert (one["alone"][name] is None) == (said is None)
+            if said is not None:
+                assert one["alone"][name] == pytest.approx(said, abs=0.01)
 
 
 def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recognizer) -> None:
@@ -370,6 +386,15 @@ def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recog
     page.evaluate(stream, {"video": True, "audio": True})
     live, smoother = recognizer.stream(), Smoother(info.input.step_s, info.shown)
     hop, mine, theirs = 1600, [], []
+    spoken: list[dict[str, Any]] = []
+    said: list[dict[str, Any]] = []
+
+    def hear() -> None:
+        """What is told of utterances by now."""
+        spoken.extend(page.evaluate("() => ours.stream.utterances()"))
+        said.extend({"type": SPOKEN[type(one)], **one.to_json()} for one in live.utterances())
+        assert [one["type"] for one in spoken] == [one["type"] for one in said]
+
     for k, rgb in enumerate(frames):
         at, heard = round(0.1 * k + 0.03, 3), decoded.voice[k * hop : (k + 1) * hop]
         begun = round(0.1 * k + (0.012 if k % 3 else 0.0), 3)  # it jitters
@@ -381,17 +406,22 @@ def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recog
         live.push_voice(heard, begun)
         voice = base64.b64encode(heard.tobytes()).decode()
         page.evaluate("([voice, t]) => ours.stream.pushVoice(ours.pcm(voice), t)", [voice, begun])
+        hear()
         while page.evaluate("() => ours.stream.due"):
             assert live.next_time <= 0.1 * (k + 1) + 0.02, "not before what it needs has come"
             step = live.step()
             probabilities, label = smoother.push(step.probabilities, seen=step.seen, heard=step.heard)
             theirs.append((label, probabilities, step))
             mine.append(page.evaluate("() => ours.stream.step()"))
+            hear()
     assert len(mine) >= len(frames) // 2 - 1
     assert [step["label"] for step in mine] == [label for label, _, _ in theirs]
     assert [step["present"] for step in mine] == [step.present for _, _, step in theirs]
     assert not all(step["present"]["face"] for step in mine)
     np.testing.assert_allclose(chances(mine), [probabilities for _, probabilities, _ in theirs], atol=0.01)
+    assert spoken[::2] == said[::2], "they begin"
+    assert_same_utterances(spoken[1::2], said[1::2])
+    assert len(spoken) > 1
 
 
 def test_a_session_that_is_behind_skips_steps_as_the_service_does(page: Page, recognizer: Recognizer) -> None:

@@ -63,6 +63,7 @@ export class Device {
       if (data.fetched) onProgress(data.fetched);
       else if (data.requests) this.onRequests(data.requests);
       else if (data.step) this.session?.on.step(data.step);
+      else if (data.utterance) this.session?.on.utterance(data.utterance);
       else if (data.trouble) this.session?.on.trouble(data.trouble);
       else {
         const { done, fail } = /** @type {NonNullable<ReturnType<typeof this.waiting.get>>} */ (this.waiting.get(data.id));

@@ -73,11 +73,15 @@ async function makeSteps() {
   if (stepping) return;
   stepping = true;
   try {
+    tellUtterances();
     for (let mine = stream; mine?.due; mine = stream) {
       const dropped = mine.catchUp();
       if (dropped) self.postMessage({ trouble: dropped });
       const step = await mine.step();
-      if (mine === stream) self.postMessage({ step });
+      if (mine === stream) {
+        self.postMessage({ step });
+        tellUtterances();
+      }
       await new Promise((done) => setTimeout(done));
     }
   } catch (error) {
@@ -86,6 +90,10 @@ async function makeSteps() {
   } finally {
     stepping = false;
   }
+}
+
+function tellUtterances() {
+  for (const utterance of stream?.utterances() ?? []) self.postMessage({ utterance });
 }
 
 /** @param {string} root @param {Part[]} parts @param {ModelInfo} info @returns {Promise<Recognizer>} */

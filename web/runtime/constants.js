@@ -3,6 +3,7 @@
 // mmer/labels.py
 export const EMOTIONS = /** @type {const} */ (["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"]);
 export const MODALITIES = /** @type {const} */ (["face", "scene", "voice"]);
+export const DIMENSIONS = /** @type {const} */ (["valence", "arousal"]);
 
 // mmer/runtime/grid.py
 /** Of every voice in this project, Hz, mono. */
@@ -161,6 +162,14 @@ export const FORGET_S = 2.0;
 /** Probability below which one is as unlikely as another. */
 export const LEAST = 1e-06;
 
+// mmer/runtime/utterances.py
+/** Silence after which an utterance is over: so its end is known 0.3 s after it at the latest. */
+export const PAUSE_S = 0.25;
+/** So much voice must be heard before it is an utterance: a click is none. */
+export const VOICED_S = 0.2;
+/** An utterance that goes on for longer is told in parts. */
+export const LONGEST_S = 30.0;
+
 // mmer/serving/live.py
 /** A step waits no longer for one modality once another has reached it. */
 export const LATE_S = 0.25;
@@ -172,7 +181,8 @@ export const KEEP_S = 0.4;
 export const EARLY = 0.5;
 
 // mmer/serving/protocol.py
-export const VERSION = 1;
+/** The newest version of the protocol. */
+export const VERSION = 2;
 export const FRAME = 1;
 export const VOICE = 2;
 export const CAMERA_OFF = 3;

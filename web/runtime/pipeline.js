@@ -1,11 +1,12 @@
 // mmer/runtime/pipeline.py: one clip's or one stream's way through the model, with the people, the voice and the network's
 // states. A row of the batch is a person; the voice is that of the one who is followed.
-import { EMOTIONS, MODALITIES, REMEMBERED } from "./constants.js";
+import { DIMENSIONS, EMOTIONS, MODALITIES, REMEMBERED } from "./constants.js";
 import { stepTime } from "./grid.js";
 import { People } from "./people.js";
 import { bound, crop, shrink } from "./resize.js";
 import { likeliest, softmax } from "./results.js";
 import { Speaker } from "./speaker.js";
+import { Utterances } from "./utterances.js";
 import { Hearing, VoiceBuffer, level } from "./voice.js";
 
 /** @typedef {import("./graph.js").Input} Input */
@@ -44,6 +45,9 @@ export class Pipeline {
     this.stateSize = Number(graph.inputs.get("state")?.[1]);
     /** By person, null before anybody is seen; who was seen last comes last. @type {Map<number|null, Float32Array>} */
     this.states = new Map();
+    this.spoken = new Utterances(info.input, info.media.silence_dbfs, info.shown);
+    /** @type {import("./results.js").Spoken[]} of utterances, since it was asked last */
+    this.told = [];
     this.done = 0; // steps made
   }
 
@@ -101,7 +105,7 @@ export class Pipeline {
       const alone = [...found.alone.data.slice(first, first + EMOTIONS.length)];
       return /** @type {const} */ ([name, present[row][m] ? alone.map(Math.exp) : null]);
     });
-    return {
+    const step = {
       t: stepTime(this.done - 1, input.step_s),
       logits: said[row],
       probabilities: softmax(said[row]),
@@ -117,7 +121,19 @@ export class Pipeline {
         const probabilities = softmax(said[k]);
         return { id, box: share, label: present[k].some(Boolean) ? likeliest(probabilities) : null, probabilities };
       }),
+      affect: this.#affect(found.affect?.data, row, present[row]),
     };
+    this.told.push(...this.spoken.listen(this.voice, this.done * this.voice.hop - 1));
+    this.spoken.push(step);
+    return step;
+  }
+
+  /** Of a person, where something is present that they are told from. @param {Float32Array|undefined} said [B, 2] @param {number} row @param {boolean[]} present @returns {import("./results.js").Affect} */
+  #affect(said, row, present) {
+    const from = this.info.affect ?? [];
+    if (!said || !from.length) return {};
+    const known = from.some((name) => present[MODALITIES.indexOf(name)]);
+    return Object.fromEntries(DIMENSIONS.map((name, k) => [name, known ? said[row * DIMENSIONS.length + k] : null]));
   }
 
   /**
@@ -142,11 +158,23 @@ export class Pipeline {
     };
   }
 
+  /** What utterances began and ended since this was asked last, as far as there is voice. @param {{over?: boolean}} [given] nothing more comes */
+  utterances({ over = false } = {}) {
+    const told = [
+      ...this.told,
+      ...this.spoken.listen(this.voice, Math.min(this.voice.end, (this.done + 1) * this.voice.hop - 1)),
+      ...(over ? this.spoken.finish() : []),
+    ];
+    this.told = [];
+    return told;
+  }
+
   /** Leave out the next steps, as if nothing were seen or heard in them. @param {number} steps */
   skip(steps) {
     this.done += steps;
     this.hearing.skip(steps);
     this.speaker.skip(steps);
+    this.told.push(...this.spoken.skip(this.done * this.voice.hop));
     this.voice.forget(this.done);
   }
 }

@@ -4,7 +4,7 @@ import { MODALITIES } from "./constants.js";
 import { Detector } from "./detector.js";
 import { Graph } from "./graph.js";
 import { Pipeline } from "./pipeline.js";
-import { likeliest, byEmotion, pool, stepToJson } from "./results.js";
+import { likeliest, byEmotion, meanAffect, pool, rounded, stepToJson } from "./results.js";
 import { Stream } from "./stream.js";
 
 /** @typedef {import("./means.js").Picture} Picture */
@@ -65,12 +65,16 @@ class ClipRecognition {
     /** @type {RawStep[]} */
     const steps = [];
     for (let k = 0; k < count; k += 1) steps.push(await pipeline.advance(this.features.get(k) ?? null));
+    const spoken = pipeline.utterances({ over: true });
     const probabilities = pool(steps);
     const { input, ...about } = pipeline.info;
     return {
       label: steps.some((step) => step.evidence) ? likeliest(probabilities) : null,
       probabilities: byEmotion(probabilities),
       missing: MODALITIES.filter((name) => !steps.some((step) => step.present[name])),
+      ...rounded(meanAffect(steps)),
+      utterances: spoken.flatMap(({ type, ...told }) =>
+        (type === "utterance" ? [/** @type {import("./results.js").Utterance} */ (told)] : [])),
       steps: steps.map((step) =>
         stepToJson(step, step.evidence ? likeliest(step.probabilities) : null, step.probabilities)),
       model: { ...about, step_s: input.step_s },

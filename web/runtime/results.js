@@ -1,10 +1,11 @@
 // mmer/runtime/results.py: what was recognised, of a step and of a clip, as numbers and as the JSON that the service
 // answers with.
-import { EMOTIONS } from "./constants.js";
+import { DIMENSIONS, EMOTIONS } from "./constants.js";
 
 /** @typedef {(typeof EMOTIONS)[number]} Emotion */
 /** @typedef {(typeof import("./constants.js").MODALITIES)[number]} Modality */
 /** @typedef {Record<Emotion, number>} Probabilities */
+/** Valence and arousal, -1 to 1; null where nothing is present that they are told from; empty of a model that does not say them. @typedef {Partial<Record<(typeof DIMENSIONS)[number], number|null>>} Affect */
 /**
  * A step of a clip or of a stream, as the pipeline makes it.
  * @typedef {object} RawStep
@@ -20,12 +21,13 @@ import { EMOTIONS } from "./constants.js";
  * @property {number|null} followed
  * @property {RawPerson[]} people
  * @property {number} more_people
+ * @property {Affect} affect
  */
 /** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: number[]}} RawPerson somebody who is seen at a step */
 /** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: Probabilities}} Person as they are answered */
 /**
  * A step as it is answered, by the service or by this device.
- * @typedef {object} Step
+ * @typedef {object} StepAnswer
  * @property {number} t seconds since the start
  * @property {Emotion|null} label
  * @property {Probabilities} probabilities
@@ -38,6 +40,23 @@ import { EMOTIONS } from "./constants.js";
  * @property {number} more_people faces beyond the limit
  * @property {number|null} [frame_ms] of a stream: when the picture was taken
  */
+/** @typedef {StepAnswer & Affect} Step */
+/**
+ * What was recognised while somebody spoke.
+ * @typedef {object} UtteranceAnswer
+ * @property {number} start seconds since the start
+ * @property {number} end seconds, where the voice ends
+ * @property {Emotion|null} label
+ * @property {number} confidence the label's probability
+ * @property {Probabilities} probabilities of face and voice together
+ * @property {Record<string, Probabilities|null>} alone
+ * @property {number} seen share of the steps in which the face was seen
+ * @property {number} heard share of the steps in which a voice was heard
+ * @property {number} voice_dbfs
+ * @property {number|null} followed of whom it speaks
+ */
+/** @typedef {UtteranceAnswer & Affect} Utterance */
+/** @typedef {{type: "utterance_start", start: number} | {type: "utterance"} & Utterance} Spoken what a stream tells of utterances */
 /**
  * What a model says of itself (mmer/runtime/graph.py, `ModelInfo`), as an answer holds it.
  * @typedef {object} ModelInfo
@@ -51,18 +70,20 @@ import { EMOTIONS } from "./constants.js";
  * @property {boolean} drawings
  * @property {boolean} partly_drawn
  * @property {boolean} card whether the server has the model's card
+ * @property {Modality[]} [affect] what valence and arousal are told from; none where the model does not say them
  */
 /**
  * What was recognised in a clip.
- * @typedef {object} Prediction
+ * @typedef {object} PredictionAnswer
  * @property {string} path
  * @property {Emotion|null} label
  * @property {Probabilities} probabilities
  * @property {Step[]} steps
  * @property {Modality[]} missing
  * @property {ModelInfo & {step_s: number}} model
- * @property {{start: number, end: number, label: Emotion|null}[]} [utterances]
+ * @property {Utterance[]} utterances
  */
+/** @typedef {PredictionAnswer & Affect} Prediction */
 
 /** @param {RawStep} step @param {Emotion|null} label @param {number[]} probabilities @returns {Step & {ms: number}} */
 export function stepToJson(step, label, probabilities) {
@@ -79,8 +100,21 @@ export function stepToJson(step, label, probabilities) {
     followed: step.followed,
     people: step.people.map((one) => ({ ...one, box: one.box.map((v) => round(v, 4)), probabilities: byEmotion(one.probabilities) })),
     more_people: step.more_people,
+    ...rounded(step.affect),
   };
 }
+
+/** Valence and arousal: their means over the steps at which they are said. @param {RawStep[]} steps @returns {Affect} */
+export function meanAffect(steps) {
+  const names = DIMENSIONS.filter((name) => steps.some(({ affect }) => name in affect));
+  return Object.fromEntries(names.map((name) => {
+    const known = steps.map(({ affect }) => affect[name] ?? null).filter((value) => value !== null);
+    return [name, known.length ? known.reduce((sum, v) => sum + v) / known.length : null];
+  }));
+}
+
+/** As they are told. @param {Affect} affect @returns {Affect} */
+export const rounded = (affect) => Object.fromEntries(Object.entries(affect).map(([name, value]) => [name, value && round(value, 4)]));
 
 /** A clip's probabilities: of the mean of its logits over the steps with evidence. @param {RawStep[]} steps */
 export function pool(steps) {
@@ -109,4 +143,4 @@ export const likeliest = (probabilities) => EMOTIONS[argmax(probabilities)];
 export const argmax = (values) => values.indexOf(Math.max(...values));
 
 /** @param {number} value @param {number} digits */
-const round = (value, digits) => Number(value.toFixed(digits));
+export const round = (value, digits) => Number(value.toFixed(digits));

@@ -46,19 +46,22 @@ export class Smoother {
       this.heardS += heard ? this.stepS : 0;
     } else this.without += this.stepS;
     if (this.without > FORGET_S) this.#begin();
-    const temperature = this.#temperature();
-    const smoothed = softmax(this.mean.map((v) => v / temperature));
+    const divisor = temperature(this.shown, this.steps * this.stepS, this.seen, this.heardS > 0);
+    const smoothed = softmax(this.mean.map((v) => v / divisor));
     if (!this.steps || (!this.seen && this.heardS < LISTEN_S - 1e-6)) return { probabilities: smoothed, label: null };
     const best = argmax(smoothed);
     if (this.label === null || smoothed[best] > smoothed[this.label] + LEAD) this.label = best;
     return { probabilities: smoothed, label: EMOTIONS[this.label] };
   }
+}
 
-  #temperature() {
-    if (!this.shown) return 1;
-    const kind = this.seen && this.heardS > 0 ? "both" : this.heardS > 0 ? "voice" : "face";
-    return interpolate(this.steps * this.stepS, this.shown.seconds, this.shown[kind]);
-  }
+/**
+ * What the mean of so many seconds' logits is divided by, so that it is no surer than it is right.
+ * @param {Shown|null} shown @param {number} seconds @param {boolean} seen @param {boolean} heard
+ */
+export function temperature(shown, seconds, seen, heard) {
+  if (!shown) return 1;
+  return interpolate(seconds, shown.seconds, shown[seen && heard ? "both" : heard ? "voice" : "face"]);
 }
 
 /** One `Smoother` for each person of a clip or stream. */

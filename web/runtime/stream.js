@@ -25,6 +25,7 @@ export class Stream {
     this.coming = new Map();
     /** @type {{t: number, picture: Picture|null}} in use */
     this.frame = { t: -Infinity, picture: null };
+    this.deaf = false; // the microphone went off since utterances were told
   }
 
   /** A picture, or null where the camera went off. @param {ImageBitmap|null} bitmap @param {number} t seconds */
@@ -42,8 +43,10 @@ export class Stream {
 
   /** Voice, or null where the microphone went off. @param {Int16Array|null} pcm @param {number} t seconds, of its first sample */
   pushVoice(pcm, t) {
-    if (!pcm) this.audioT = Infinity;
-    else if (t <= this.pipeline.nextTime + AHEAD_S) {
+    if (!pcm) {
+      this.audioT = Infinity;
+      this.deaf = true;
+    } else if (t <= this.pipeline.nextTime + AHEAD_S) {
       this.pipeline.voice.put(pcm, t);
       this.audioT = Math.max(anew(this.audioT), t + pcm.length / SAMPLE_RATE);
     }
@@ -92,6 +95,13 @@ export class Stream {
     step.people = people.map((one) => ({ ...one, ...shown(one.id) }));
     const { probabilities, label } = shown(followed);
     return { ...stepToJson(step, label, probabilities), frame_ms: features && Math.round(1000 * t) };
+  }
+
+  /** What utterances began and ended since this was asked last, as far as voice has come in. */
+  utterances() {
+    const { deaf: over } = this;
+    this.deaf = false;
+    return this.pipeline.utterances({ over });
   }
 
   close() {

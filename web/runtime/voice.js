@@ -32,10 +32,15 @@ export class VoiceBuffer {
     this.samples.set(pcm, at - this.start);
   }
 
+  /** What lies from `begin` to before `end`, samples since the beginning. @param {number} begin @param {number} end @returns {Float32Array} in -1..1, silence where there is none */
+  between(begin, end) {
+    return Float32Array.from({ length: end - begin }, (_, k) => (this.samples[begin - this.start + k] ?? 0) / 32768);
+  }
+
   /** The window that ends at a step. @param {number} step from 0 @returns {Float32Array} in -1..1, silence where there is none */
   window(step) {
-    const first = (step + 1) * this.hop - this.width - this.start;
-    return Float32Array.from({ length: this.width }, (_, k) => (this.samples[first + k] ?? 0) / 32768);
+    const end = (step + 1) * this.hop;
+    return this.between(end - this.width, end);
   }
 
   /** Drop what the windows of `step` and later cannot reach. @param {number} step */
@@ -55,39 +60,81 @@ export class VoiceBuffer {
  * @property {number} margin_db
  */
 
-/** How the voice windows of one clip or stream are heard, step by step: Python's docstring tells why. */
+/** The level of a voice and the floor below it, followed tick by tick: Python's docstring tells why. */
+class Loudness {
+  /** @type {number|null} dB; null until something was heard */
+  level = null;
+  /** @type {number|null} */
+  floor = null;
+
+  /** @param {LevelRules} rules @param {number} tickS */
+  constructor(rules, tickS) {
+    this.rules = rules;
+    this.tickS = tickS;
+  }
+
+  /** The next tick: whether it is voice. @param {{softest: number, loudest: number}} levels of its frames, dB */
+  push({ softest, loudest }) {
+    this.skip(1);
+    if (loudest <= DIGITAL_SILENCE) return false;
+    this.level = this.level === null ? loudest : Math.max(this.level, loudest);
+    this.floor = this.floor === null ? softest : Math.min(this.floor, softest);
+    return loudest >= this.level - this.rules.range_db && loudest > this.floor + this.rules.margin_db;
+  }
+
+  /** Let so many ticks pass unheard. @param {number} ticks */
+  skip(ticks) {
+    if (this.level === null || this.floor === null) return;
+    this.level -= ticks * this.tickS * this.rules.fall_db_s;
+    this.floor += ticks * this.tickS * this.rules.rise_db_s;
+  }
+}
+
+/** How the voice windows of one clip or stream are heard, step by step. */
 export class Hearing {
   /** @param {{step_s: number, level?: LevelRules|null}} input of the model's metadata @param {number} silenceDbfs */
   constructor({ step_s, level = null }, silenceDbfs) {
-    this.rules = level;
-    this.stepS = step_s;
+    this.loudness = level && new Loudness(level, step_s);
     this.silenceDbfs = silenceDbfs;
-    /** @type {number|null} */
-    this.level = null;
-    /** @type {number|null} */
-    this.floor = null;
   }
 
   /** The next step. @param {Float32Array} window in -1..1 @returns {{heard: Float32Array, active: boolean}} */
   step(window) {
-    if (!this.rules) return { heard: window, active: voiceActivity(window, this.silenceDbfs) };
-    const { softest, loudest } = extremes(window);
-    this.skip(1);
-    let active = false;
-    if (loudest > DIGITAL_SILENCE) {
-      this.level = this.level === null ? loudest : Math.max(this.level, loudest);
-      this.floor = this.floor === null ? softest : Math.min(this.floor, softest);
-      active = loudest >= this.level - this.rules.range_db && loudest > this.floor + this.rules.margin_db;
-    }
-    const gain = this.level === null ? 0 : 10 ** ((HEARD_AT - this.level) / 20);
+    if (!this.loudness) return { heard: window, active: voiceActivity(window, this.silenceDbfs) };
+    const active = this.loudness.push(extremes(window));
+    const gain = this.loudness.level === null ? 0 : 10 ** ((HEARD_AT - this.loudness.level) / 20);
     return { heard: window.map((v) => v * gain), active };
   }
 
   /** Let so many steps pass unheard. @param {number} steps */
   skip(steps) {
-    if (!this.rules || this.level === null || this.floor === null) return;
-    this.level -= steps * this.stepS * this.rules.fall_db_s;
-    this.floor += steps * this.stepS * this.rules.rise_db_s;
+    this.loudness?.skip(steps);
+  }
+}
+
+/** Which frames of 25 ms are voice: the rule of `Hearing`, frame by frame. */
+export class FrameActivity {
+  /** Samples that must be known before a frame. */
+  static BEFORE = LAG * LOW_PASS;
+
+  /** @param {{level?: LevelRules|null}} input of the model's metadata @param {number} silenceDbfs */
+  constructor({ level = null }, silenceDbfs) {
+    this.loudness = level && new Loudness(level, FRAME_SAMPLES / SAMPLE_RATE);
+    this.silenceDbfs = silenceDbfs;
+  }
+
+  /** The next frame. @param {Float32Array} samples what lies before it, and it, in -1..1 @returns {{active: boolean, power: number}} */
+  step(samples) {
+    const frame = samples.subarray(FrameActivity.BEFORE);
+    const squares = power(frame);
+    if (!this.loudness) return { active: voiceActivity(frame, this.silenceDbfs), power: squares };
+    const found = frameLevel(samples, FrameActivity.BEFORE, 0);
+    return { active: this.loudness.push({ softest: found, loudest: found }), power: squares };
+  }
+
+  /** Let so many frames pass unheard. @param {number} frames */
+  skip(frames) {
+    this.loudness?.skip(frames);
   }
 }
 
@@ -96,16 +143,21 @@ function extremes(window) {
   let [softest, loudest] = [Infinity, -Infinity];
   const first = window.length % FRAME_SAMPLES;
   for (let begin = first; begin < window.length; begin += FRAME_SAMPLES) {
-    let squares = 0;
-    for (let k = begin; k < begin + FRAME_SAMPLES; k += LOW_PASS) {
-      const before = k - LAG * LOW_PASS;
-      squares += before < first ? 0 : (mean(window, k) - mean(window, before)) ** 2;
-    }
-    const found = 10 * Math.log10(Math.max((squares * LOW_PASS) / FRAME_SAMPLES, 1e-20));
+    const found = frameLevel(window, begin, first);
     loudest = Math.max(loudest, found);
     if (found > DIGITAL_SILENCE) softest = Math.min(softest, found);
   }
   return { softest: Math.min(softest, loudest), loudest };
+}
+
+/** Level of a frame, dB, in the band. @param {Float32Array} samples @param {number} begin of the frame @param {number} first before it nothing is known */
+function frameLevel(samples, begin, first) {
+  let squares = 0;
+  for (let k = begin; k < begin + FRAME_SAMPLES; k += LOW_PASS) {
+    const before = k - LAG * LOW_PASS;
+    squares += before < first ? 0 : (mean(samples, k) - mean(samples, before)) ** 2;
+  }
+  return 10 * Math.log10(Math.max((squares * LOW_PASS) / FRAME_SAMPLES, 1e-20));
 }
 
 /** Of `LOW_PASS` samples. @param {Float32Array} window @param {number} at */
@@ -115,7 +167,10 @@ const mean = (window, at) => window.subarray(at, at + LOW_PASS).reduce((sum, v) 
 export const voiceActivity = (window, silenceDbfs) => power(window) >= 10 ** (silenceDbfs / 10);
 
 /** Level, dB of full scale. @param {Float32Array} samples in -1..1 */
-export const level = (samples) => 10 * Math.log10(Math.max(power(samples), QUIETEST));
+export const level = (samples) => decibels(power(samples));
+
+/** @param {number} power mean square */
+export const decibels = (power) => 10 * Math.log10(Math.max(power, QUIETEST));
 
 /** Mean square. @param {Float32Array} samples */
 const power = (samples) => samples.reduce((sum, v) => sum + v * v, 0) / samples.length;
