@@ -53,7 +53,7 @@ PUBLIC = {
     "mmer.runtime.utterances": ("UtteranceStart",),
     "mmer.runtime.stream": ("Stream",),
     "mmer.runtime.graph": ("ModelInfo", "ModelError"),
-    "mmer.runtime.media": ("MediaError",),
+    "mmer.runtime.media.errors": ("MediaError",),
     "mmer.client.stream": ("connect", "Session", "StreamError"),
 }
 #: The service's document is of a model; this one stands for any.

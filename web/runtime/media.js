@@ -1,4 +1,4 @@
-// mmer/runtime/media.py: a clip's pictures on the time grid and its voice at 16 kHz, here by the browser's own decoders.
+// mmer/runtime/media/: a clip's pictures on the time grid and its voice at 16 kHz, here by the browser's own decoders.
 // It works on the page's own thread, which alone has a video element.
 import { SAMPLE_RATE } from "./constants.js";
 import { stepCount, stepTime } from "./grid.js";
