@@ -18,6 +18,7 @@ from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES
 
 if TYPE_CHECKING:
+    from mmer.runtime.calibration import Calibration
     from mmer.runtime.graph import ModelInfo
     from mmer.runtime.results import Prediction, Step
 
@@ -84,6 +85,12 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--json", action="store_true", help="print one JSON object per clip and line")
     predict.add_argument("--start", type=_seconds_of, default=0.0, metavar="S", help="begin at this second")
     predict.add_argument("--end", type=_seconds_of, metavar="S", help="end at this second")
+    predict.add_argument(
+        "--neutral",
+        type=Path,
+        metavar="CLIP",
+        help="some seconds of the same person at rest, taken off what is said of the others (docs/calibration.md)",
+    )
     tables = predict.add_argument_group(
         "tables",
         "Files whose names end in .csv or .parquet, instead of what is printed. A run that was cut goes on when it is "
@@ -211,12 +218,15 @@ def _predict(args: argparse.Namespace) -> int:
     if not found:
         return _complain(f"no video, sound or image in {', '.join(map(str, args.paths))}")
     outs = {kind: out for kind, out in ((PICTURE, args.plot), (EAF, args.eaf), (TEXTGRID, args.textgrid)) if out}
+    calibration = None if args.neutral is None else recognizer.calibrate(args.neutral)
     if args.csv is not None:
-        return _tables(args, found, outs, recognizer.info)
+        return _tables(args, found, outs, recognizer.info, calibration)
     failed, done = 0, 0
     for (path, named), files in zip(found.items(), places(list(found), args.paths, outs), strict=True):
         try:
-            prediction = recognizer.predict(path, keep_crops=args.plot is not None, start_s=args.start, end_s=args.end)
+            prediction = recognizer.predict(
+                path, keep_crops=args.plot is not None, start_s=args.start, end_s=args.end, calibration=calibration
+            )
         except (MmerError, OSError) as error:
             reason = f"{path}\n        not recognised: {getattr(error, 'reason', error)}\n"
             print(json.dumps(refuse(path, error)) if args.json else _printable(reason), flush=True)
@@ -235,14 +245,20 @@ def _predict(args: argparse.Namespace) -> int:
     return failed if done else 1
 
 
-def _tables(args: argparse.Namespace, found: Mapping[Path, bool], files: Mapping[str, Path], info: ModelInfo) -> int:
+def _tables(
+    args: argparse.Namespace,
+    found: Mapping[Path, bool],
+    files: Mapping[str, Path],
+    info: ModelInfo,
+    calibration: Calibration | None,
+) -> int:
     """Of files, each with whether it was named itself."""
     from mmer.batch.pool import Job
     from mmer.batch.run import Outputs, run
     from mmer.batch.tables import MORE
 
     more = {name: path for name in MORE if (path := getattr(args, name))}
-    out, job = Outputs(args.csv, more, files), Job(args.model, args.start, args.end)
+    out, job = Outputs(args.csv, more, files), Job(args.model, args.start, args.end, calibration)
     try:
         outcome = run(list(found), args.paths, job, out, info, args.jobs)
     except KeyboardInterrupt:

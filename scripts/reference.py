@@ -52,6 +52,7 @@ PUBLIC = {
     "mmer.runtime.results": ("Prediction", "Step", "Person", "Summary"),
     "mmer.runtime.utterances": ("UtteranceStart",),
     "mmer.runtime.stream": ("Stream",),
+    "mmer.runtime.calibration": ("Calibration", "CalibrationError"),
     "mmer.runtime.graph": ("ModelInfo", "ModelError"),
     "mmer.runtime.media.errors": ("MediaError",),
     "mmer.client.stream": ("connect", "Session", "StreamError"),

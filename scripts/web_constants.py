@@ -64,6 +64,12 @@ SHARED = {
     "mmer.runtime.stream": ("STALE_S", "AHEAD_S"),
     "mmer.runtime.smoothing": ("TAU_S", "PRIOR_STEPS", "LISTEN_S", "LEAD", "FORGET_S", "LEAST"),
     "mmer.runtime.utterances": ("PAUSE_S", "VOICED_S", "LONGEST_S"),
+    "mmer.runtime.calibration": (
+        "MOST_OFF",
+        "HALF_S",
+        "LEAST_REST_S",
+        "MOST_REST_S",
+    ),
     "mmer.serving.live": ("LATE_S", "BEHIND_S", "KEEP_S", "EARLY"),
     "mmer.serving.protocol": ("VERSION", "FRAME", "VOICE", "CAMERA_OFF", "MICROPHONE_OFF"),
 }

@@ -17,6 +17,7 @@ import { Timeline, inkOf } from "./timeline.js";
 import { View } from "./view.js";
 
 const SAY_EVERY_MS = 3000; // to a screen reader: a label that changes faster would never be heard to its end
+const REST_S = 5; // looked at somebody at rest
 const LONG_S = 60; // of a session, beyond which the chart shows its end alone
 
 /** @param {string} id @returns {any} */
@@ -43,6 +44,9 @@ let wanted = null;
 let opener = at("go");
 /** @type {{said: string, at: number}} */
 let said = { said: "", at: 0 };
+/** Of who sits here. @type {import("./connection.js").Calibration|null} */
+let calibration = JSON.parse(sessionStorage.getItem("calibration") ?? "null");
+at("neutral").setAttribute("aria-pressed", String(Boolean(calibration)));
 /** Samples that were fetched, by name. @type {Map<string, Blob>} */
 const samples = new Map();
 /** @type {HTMLButtonElement[]} */
@@ -110,6 +114,7 @@ at("pause").addEventListener("click", () => {
   const paused = toggle("pause");
   live?.pause(paused);
 });
+at("neutral").addEventListener("click", () => calibrate(at("neutral").getAttribute("aria-pressed") !== "true"));
 at("mirror").addEventListener("click", () => at("stage").classList.toggle("mirrored", toggle("mirror")));
 at("lines").addEventListener("click", () => {
   timeline.lines = toggle("lines");
@@ -200,6 +205,7 @@ async function goLive(chosen = {}) {
   const mine = (live = new Live(at("video"), connect, {
     ready: ({ step_s: stepS }) => {
       const now = performance.now();
+      if (calibration) mine.calibrate({ calibration });
       moments = new Moments(info, false);
       if (begun) after = (now - begun.at) / 1000;
       else {
@@ -220,6 +226,11 @@ async function goLive(chosen = {}) {
       announce(moment);
     },
     utterance: (message) => course.hear(message, after),
+    calibrated: (found, why) => {
+      if (found) keepCalibration(found);
+      else if (why.includes("another model")) keepCalibration(null);
+      say(found ? "Calibrated: what you are like at rest is taken off." : `Not calibrated: ${why}.`);
+    },
     say,
     wrong: (text) => (text ? complain(text) : (at("error").hidden = true)),
     age: (old) => view.mark(old),
@@ -248,6 +259,24 @@ async function goLive(chosen = {}) {
   at("stage").classList.add("mirrored");
   at("mirror").setAttribute("aria-pressed", "true");
   open("live");
+}
+
+/** This person at rest, from now on; or no longer. @param {boolean} on */
+function calibrate(on) {
+  if (on) say(`Look at the camera as you are at rest, and speak as you usually do, for ${REST_S} s …`, true);
+  else {
+    keepCalibration(null);
+    say("No longer calibrated.");
+  }
+  live?.calibrate(on ? { seconds: REST_S } : { calibration: null });
+}
+
+/** As long as this page is open in this tab. @param {import("./connection.js").Calibration|null} found */
+function keepCalibration(found) {
+  calibration = found;
+  at("neutral").setAttribute("aria-pressed", String(Boolean(found)));
+  if (found) sessionStorage.setItem("calibration", JSON.stringify(found));
+  else sessionStorage.removeItem("calibration");
 }
 
 /** Have clips recognised; the first of them is opened once it is. @param {File[]} files */

@@ -16,9 +16,12 @@ const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying aga
  * @property {(ready: {step_s: number}) => void} ready a session has begun
  * @property {(step: import("./runtime/results.js").Step) => void} step
  * @property {(message: import("./runtime/results.js").Spoken) => void} utterance one has begun, or ended
+ * @property {(calibration: Calibration) => void} calibration what was found, to be kept and used another time
  * @property {(message: Trouble) => void} trouble
  * @property {(seconds: number|null) => void} lost the connection is gone; tried again in so many seconds, or not
  */
+/** @typedef {import("./runtime/calibration.js").Calibration} Calibration */
+/** Somebody is at rest for so many seconds; or a calibration that was kept is used, or none. @typedef {{seconds: number} | {calibration: Calibration|null}} Calibrate */
 /** @typedef {{type: string, code?: string, message: string, hint: string}} Trouble `error`, `dropped` or `closing` */
 
 let sockets = 0;
@@ -75,6 +78,7 @@ export class Connection {
         this.answered = this.origin + 1000 * message.t;
         this.on.step(message);
       } else if (message.type.startsWith("utterance")) this.on.utterance(message);
+      else if (message.type === "calibration") this.on.calibration(message);
       else {
         last = message;
         this.on.trouble(message);
@@ -149,6 +153,11 @@ export class Connection {
 
   microphoneOff() {
     this.#send(MICROPHONE_OFF, performance.now());
+  }
+
+  /** @param {Calibrate} message */
+  calibrate(message) {
+    if (this.open) this.socket.send(JSON.stringify({ type: "calibrate", ...message }));
   }
 
   close() {

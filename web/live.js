@@ -22,6 +22,7 @@ export class Live {
    * @param {object} on
    * @param {(step: import("./runtime/results.js").Step) => void} on.step
    * @param {(message: import("./runtime/results.js").Spoken) => void} on.utterance
+   * @param {(found: import("./connection.js").Calibration|null, why: string) => void} on.calibrated null: it came to nothing, and why
    * @param {(ready: {step_s: number}) => void} on.ready a session has begun
    * @param {(text: string, busy?: boolean) => void} on.say how it goes
    * @param {(text: string) => void} on.wrong what is wrong at present; "" where nothing is any more
@@ -83,6 +84,7 @@ export class Live {
         },
         step: (step) => this.#step(step),
         utterance: (message) => this.on.utterance(message),
+        calibration: (found) => this.on.calibrated(found, ""),
         trouble: (message) => this.#trouble(message),
         lost: (seconds) => this.#lostLine(seconds),
       },
@@ -144,7 +146,8 @@ export class Live {
         this.#tell();
       }, CALM_MS);
       this.#tell();
-    } else if (message.code !== "done") {
+    } else if (message.code === "bad_calibration") this.on.calibrated(null, message.message);
+    else if (message.code !== "done") {
       if (message.type === "closing") this.closing = message;
       this.#wrong("line", `${message.message}. ${message.hint}`);
     }
@@ -232,6 +235,11 @@ export class Live {
     const { video, audio } = this.tracks;
     if (video && (this.paused || document.hidden || video.muted || video.readyState === "ended")) this.session?.cameraOff();
     if (audio && (this.paused || this.microphone?.trouble || audio.readyState === "ended")) this.session?.microphoneOff();
+  }
+
+  /** @param {import("./connection.js").Calibrate} message */
+  calibrate(message) {
+    this.session?.calibrate(message);
   }
 
   /** @param {boolean} paused */

@@ -15,6 +15,7 @@ from threading import Thread
 
 from mmer.batch.told import Told, own_files, refuse, tell
 from mmer.errors import MmerError
+from mmer.runtime.calibration import Calibration
 from mmer.runtime.recognizer import Recognizer
 
 
@@ -31,6 +32,8 @@ class Job:
     model: Path | None
     start_s: float = 0.0
     end_s: float | None = None
+    calibration: Calibration | None = None
+    """Of who is in all of them."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,11 @@ def _recognise(item: Item) -> Told:
     job = _Worker.job
     try:
         prediction = _Worker.recognizer.predict(
-            item.clip, keep_crops=item.plot is not None, start_s=job.start_s, end_s=job.end_s
+            item.clip,
+            keep_crops=item.plot is not None,
+            start_s=job.start_s,
+            end_s=job.end_s,
+            calibration=job.calibration,
         )
         if item.plot is not None:
             from mmer.plots.timeline import plot_timeline

@@ -112,6 +112,8 @@ def run(
     model = _digest(job.model)
     files = dict(zip(clips, places(clips, named, out.files), strict=True))
     decides = f"{__version__} {FORMAT} {model} {job.start_s} {job.end_s}"
+    if job.calibration is not None:
+        decides += f" {job.calibration.model_dump_json()}"
     with Journal(out.clips.with_name(f"{out.clips.name}.journal"), decides) as journal:
         stamps = {clip: journal.stamp(clip) for clip in clips}
         done = {clip for clip in clips if journal.done(clip, stamps[clip])}

@@ -39,6 +39,7 @@ def clip_columns(info: ModelInfo) -> Columns:
         **dict.fromkeys(MODALITIES, float),
         "people": int,
         "turned": int,
+        "calibrated": bool,
         "notes": str,
         "error": str,
         "reason": str,
@@ -114,6 +115,7 @@ def clip_row(path: Path, told: Told, model: str) -> Row:
         **{name: round(sum(s["present"][name] for s in steps) / len(steps), 3) for name in MODALITIES},
         "people": len({person["id"] for step in steps for person in step["people"]}),
         "turned": told["turned"],
+        "calibrated": told["calibrated"],
         "notes": " ".join(note["code"] for note in told["notes"]),
     }
 

@@ -60,6 +60,16 @@ class Session:
         """No voice from `t` on, until the next."""
         await self._send(MICROPHONE_OFF, t)
 
+    async def calibrate(self, seconds: float = 5.0) -> None:
+        """Take what is seen and heard in the next seconds as this person at rest. What was found comes as a message of
+        type `calibration`, to be kept and given to `use` another time; or it is an `error` with why there is none.
+        """
+        await self._socket.send_text(json.dumps({"type": "calibrate", "seconds": seconds}))
+
+    async def use(self, calibration: dict[str, Any] | None) -> None:
+        """A calibration that came in an earlier session, from now on; None: none."""
+        await self._socket.send_text(json.dumps({"type": "calibrate", "calibration": calibration}))
+
     async def bye(self) -> None:
         """Ask for the steps that are owed, and then for the end."""
         await self._socket.send_text(json.dumps({"type": "bye"}))

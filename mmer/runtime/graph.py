@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,12 +67,18 @@ class ModelInfo(BaseModel):
     weights: Literal["float32", "int8"] = "float32"
     """How the graph stores what was learnt; it computes in float32."""
 
+    @property
+    def id(self) -> str:
+        """What a calibration is of: the same for the same network, however its weights are stored and it is used."""
+        known = self.model_dump_json(exclude={"media", "faces", "weights"})
+        return hashlib.sha256(known.encode()).hexdigest()[:16]
+
     def to_json(self) -> dict[str, Any]:
         """What a reader of results needs to know."""
         info = self.model_dump(mode="json", exclude={"input", "media", "faces", "shown"})
         if not self.affect:
             del info["affect"]
-        return {**info, "step_s": self.input.step_s}
+        return {"id": self.id, **info, "step_s": self.input.step_s}
 
 
 class Graph:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES, Dimension
+from mmer.runtime.calibration import Calibrator
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.people import REMEMBERED, People, Sighting
 from mmer.runtime.resize import shrink
@@ -109,6 +110,7 @@ class Pipeline:
         self._hearing = Hearing(info.input, info.media.silence_dbfs)
         self._utterances = Utterances(info.input, info.media.silence_dbfs, info.shown)
         self._told: deque[UtteranceStart | Summary] = deque(maxlen=MOST_TOLD)
+        self.calibrator = Calibrator(info.id, info.input.step_s)
         self._hop = round(info.input.step_s * SAMPLE_RATE)
         self.done = 0
         """Steps done."""
@@ -140,6 +142,7 @@ class Pipeline:
         self.done += steps
         self._hearing.skip(steps)
         self._speaker.skip(steps)
+        self.calibrator.skip(steps)
         self._told += self._utterances.skip(self.done * self._hop)
         self.voice.forget(self.done)
 
@@ -204,9 +207,11 @@ class Pipeline:
         ms = 1000 * (time.perf_counter() - begun.start) / len(begun.moments)
         logits, steps = [], []
         for k, moment in enumerate(begun.moments):
-            logits.append(found["logits"][moment.row, k])
             affect = found["affect"][moment.row, k] if self._told_from else None
-            steps.append(self._step(k, begun, present[:, k], probabilities[:, k], unimodal[moment.row, k], affect, ms))
+            step = self._step(k, begun, present[:, k], probabilities[:, k], unimodal[moment.row, k], affect, ms)
+            step, said = self.calibrator.push(step, found["logits"][moment.row, k])
+            logits.append(said)
+            steps.append(step)
         for step in steps:
             self.done += 1
             self._told += self._utterances.listen(self.voice, self.done * self._hop - 1)

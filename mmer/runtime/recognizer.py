@@ -9,6 +9,7 @@ import numpy as np
 
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.runtime import media
+from mmer.runtime.calibration import Calibration, CalibrationError
 from mmer.runtime.config import Faces
 from mmer.runtime.detector import Detector
 from mmer.runtime.explain import Explanation, explain
@@ -73,7 +74,13 @@ class Recognizer:
         return cls(graph, detector, forward)
 
     def predict(
-        self, path: Path | str, *, keep_crops: bool = False, start_s: float = 0.0, end_s: float | None = None
+        self,
+        path: Path | str,
+        *,
+        keep_crops: bool = False,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        calibration: Calibration | None = None,
     ) -> Prediction:
         """Recognise one file: a video, a sound or an image.
 
@@ -85,20 +92,22 @@ class Recognizer:
             keep_crops: also return the face at each step, for showing.
             start_s: where the part to look at begins; it becomes time zero.
             end_s: where it ends; None is the end of the file.
+            calibration: of the person in it (`calibrate`).
 
         Raises:
             mmer.runtime.media.MediaError: the file is empty, no media, cut off, too long, …; `code` says which.
+            mmer.runtime.calibration.CalibrationError: the calibration is of another model.
         """
         path, view = Path(path), View()
         probed = media.probe(path, self.info.media, start_s=start_s, end_s=end_s)
-        clip = self._walk(path, probed, view, start_s, end_s, keep_crops)
+        clip = self._walk(path, probed, view, start_s, end_s, keep_crops, calibration)
         notes = list(clip.notes)
         score = float(np.median(clip.scores or [0.0]))
         if probed.has_picture and "face" in self.info.modalities and score < DOUBT:
             view, note = look_again(self, path, probed, start_s, clip.duration_s, score)
             notes += [note] if note else []
             if view != View():
-                clip = self._walk(path, probed, view, start_s, end_s, keep_crops)
+                clip = self._walk(path, probed, view, start_s, end_s, keep_crops, calibration)
         more = max(step.more_people for step in clip.steps)
         if more:
             notes.append(
@@ -123,10 +132,30 @@ class Recognizer:
             crops=clip.crops,
         )
 
+    def calibrate(self, path: Path | str) -> Calibration:
+        """What somebody is like at rest, from a clip of it: of at least a second; of some five it is worth having.
+
+        Raises:
+            mmer.runtime.media.MediaError: the file cannot be used.
+            mmer.runtime.calibration.CalibrationError: there is neither a face nor a voice for long enough.
+        """
+        try:
+            found, _ = Calibration.of(self.predict(path).steps, self.info.input.step_s, self.info.id)
+        except CalibrationError as error:
+            raise CalibrationError(f"{path}: {error}") from None
+        return found
+
     def _walk(
-        self, path: Path, probed: media.Probe, view: View, start_s: float, end_s: float | None, keep_crops: bool
+        self,
+        path: Path,
+        probed: media.Probe,
+        view: View,
+        start_s: float,
+        end_s: float | None,
+        keep_crops: bool,
+        calibration: Calibration | None,
     ) -> Walk:
-        walk, limits = Walk(self, probed, view, keep_crops), self.info.media
+        walk, limits = Walk(self, probed, view, keep_crops, calibration), self.info.media
         if view.side is not None:
             limits = limits.model_copy(update={"frame_side": view.side})
         decoded = media.decode(

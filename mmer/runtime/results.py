@@ -69,6 +69,8 @@ class Step:
     affect: dict[Dimension, float | None] = field(default_factory=dict)
     """Valence and arousal, from -1 to 1; None where nothing is present that they are told from. Empty where the model
     does not say them."""
+    calibrated: bool = False
+    """Whether what this person is like at rest was taken off (`mmer.runtime.calibration`)."""
 
     @property
     def seen(self) -> bool:
@@ -94,6 +96,7 @@ class Step:
             "followed": self.followed,
             "people": [person.to_json() for person in self.people],
             "more_people": self.more_people,
+            "calibrated": self.calibrated,
             **rounded(self.affect),
         }
 
@@ -122,6 +125,8 @@ class Summary:
     """Of whom it speaks: the person who was followed at most of the steps."""
     affect: dict[Dimension, float | None]
     """Means of valence and arousal, as `Step.affect` has them."""
+    calibrated: bool
+    """Whether all that it is made of was calibrated, as `Step.calibrated` has it."""
 
     @property
     def confidence(self) -> float:
@@ -141,6 +146,7 @@ class Summary:
             "heard": round(self.heard, 3),
             "voice_dbfs": round(self.voice_dbfs, 1),
             "followed": self.followed,
+            "calibrated": self.calibrated,
             **rounded(self.affect),
         }
 
@@ -169,6 +175,11 @@ class Prediction:
     """The face [S, S, 3] RGB at each step, where it was asked for."""
 
     @property
+    def calibrated(self) -> bool:
+        """Whether any step is (`Step.calibrated`)."""
+        return any(step.calibrated for step in self.steps)
+
+    @property
     def affect(self) -> dict[Dimension, float | None]:
         """Valence and arousal: their means over the steps at which they are said; empty where the model does not."""
         return mean_affect(self.steps)
@@ -181,6 +192,7 @@ class Prediction:
             "probabilities": by_emotion(self.probabilities),
             "missing": self.missing,
             "turned": self.turned,
+            "calibrated": self.calibrated,
             "notes": [{"code": note.code, "message": f"The file {note.text}."} for note in self.notes],
             **rounded(self.affect),
             "utterances": [utterance.to_json() for utterance in self.utterances],

@@ -59,9 +59,8 @@ class Smoother:
             has not been heard for long enough.
         """
         if seen or heard:
-            logits = np.log(np.maximum(probabilities, LEAST))
             weight = max(self._weight, 1 / (self._steps + PRIOR_STEPS))
-            self._mean += np.float32(weight) * (logits - logits.mean() - self._mean)
+            self._mean += np.float32(weight) * (centred(probabilities) - self._mean)
             self._steps, self._without, self._seen = self._steps + 1, 0.0, self._seen or seen
             self._heard_s += self._step_s * heard
         else:
@@ -81,6 +80,12 @@ class Smoother:
     def empty(self) -> bool:
         """Whether there is nothing to go by."""
         return not self._steps
+
+
+def centred(probabilities: Floats) -> Floats:
+    """Logits [7] whose mean is 0."""
+    logits = np.log(np.maximum(probabilities, LEAST))
+    return np.asarray(logits - logits.mean())
 
 
 def temperature(shown: Shown | None, seconds: float, *, seen: bool, heard: bool) -> float:

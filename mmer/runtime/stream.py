@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mmer.runtime.calibration import Calibration
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.pipeline import ForwardPass, Pipeline
 from mmer.runtime.resize import bound
@@ -110,6 +111,29 @@ class Stream:
             over: no more voice comes: an utterance that goes on ends here.
         """
         return self._pipeline.utterances(over=over)
+
+    def calibrate(self, seconds: float) -> None:
+        """Take what is seen and heard in the next seconds as this person at rest (`mmer.runtime.calibration`)."""
+        self._pipeline.calibrator.measure(seconds)
+
+    def calibration(self, *, over: bool = False) -> Calibration | None:
+        """What `calibrate` found, once, and in use since; None while there is nothing to be told. Ask after each step.
+
+        Args:
+            over: no more steps come.
+
+        Raises:
+            CalibrationError: it came to nothing; what was in use before still is.
+        """
+        return self._pipeline.calibrator.found(over=over)
+
+    def use(self, calibration: Calibration | None) -> None:
+        """A calibration that was found before, from the next step on; None: none.
+
+        Raises:
+            CalibrationError: it is of another model.
+        """
+        self._pipeline.calibrator.use(calibration)
 
     def skip(self, steps: int) -> None:
         """Leave out the next steps, as if nothing were seen or heard in them; the state stays as it is."""

@@ -13,7 +13,7 @@ from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.config import Input, Shown
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.results import Step, Summary, mean_affect, softmax
-from mmer.runtime.smoothing import LEAST, PRIOR_STEPS, temperature
+from mmer.runtime.smoothing import PRIOR_STEPS, centred, temperature
 from mmer.runtime.types import Floats
 from mmer.runtime.voice import FRAME_SAMPLES, FrameActivity, VoiceBuffer
 
@@ -158,13 +158,13 @@ def summarise(
     """
     told = [step for step in steps if step.seen or step.heard]
     seen, heard = any(step.seen for step in told), any(step.heard for step in told)
-    total = sum((_centred(step.probabilities) for step in told), np.zeros(len(EMOTIONS), np.float32))
+    total = sum((centred(step.probabilities) for step in told), np.zeros(len(EMOTIONS), np.float32))
     mean = total / np.float32(len(told) + PRIOR_STEPS - 1)
     sure = softmax(mean / np.float32(temperature(shown, len(told) * step_s, seen=seen, heard=heard)))
     alone: dict[ModalityName, Floats | None] = {}
     for name in [name for name in MODALITIES if steps and name in steps[0].unimodal]:
         said = [one for step in steps if (one := step.unimodal[name]) is not None]
-        alone[name] = softmax(np.mean([_centred(one) for one in said], axis=0)) if said else None
+        alone[name] = softmax(np.mean([centred(one) for one in said], axis=0)) if said else None
     count = max(1, len(steps))
     return Summary(
         start=start,
@@ -177,14 +177,8 @@ def summarise(
         voice_dbfs=10 * float(np.log10(max(power, QUIETEST))),
         followed=Counter(step.followed for step in steps).most_common(1)[0][0] if steps else None,
         affect=mean_affect(steps),
+        calibrated=bool(told) and all(step.calibrated for step in told),
     )
-
-
-def _centred(probabilities: Floats) -> Floats:
-    """Logits [7] whose mean is 0."""
-    logits = np.log(np.maximum(probabilities, LEAST))
-    centred: Floats = logits - logits.mean()
-    return centred
 
 
 def _seconds(frames: int) -> float:

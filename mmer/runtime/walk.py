@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mmer.runtime.calibration import Calibration
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.media import Decoded, Probe
 from mmer.runtime.pipeline import FrameFeatures, Pipeline
@@ -34,9 +35,15 @@ class Walk:
         probed: what the clip holds, and so what is waited for.
         view: how its pictures are looked at.
         keep_crops: whether the faces are kept, for showing.
+        calibration: of who is followed first.
+
+    Raises:
+        CalibrationError: the calibration is of another model.
     """
 
-    def __init__(self, recognizer: Recognizer, probed: Probe, view: View, keep_crops: bool) -> None:
+    def __init__(
+        self, recognizer: Recognizer, probed: Probe, view: View, keep_crops: bool, calibration: Calibration | None
+    ) -> None:
         self.logits: list[Floats] = []
         self.steps: list[Step] = []
         self.utterances: list[Summary] = []
@@ -46,6 +53,7 @@ class Walk:
         self.notes: tuple[Note, ...] = ()
         self.duration_s = 0.0
         self._pipeline, self._view, self._keep_crops = Pipeline(recognizer), view, keep_crops
+        self._pipeline.calibrator.use(calibration)
         step_s = recognizer.info.input.step_s
         self._hop, self._apart = round(step_s * SAMPLE_RATE), math.ceil(APART_S / step_s)
         self._features: dict[int, FrameFeatures] = {}

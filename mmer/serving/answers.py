@@ -36,6 +36,10 @@ ANSWERS: dict[str, tuple[int, str]] = {
     "bad_message": (422, "Text is JSON with a known type; binary is a kind (1 to 4), four bytes of time, the payload."),
     "bad_picture": (422, "Send JPEG pictures."),
     "bad_voice": (422, "Send 16-bit little-endian mono at 16 kHz, at most 2 s in a message."),
+    "bad_calibration": (
+        422,
+        "Look at the camera, or speak, as you are at rest: calibrate with 5 seconds, and send again what comes.",
+    ),
     # streams: the end
     "done": (200, "Open another session at any time."),
     "no_hello": (422, 'Begin with {"type": "hello", "protocol": 2, "rate": 16000, "video": true, "audio": true}.'),

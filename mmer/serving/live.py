@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mmer.runtime.calibration import CalibrationError
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.media import is_laborious
 from mmer.runtime.pipeline import ForwardPass
@@ -21,7 +22,8 @@ from mmer.runtime.smoothing import Smoothers
 from mmer.runtime.stream import Stream
 from mmer.runtime.types import Arrays
 from mmer.runtime.utterances import Summaries, UtteranceStart
-from mmer.serving.protocol import CAMERA_OFF, FRAME, VOICE, Hello, Media, Refusal
+from mmer.serving import answers
+from mmer.serving.protocol import CAMERA_OFF, FRAME, VOICE, Calibrate, Hello, Media, Refusal
 
 LATE_S = 0.25
 """A step waits no longer for one modality once another has reached it."""
@@ -120,11 +122,27 @@ class Session:
         told, self._deaf = self._stream.utterances(over=self._deaf), False
         return [_message(SPOKEN[type(one)], one) for one in told if self._version > 1]
 
+    def calibrate(self, message: Calibrate) -> None:
+        """Somebody is at rest from the next step on, or a calibration is used.
+
+        Raises:
+            Refusal: `bad_calibration`: it is of another model. `bad_message`: version 1 knows no such message.
+        """
+        if self._version == 1:
+            raise Refusal("bad_message", "version 1 of the protocol has no calibrate")
+        if message.seconds is not None:
+            return self._stream.calibrate(message.seconds)
+        try:
+            self._stream.use(message.calibration)
+        except CalibrationError as error:
+            raise Refusal("bad_calibration", str(error)) from None
+
     def finish(self) -> list[dict[str, Any]]:
         """The messages of what is still to be said: nothing more comes."""
         self._deaf = True
         rest = None if self._summaries is None else self._summaries.finish()
-        return self.utterances() + ([] if rest is None else [_message("summary", rest)])
+        summary = [] if rest is None else [_message("summary", rest)]
+        return [*self.utterances(), *summary, *self._calibration(over=True)]
 
     def look(self, frame: Media | None) -> tuple[ForwardPass, Refusal | None]:
         """The first half of a step: decode, find the face.
@@ -155,9 +173,10 @@ class Session:
         self.ms["network"] = max(0.0, step.ms - self.ms["detect"])
         raw, told = by_emotion(step.probabilities), self._smoothers.push(step).to_json()
         self.steps += 1
+        also = [*self._calibration(), *self.utterances()]
         if self._summaries is not None:
             summary = self._summaries.push(step)
-            return step, ([] if summary is None else [_message("summary", summary)]) + self.utterances()
+            return step, [*([] if summary is None else [_message("summary", summary)]), *also]
         message: dict[str, Any] = {
             "type": "step",
             "n": self._next - 1,
@@ -172,11 +191,20 @@ class Session:
             "followed": told["followed"],
             "people": told["people"],
             "more_people": told["more_people"],
+            "calibrated": told["calibrated"],
             **{name: told[name] for name in step.affect},
             "frame_ms": self._frame_ms if begun.seen is not None else None,
             "ms": {phase: round(ms, 2) for phase, ms in self.ms.items()},
         }
-        return step, [message, *self.utterances()]
+        return step, [message, *also]
+
+    def _calibration(self, *, over: bool = False) -> list[dict[str, Any]]:
+        """What came of a calibration, once."""
+        try:
+            found = self._stream.calibration(over=over)
+        except CalibrationError as error:
+            return [answers.told("error", "bad_calibration", str(error))]
+        return [] if found is None else [found.model_dump(mode="json")]
 
     def _hear(self) -> None:
         """The voice that waits goes to the stream."""

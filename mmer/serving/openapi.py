@@ -30,6 +30,10 @@ _SHARES = {
 }
 _KEY = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
 _LABEL = {"type": ["string", "null"], "enum": [*EMOTIONS, None]}
+_CALIBRATED = {
+    "type": "boolean",
+    "description": "Whether what this person is like at rest was taken off: in live streams alone.",
+}
 _BOX = {
     "type": ["array", "null"],
     "description": "The face: left, top, right, bottom as shares of the picture; it may reach beyond it.",
@@ -88,6 +92,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "probabilities": _CHANCES,
         "missing": ["scene"],
         "turned": 0,
+        "calibrated": False,
         "notes": [],
         "utterances": [],
         "top": [{"label": "happy", "probability": 0.9}],
@@ -210,6 +215,7 @@ def _step(info: ModelInfo) -> dict[str, Any]:
         },
         "people": {"type": "array", "description": "All who are seen, by id.", "items": _PERSON},
         "more_people": {"type": "integer", "description": "Faces beyond the limit: the largest were kept."},
+        "calibrated": _CALIBRATED,
         **_affect(info),
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
@@ -228,6 +234,7 @@ def _utterance(info: ModelInfo) -> dict[str, Any]:
         "heard": share | {"description": "Share of the steps in which a voice was heard."},
         "voice_dbfs": {"type": "number"},
         "followed": {"type": ["integer", "null"], "description": "Of whom it speaks."},
+        "calibrated": _CALIBRATED,
         **_affect(info),
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
@@ -240,6 +247,7 @@ def _prediction(info: ModelInfo) -> dict[str, Any]:
         "label": _LABEL,
         "probabilities": _SHARES,
         "missing": {"type": "array", "items": {"type": "string", "enum": list(MODALITIES)}},
+        "calibrated": _CALIBRATED,
         "turned": {
             "type": "integer",
             "enum": [0, 90, 180, 270],
@@ -280,6 +288,7 @@ def _prediction(info: ModelInfo) -> dict[str, Any]:
             "probabilities",
             "missing",
             "turned",
+            "calibrated",
             "notes",
             "utterances",
             "model",

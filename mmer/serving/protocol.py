@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mmer.runtime.calibration import LEAST_REST_S, MOST_REST_S, Calibration, CalibrationError
 from mmer.runtime.grid import SAMPLE_RATE
 
 VERSION = 2
@@ -103,16 +104,46 @@ def write_media(kind: int, ms: int, payload: bytes = b"") -> bytes:
     return HEAD.pack(kind, ms) + payload
 
 
-def read_text(text: str) -> str:
-    """The type of a text message after the hello.
+@dataclass(frozen=True)
+class Bye:
+    """Nothing more comes."""
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Somebody is at rest."""
+
+    seconds: float | None = None
+    """For so long from now on; None: `calibration` is used instead."""
+    calibration: Calibration | None = None
+    """That was found before; None: none, from now on."""
+
+
+def read_text(text: str) -> Bye | Calibrate:
+    """A text message after the hello.
 
     Raises:
-        Refusal: `bad_message`.
+        Refusal: `bad_message` or `bad_calibration`.
     """
     try:
-        kind = json.loads(text)["type"]
+        message = json.loads(text)
+        kind = message["type"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Refusal("bad_message", "the text is no JSON object with a type") from None
-    if kind != "bye":
-        raise Refusal("bad_message", "the only text after the hello is a bye")
-    return "bye"
+    if kind == "bye":
+        return Bye()
+    if kind != "calibrate":
+        raise Refusal("bad_message", "after the hello a text is a bye or a calibrate")
+    given = message.keys() & {"seconds", "calibration"}
+    if len(given) != 1:
+        raise Refusal("bad_calibration", "a calibrate has either seconds or a calibration (null ends one)")
+    if given == {"calibration"}:
+        found = message["calibration"]
+        try:
+            return Calibrate(calibration=None if found is None else Calibration.read(found))
+        except CalibrationError as error:
+            raise Refusal("bad_calibration", str(error)) from None
+    seconds = message["seconds"]
+    if type(seconds) not in (int, float) or not LEAST_REST_S <= seconds <= MOST_REST_S:
+        raise Refusal("bad_calibration", f"seconds is a number from {LEAST_REST_S:g} to {MOST_REST_S:g}")
+    return Calibrate(seconds=float(seconds))

@@ -56,7 +56,7 @@ def site_routes(web: Path, model: Path, info: ModelInfo) -> Iterator[BaseRoute]:
     whole = [{"url": url, "bytes": path.stat().st_size, "sent": _sent(path)} for url, path in parts.items()]
     yield Route("/device/parts.json", _answer(whole if f"ort/{RUNTIME[0]}" in parts else []))
     card = model / "MODEL_CARD.md"
-    yield Route("/model/info.json", _answer(info.model_dump(mode="json") | {"card": card.is_file()}))
+    yield Route("/model/info.json", _answer(info.model_dump(mode="json") | {"id": info.id, "card": card.is_file()}))
     if card.is_file():
         yield from _document(
             "/model/card", card, beside=[*(model / "figures").glob("*.png"), model / "LICENSE-WEIGHTS"]

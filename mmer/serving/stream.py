@@ -18,7 +18,7 @@ from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.types import Arrays
 from mmer.serving import answers, protocol
 from mmer.serving.live import Session
-from mmer.serving.protocol import Hello, Refusal
+from mmer.serving.protocol import Bye, Hello, Refusal
 from mmer.serving.settings import Settings
 from mmer.serving.watch import Watch
 
@@ -176,11 +176,14 @@ class Streams:
                 raise Refusal("rate", "more messages or bytes came than the limits allow")
             try:
                 if data is None:
-                    protocol.read_text(text or "")
-                    return
-                session.receive(protocol.read_media(data))
+                    said = protocol.read_text(text or "")
+                    if isinstance(said, Bye):
+                        return
+                    session.calibrate(said)
+                else:
+                    session.receive(protocol.read_media(data))
+                    news.set()
                 bad = 0
-                news.set()
             except Refusal as refusal:
                 bad += 1
                 if bad >= BAD_IN_A_ROW:

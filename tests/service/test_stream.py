@@ -27,6 +27,11 @@ from tests.service.live import HELLO, Live, live, play
 from tests.serving import Served, serve
 
 PIECE = SAMPLE_RATE // 10
+OTHERS = {
+    "type": "calibration",
+    "model": "other",
+    "rest": {"face": {"seconds": 5, "logits": dict.fromkeys(EMOTIONS, 0)}},
+}
 NO_AUDIO, NO_VIDEO = HELLO | {"audio": False}, HELLO | {"video": False}
 
 
@@ -143,6 +148,42 @@ def test_with_the_microphone_an_utterance_ends(service: Served) -> None:
         assert session.until("utterance")[-1]["end"] <= 1.0
 
 
+def test_somebody_is_calibrated_and_what_is_kept_is_used_in_another_session(service: Served) -> None:
+    clip = drawn_clips()["sad"]
+    with live(service.url) as session:
+        session.say(type="calibrate", seconds=1.6)
+        heard = send(session, clip)
+    (found,) = [m for m in heard if m["type"] == "calibration"]
+    assert found["model"] == session.ready["model"]["id"]
+    assert set(found["rest"]) == set(MODALITIES)
+    said = [m["calibrated"] for m in heard if m["type"] == "step"]
+    assert said == [False] * 8 + [True] * (len(said) - 8)
+    with live(service.url) as session:
+        session.say(type="calibrate", calibration=found)
+        again = send(session, clip)
+    assert all(m["calibrated"] for m in again if m["type"] in ("step", "utterance"))
+    last, before = ([m for m in told if m["type"] == "step"][-1]["raw"] for told in (again, heard))
+    assert last == before, "the same, once it is in use"
+    with live(service.url) as session:
+        session.say(type="calibrate", calibration=found)
+        session.say(type="calibrate", calibration=None)
+        assert not any(m["calibrated"] for m in send(session, clip) if m["type"] == "step")
+
+
+def test_of_a_calibration_that_cannot_be_it_is_said_why_and_the_session_goes_on(service: Served) -> None:
+    with live(service.url, NO_VIDEO) as session:
+        session.say(type="calibrate", seconds=1)
+        for k in range(12):
+            session.voice(bytes(2 * PIECE), k / 10)
+        assert "neither a face nor a voice" in session.until("error")[-1]["message"]
+        session.say(type="calibrate", seconds=30)
+        session.voice(bytes(2 * PIECE), 1.2)
+        session.until("step")
+        *_, error, closing, _ = session.end()
+    assert (error["code"], closing["code"]) == ("bad_calibration", "done")
+    assert "the stream ended after" in error["message"]
+
+
 def test_two_sessions_do_not_mix(service: Served) -> None:
     clips = [drawn_clips()["happy"], drawn_clips()["sad"]]
     alone, together = [], {}
@@ -246,6 +287,15 @@ def test_who_sends_too_fast_loses_the_oldest_and_is_told(service: Served) -> Non
         (b"\x01", "bad_message"),
         (struct.pack("<BI", 9, 0) + b"what", "bad_message"),
         (struct.pack("<BI", 2, 0) + b"odd", "bad_voice"),
+        ('{"type": "calibrate"}', "bad_calibration"),
+        ('{"type": "calibrate", "seconds": 5, "calibration": null}', "bad_calibration"),
+        ('{"type": "calibrate", "seconds": 1e9}', "bad_calibration"),
+        ('{"type": "calibrate", "seconds": NaN}', "bad_calibration"),
+        ('{"type": "calibrate", "seconds": true}', "bad_calibration"),
+        ('{"type": "calibrate", "seconds": "5"}', "bad_calibration"),
+        ('{"type": "calibrate", "calibration": {}}', "bad_calibration"),
+        ('{"type": "calibrate", "calibration": ' + "[" * 900 + "]" * 900 + "}", "bad_calibration"),
+        (json.dumps({"type": "calibrate", "calibration": OTHERS}), "bad_calibration"),
         (struct.pack("<BI", 2, 0) + b"\0" * 100_000, "bad_voice"),
         ("no json", "bad_message"),
         ("[1]", "bad_message"),

@@ -92,7 +92,7 @@ def recognizer(request: pytest.FixtureRequest, page: Page, tmp_path_factory: pyt
     )
     recognizer = Recognizer.load(folder)
     graph = base64.b64encode((folder / "mmer.onnx").read_bytes()).decode()
-    page.evaluate(OPEN_MODEL, [graph, recognizer.info.model_dump(mode="json")])
+    page.evaluate(OPEN_MODEL, [graph, recognizer.info.model_dump(mode="json") | {"id": recognizer.info.id}])
     return recognizer
 
 
@@ -422,6 +422,54 @@ def test_a_live_session_says_what_the_service_says(page: Page, recognizer: Recog
     assert spoken[::2] == said[::2], "they begin"
     assert_same_utterances(spoken[1::2], said[1::2])
     assert len(spoken) > 1
+
+
+def test_somebody_is_calibrated_as_the_service_does_it(page: Page, recognizer: Recognizer) -> None:
+    clip, info = drawn_clips()["sad"], recognizer.info
+    frames: list[Picture] = []
+    decoded = media.decode(clip, info.media, 0.2, lambda _step, _at, rgb: frames.append(rgb))
+    page.evaluate(
+        """() => {
+            ours.stream = ours.recognizer.stream({ video: true, audio: true }, (picture) => picture);
+            ours.stream.calibrate(1.6);
+        }"""
+    )
+    live, found = recognizer.stream(), None
+    live.calibrate(1.6)
+    for k, rgb in enumerate(frames[:14]):
+        heard = decoded.voice[3200 * k : 3200 * (k + 1)]
+        live.push_frame(rgb, 0.2 * k)
+        live.push_voice(heard, 0.2 * k)
+        pcm = base64.b64encode(heard.tobytes()).decode()
+        page.evaluate("([g, t]) => ours.stream.pushFrame({ ...ours.picture(g), close() {} }, t)", [given(rgb), 0.2 * k])
+        page.evaluate("([voice, t]) => ours.stream.pushVoice(ours.pcm(voice), t)", [pcm, 0.2 * k])
+        theirs, (mine, raw, told) = live.step(), page.evaluate(
+            """async () => {
+                const { calibrator } = ours.stream.pipeline;
+                const push = calibrator.push.bind(calibrator);
+                let raw;
+                calibrator.push = (step) => (raw = push(step));
+                const step = await ours.stream.step();
+                calibrator.push = push;
+                return [step, raw.probabilities, ours.stream.calibration()];
+            }"""
+        )  # fmt: skip
+        assert mine["calibrated"] == theirs.calibrated == (k > 7)
+        np.testing.assert_allclose(raw, theirs.probabilities, atol=0.02)
+        calibration = live.calibration()
+        assert (told is None) == (calibration is None)
+        if calibration is not None:
+            found = calibration.model_dump(mode="json")
+            assert told.keys() == found.keys()
+            assert told["model"] == found["model"]
+            assert told["rest"].keys() == found["rest"].keys()
+            for name, rest in found["rest"].items():
+                assert told["rest"][name]["seconds"] == rest["seconds"]
+                assert told["rest"][name]["logits"] == pytest.approx(rest["logits"], abs=0.1)
+    assert found is not None
+    use = "(found) => { try { ours.stream.use(found); } catch (error) { return error.message; } }"
+    assert "it is of another model, x" in page.evaluate(use, found | {"model": "x"})
+    assert page.evaluate(use, found) is None
 
 
 def test_a_session_that_is_behind_skips_steps_as_the_service_does(page: Page, recognizer: Recognizer) -> None:

@@ -125,6 +125,31 @@ def test_pause_sends_nothing_and_going_on_goes_on(watched: Watched) -> None:
     assert watched.complaints == []
 
 
+def test_my_neutral_face_is_kept_in_this_tab_until_it_is_told_to_be_forgotten(watched: Watched) -> None:
+    page = watched.go_live()
+    page.click("#neutral")
+    expect(page.locator("#status")).to_contain_text("as you are at rest")
+    expect(page.locator("#neutral")).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
+    expect(page.locator("#status")).to_have_text("Calibrated: what you are like at rest is taken off.")
+    assert set(page.evaluate("JSON.parse(sessionStorage.calibration).rest")) == set(MODALITIES)
+    page.reload()
+    watched.go_live()
+    expect(page.locator("#neutral")).to_have_attribute("aria-pressed", "true")
+    page.evaluate(
+        "sessionStorage.calibration = JSON.stringify({ ...JSON.parse(sessionStorage.calibration), model: 'x' })"
+    )
+    page.reload()
+    watched.go_live()
+    expect(page.locator("#neutral")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#status")).to_contain_text("it is of another model, x")
+    page.click("#neutral")
+    expect(page.locator("#neutral")).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
+    page.click("#neutral")
+    expect(page.locator("#neutral")).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate("sessionStorage.calibration") is None
+    assert watched.complaints == []
+
+
 def test_a_long_pause_does_not_end_the_session(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Longer than the service waits for one who says nothing; and what was left out meanwhile is no complaint."""
     model, home = write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home")

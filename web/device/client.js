@@ -64,6 +64,7 @@ export class Device {
       else if (data.requests) this.onRequests(data.requests);
       else if (data.step) this.session?.on.step(data.step);
       else if (data.utterance) this.session?.on.utterance(data.utterance);
+      else if (data.calibration) this.session?.on.calibration(data.calibration);
       else if (data.trouble) this.session?.on.trouble(data.trouble);
       else {
         const { done, fail } = /** @type {NonNullable<ReturnType<typeof this.waiting.get>>} */ (this.waiting.get(data.id));
@@ -217,6 +218,15 @@ export class DeviceSession {
 
   microphoneOff() {
     this.#ask("pushVoice", { pcm: null, t: this.#time(performance.now()) });
+  }
+
+  /** @param {import("../connection.js").Calibrate} message */
+  async calibrate(message) {
+    try {
+      await this.device.ask("calibrate", message);
+    } catch (error) {
+      this.on.trouble({ type: "error", code: "bad_calibration", message: /** @type {Error} */ (error).message, hint: "" });
+    }
   }
 
   close() {

@@ -1,4 +1,5 @@
 // The worker: web/runtime/ away from the page's own thread. It asks the network for nothing but the model's parts.
+import { CalibrationError } from "../runtime/calibration.js";
 import { openRuntime } from "../runtime/graph.js";
 import { Recognizer } from "../runtime/recognizer.js";
 
@@ -40,6 +41,11 @@ const calls = {
     stream?.pushVoice(pcm && new Int16Array(pcm), t);
     makeSteps();
   },
+  /** @param {import("../connection.js").Calibrate} message */
+  async calibrate(message) {
+    if ("seconds" in message) stream?.calibrate(message.seconds);
+    else stream?.use(message.calibration);
+  },
   async close() {
     stream?.close();
     stream = null;
@@ -80,6 +86,7 @@ async function makeSteps() {
       const step = await mine.step();
       if (mine === stream) {
         self.postMessage({ step });
+        tellCalibration();
         tellUtterances();
       }
       await new Promise((done) => setTimeout(done));
@@ -90,6 +97,13 @@ async function makeSteps() {
   } finally {
     stepping = false;
   }
+}
+
+function tellCalibration() {
+  const found = stream?.calibration();
+  if (found instanceof CalibrationError) {
+    self.postMessage({ trouble: { type: "error", code: "bad_calibration", message: found.message, hint: "Try again" } });
+  } else if (found) self.postMessage({ calibration: found });
 }
 
 function tellUtterances() {

@@ -170,6 +170,16 @@ export const VOICED_S = 0.2;
 /** An utterance that goes on for longer is told in parts. */
 export const LONGEST_S = 30.0;
 
+// mmer/runtime/calibration.py
+/** Share of the mean that is taken off, at most … */
+export const MOST_OFF = 0.3;
+/** … and half of that after so many seconds of a modality. */
+export const HALF_S = 1.0;
+/** A modality that was there for less tells nothing of a person. */
+export const LEAST_REST_S = 1.0;
+/** For so long somebody may be asked to be at rest. */
+export const MOST_REST_S = 30.0;
+
 // mmer/serving/live.py
 /** A step waits no longer for one modality once another has reached it. */
 export const LATE_S = 0.25;

@@ -1,6 +1,7 @@
 // mmer/runtime/pipeline.py: one clip's or one stream's way through the model, with the people, the voice and the network's
 // states. A row of the batch is a person; the voice is that of the one who is followed.
 import { DIMENSIONS, EMOTIONS, MODALITIES, REMEMBERED } from "./constants.js";
+import { Calibrator } from "./calibration.js";
 import { stepTime } from "./grid.js";
 import { People } from "./people.js";
 import { bound, crop, shrink } from "./resize.js";
@@ -46,6 +47,7 @@ export class Pipeline {
     /** By person, null before anybody is seen; who was seen last comes last. @type {Map<number|null, Float32Array>} */
     this.states = new Map();
     this.spoken = new Utterances(info.input, info.media.silence_dbfs, info.shown);
+    this.calibrator = new Calibrator(info.id, info.input.step_s);
     /** @type {import("./results.js").Spoken[]} of utterances, since it was asked last */
     this.told = [];
     this.done = 0; // steps made
@@ -105,7 +107,7 @@ export class Pipeline {
       const alone = [...found.alone.data.slice(first, first + EMOTIONS.length)];
       return /** @type {const} */ ([name, present[row][m] ? alone.map(Math.exp) : null]);
     });
-    const step = {
+    const raw = {
       t: stepTime(this.done - 1, input.step_s),
       logits: said[row],
       probabilities: softmax(said[row]),
@@ -123,6 +125,7 @@ export class Pipeline {
       }),
       affect: this.#affect(found.affect?.data, row, present[row]),
     };
+    const step = this.calibrator.push(raw);
     this.told.push(...this.spoken.listen(this.voice, this.done * this.voice.hop - 1));
     this.spoken.push(step);
     return step;
@@ -174,6 +177,7 @@ export class Pipeline {
     this.done += steps;
     this.hearing.skip(steps);
     this.speaker.skip(steps);
+    this.calibrator.skip(steps);
     this.told.push(...this.spoken.skip(this.done * this.voice.hop));
     this.voice.forget(this.done);
   }

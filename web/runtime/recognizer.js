@@ -72,6 +72,7 @@ class ClipRecognition {
       label: steps.some((step) => step.evidence) ? likeliest(probabilities) : null,
       probabilities: byEmotion(probabilities),
       missing: MODALITIES.filter((name) => !steps.some((step) => step.present[name])),
+      calibrated: steps.some((step) => step.calibrated),
       ...rounded(meanAffect(steps)),
       utterances: spoken.flatMap(({ type, ...told }) =>
         (type === "utterance" ? [/** @type {import("./results.js").Utterance} */ (told)] : [])),

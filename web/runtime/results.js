@@ -22,6 +22,7 @@ import { DIMENSIONS, EMOTIONS } from "./constants.js";
  * @property {RawPerson[]} people
  * @property {number} more_people
  * @property {Affect} affect
+ * @property {boolean} [calibrated]
  */
 /** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: number[]}} RawPerson somebody who is seen at a step */
 /** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: Probabilities}} Person as they are answered */
@@ -38,6 +39,7 @@ import { DIMENSIONS, EMOTIONS } from "./constants.js";
  * @property {number|null} followed whom the step speaks of, and whose the voice is; null before anybody was seen
  * @property {Person[]} people all who are seen, by id
  * @property {number} more_people faces beyond the limit
+ * @property {boolean} calibrated whether what this person is like at rest was taken off
  * @property {number|null} [frame_ms] of a stream: when the picture was taken
  */
 /** @typedef {StepAnswer & Affect} Step */
@@ -54,12 +56,14 @@ import { DIMENSIONS, EMOTIONS } from "./constants.js";
  * @property {number} heard share of the steps in which a voice was heard
  * @property {number} voice_dbfs
  * @property {number|null} followed of whom it speaks
+ * @property {boolean} calibrated whether all that it is made of was
  */
 /** @typedef {UtteranceAnswer & Affect} Utterance */
 /** @typedef {{type: "utterance_start", start: number} | {type: "utterance"} & Utterance} Spoken what a stream tells of utterances */
 /**
  * What a model says of itself (mmer/runtime/graph.py, `ModelInfo`), as an answer holds it.
  * @typedef {object} ModelInfo
+ * @property {string} id of the network, which a calibration is of
  * @property {Modality[]} modalities
  * @property {string[]} corpora
  * @property {string} version
@@ -82,6 +86,7 @@ import { DIMENSIONS, EMOTIONS } from "./constants.js";
  * @property {Modality[]} missing
  * @property {ModelInfo & {step_s: number}} model
  * @property {Utterance[]} utterances
+ * @property {boolean} calibrated whether any step is
  */
 /** @typedef {PredictionAnswer & Affect} Prediction */
 
@@ -100,6 +105,7 @@ export function stepToJson(step, label, probabilities) {
     followed: step.followed,
     people: step.people.map((one) => ({ ...one, box: one.box.map((v) => round(v, 4)), probabilities: byEmotion(one.probabilities) })),
     more_people: step.more_people,
+    calibrated: Boolean(step.calibrated),
     ...rounded(step.affect),
   };
 }

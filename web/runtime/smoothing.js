@@ -36,10 +36,9 @@ export class Smoother {
    */
   push(probabilities, { seen, heard }) {
     if (seen || heard) {
-      const logits = probabilities.map((v) => Math.log(Math.max(v, LEAST)));
-      const centre = logits.reduce((sum, v) => sum + v, 0) / logits.length;
+      const logits = centred(probabilities);
       const weight = Math.max(this.weight, 1 / (this.steps + PRIOR_STEPS));
-      this.mean = this.mean.map((v, k) => v + weight * (logits[k] - centre - v));
+      this.mean = this.mean.map((v, k) => v + weight * (logits[k] - v));
       this.steps += 1;
       this.without = 0;
       this.seen ||= seen;
@@ -53,6 +52,13 @@ export class Smoother {
     if (this.label === null || smoothed[best] > smoothed[this.label] + LEAD) this.label = best;
     return { probabilities: smoothed, label: EMOTIONS[this.label] };
   }
+}
+
+/** Logits whose mean is 0. @param {number[]} probabilities */
+export function centred(probabilities) {
+  const logits = probabilities.map((v) => Math.log(Math.max(v, LEAST)));
+  const centre = logits.reduce((sum, v) => sum + v, 0) / logits.length;
+  return logits.map((v) => v - centre);
 }
 
 /**

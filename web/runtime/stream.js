@@ -104,6 +104,21 @@ export class Stream {
     return this.pipeline.utterances({ over });
   }
 
+  /** Take what is seen and heard in the next seconds as this person at rest. @param {number} seconds */
+  calibrate(seconds) {
+    this.pipeline.calibrator.measure(seconds);
+  }
+
+  /** A calibration that was found before, from the next step on; null: none. @param {import("./calibration.js").Calibration|null} calibration */
+  use(calibration) {
+    this.pipeline.calibrator.use(calibration);
+  }
+
+  /** What `calibrate` found, or why it found nothing, once. */
+  calibration() {
+    return this.pipeline.calibrator.found();
+  }
+
   close() {
     for (const { bitmap } of this.coming.values()) bitmap?.close();
     this.coming.clear();

@@ -1,7 +1,7 @@
 // mmer/runtime/utterances.py: when somebody begins to speak and stops, and what was recognised meanwhile.
-import { EMOTIONS, FRAME_SAMPLES, LEAST, LONGEST_S, PAUSE_S, PRIOR_STEPS, SAMPLE_RATE, VOICED_S } from "./constants.js";
+import { EMOTIONS, FRAME_SAMPLES, LONGEST_S, PAUSE_S, PRIOR_STEPS, SAMPLE_RATE, VOICED_S } from "./constants.js";
 import { byEmotion, likeliest, meanAffect, round, rounded, softmax } from "./results.js";
-import { temperature } from "./smoothing.js";
+import { centred, temperature } from "./smoothing.js";
 import { FrameActivity, decibels } from "./voice.js";
 
 /** @typedef {import("./results.js").RawStep} RawStep */
@@ -126,13 +126,14 @@ export function summarise(steps, start, end, power, stepS, shown) {
     seen: round(share("face"), 3),
     heard: round(share("voice"), 3),
     voice_dbfs: round(decibels(power), 1),
+    calibrated: told.length > 0 && told.every((step) => step.calibrated),
     followed: commonest(steps.map((step) => step.followed)),
     ...rounded(meanAffect(steps)),
   };
 }
 
 /** @template T @param {T[]} values @returns {T|null} the first of those that are there most often */
-function commonest(values) {
+export function commonest(values) {
   const count = (/** @type {T} */ value) => values.filter((one) => one === value).length;
   return values.length ? values.reduce((best, value) => (count(value) > count(best) ? value : best)) : null;
 }
@@ -140,11 +141,7 @@ function commonest(values) {
 /** Their logits, each with the mean 0, added. @param {number[][]} probabilities of several steps */
 function sum(probabilities) {
   const total = EMOTIONS.map(() => 0);
-  for (const said of probabilities) {
-    const logits = said.map((v) => Math.log(Math.max(v, LEAST)));
-    const centre = logits.reduce((a, b) => a + b) / logits.length;
-    logits.forEach((v, k) => (total[k] += v - centre));
-  }
+  for (const said of probabilities) centred(said).forEach((v, k) => (total[k] += v));
   return total;
 }
 
