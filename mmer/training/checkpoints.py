@@ -147,8 +147,10 @@ def voice_weights(name: str) -> Path | None:
 
 
 def save_network(network: EmotionNet, path: Path, origin: Origin) -> None:
-    """Write weights and, in the file's metadata, all that is needed to build the network again."""
-    from safetensors.torch import save_file
+    """Write weights and, in the file's metadata, all that is needed to build the network again: the same bytes for the
+    same network.
+    """
+    from safetensors.torch import save
 
     about = {
         "input": network.input.model_dump_json(),
@@ -158,7 +160,13 @@ def save_network(network: EmotionNet, path: Path, origin: Origin) -> None:
         "origin": origin.model_dump_json(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path, about)
+    whole = save({k: v.contiguous() for k, v in network.state_dict().items()}, about)
+    # safetensors writes the metadata in an order that is another one each time.
+    end = 8 + int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8:end])
+    header["__metadata__"] = about
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(end - 8)
+    path.write_bytes(whole[:8] + text + whole[end:])
 
 
 def load_network(path: Path) -> EmotionNet:

@@ -56,7 +56,11 @@ def test_it_learns_what_is_easy(small: Params, corpus: Path) -> None:
 def test_a_network_comes_back_from_its_file(small: Params, corpus: Path, tmp_path: Path) -> None:
     clips = read_manifest(corpus / "clips.parquet")
     done = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0)
-    save_network(done.network, tmp_path / "network.safetensors", done.origin)
+    saved = []
+    for _ in range(4):
+        save_network(done.network, tmp_path / "network.safetensors", done.origin)
+        saved.append((tmp_path / "network.safetensors").read_bytes())
+    assert len(set(saved)) == 1, "the same bytes each time"
     assert read_origin(tmp_path / "network.safetensors") == done.origin
     again = load_network(tmp_path / "network.safetensors")
     np.testing.assert_array_equal(predict(again, clips, corpus), predict(done.network, clips, corpus))
