@@ -328,6 +328,11 @@ class Train(Block):
     """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
     memory_mb: int = Field(512, ge=0)
     """Samples that were read once stay in memory, as long as they take no more."""
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """On how many the stage `train` trains, each with its share of every batch: GPUs where there are any (`auto`: all),
+    else processes. The search and cross-validations take one."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """`auto`: bfloat16 on a GPU that knows it, else float32."""
     branches: dict[ModalityName, dict[str, Any]] = Field(default_factory=dict)
     """With `fusion: late`: the branches are trained apart, each on the clips that hold its modality and with these keys
     of `train` changed: {voice: {epochs: 60}}."""

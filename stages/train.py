@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 from mmer.data.clips import read_manifest
@@ -26,6 +27,8 @@ def main() -> None:
     """
     import torch
 
+    from mmer.training.devices import launch
+
     parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
     parser.add_argument("--as-written", action="store_true", help="without a search: as params.yaml is written")
     searched = not parser.parse_args().as_written
@@ -33,6 +36,13 @@ def main() -> None:
     params = varied(written, json.loads(BEST.read_text())["values"]) if searched else written
     # The search may have done this very training: then it goes on from that one's checkpoint.
     checkpoint = checkpoint_of(data_key(written, MANIFEST, clips, PROCESSED), params, params.seed)
+    fabric = launch(params.train)
+    training = partial(
+        fit, params, params.train, clips, PROCESSED, seed=params.seed, checkpoint=checkpoint, fabric=fabric
+    )
+    if not fabric.is_global_zero:  # of several devices, the first writes and logs
+        training()
+        return
 
     with mlflow_runs.reopen("train", params, key=checkpoint.stem) as run:
         run.params({"chosen": {"model": params.model.model_dump(), "train": params.train.model_dump()}})
@@ -41,7 +51,7 @@ def main() -> None:
         def on_epoch(row: dict[str, float]) -> None:
             run.metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
-        done = fit(params, params.train, clips, PROCESSED, seed=params.seed, checkpoint=checkpoint, on_epoch=on_epoch)
+        done = training(on_epoch=on_epoch)
         save_network(done.network, WEIGHTS, done.origin)
         HISTORY.parent.mkdir(parents=True, exist_ok=True)
         with HISTORY.open("w", newline="") as file:

@@ -85,14 +85,23 @@ def batches(
     read: Read = load_sample,
     classes: Sequence[str] = EMOTIONS,
     answers: Mapping[str, npt.NDArray[np.float32]] | None = None,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
-    """One epoch of training: the sampled clips, augmented, with modality dropout; all of it decided by the seed."""
+    """One epoch of training: the sampled clips, augmented, with modality dropout; all of it decided by the seed.
+
+    Args:
+        part: of each batch, which of how many equal ones; a batch that would give one clip or none to any is left out.
+    """
     voices = [clip for clip in clips if clip.has_voice]
     faces = _faces_alone(clips) if train.pairing == "label" else {}
     even = np.full(len(classes), 1 / len(classes), np.float32)
     for start in range(0, len(sampled), train.batch_size):
+        places = range(start, min(start + train.batch_size, len(sampled)))
+        if part[1] > 1 and len(places) < 2 * part[1]:
+            continue
         samples, targets, affects = [], [], []
-        for place, index in enumerate(sampled[start : start + train.batch_size], start):
+        for place in places[part[0] :: part[1]]:
+            index = sampled[place]
             rng = np.random.default_rng((*seed, place))
             clip = clips[index]
             sample, wanted = load_clip(clip, processed, read), target_of(clip, train.targets, classes)

@@ -24,9 +24,10 @@ from mmer.runtime.types import Floats
 from mmer.training.batches import TEACHER, batches, sample_epoch, to_device
 from mmer.training.checkpoints import Origin, affect_of, init_face, init_from, init_voice, keys_of_branch
 from mmer.training.inference import Epoch, calibrate, calibrate_together, score
-from mmer.training.losses import batch_loss, emotion_weights
+from mmer.training.losses import emotion_weights
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
     from torch import Tensor
 
     from mmer.model.network import EmotionNet
@@ -63,6 +64,7 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda _: None,
     title: str = "train",
     classes: Sequence[str] = EMOTIONS,
+    fabric: Fabric | None = None,
 ) -> Fit:
     """Train a network on the clips of split `train`, and keep the epoch that does best on those of split `val`.
 
@@ -73,6 +75,8 @@ def fit(
         checkpoint: a file to go on from, and to write after each epoch (one for each branch that is trained apart).
         on_epoch: told each epoch's figures, also those of epochs done before a cut; may raise to stop.
         classes: what the network tells apart; each clip's label is one of them.
+        fabric: several devices (`mmer.training.devices.launch`), in whose processes this is called with the same data;
+            by default one.
 
     Raises:
         TrainingError: a split is empty.
@@ -82,7 +86,10 @@ def fit(
         raise TrainingError(
             f"{len(training)} clips to train and {len(validation)} to validate: look at split in params.yaml"
         )
-    job = _Job(params, train, training, validation, processed, seed, checkpoint, on_epoch, title, classes)
+    from mmer.training import devices  # which imports torch
+
+    fabric = fabric or devices.one(train)
+    job = _Job(params, train, training, validation, processed, seed, checkpoint, on_epoch, title, classes, fabric)
     return _fit_apart(job) if train.branches else _fit(job)
 
 
@@ -100,6 +107,7 @@ class _Job:
     on_epoch: Callable[[Epoch], None]
     title: str
     classes: Sequence[str]
+    fabric: Fabric
 
 
 def _fit_apart(job: _Job) -> Fit:
@@ -223,15 +231,14 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         begun: whose branches are trained already; they go on at `train.begun_rate`.
     """
     import torch
-    from lightning_fabric import Fabric
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
     from tqdm import tqdm
 
-    train, training = job.train, job.training
+    from mmer.training.devices import Update
+
+    train, training, fabric = job.train, job.training, job.fabric
     if train.mixup and modalities_of(training) != ("voice",):
         raise TrainingError("train.mixup mixes voices alone: set it in train.branches.voice, with model.fusion: late")
-    fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
     torch.manual_seed(job.seed)
     network = begun or _network(job.params, train, modalities_of(training), job.classes, _affect(train, training))
     origin = Origin(
@@ -251,12 +258,10 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
     # Of exactly 5 updates the warm-up would be 0 long, and OneCycleLR divides by its length.
     steps = max(train.epochs * updates, 6)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [g["lr"] for g in groups], steps, pct_start=0.2)
-    module, optimizer = fabric.setup(network, optimizer)
-    for method in ("embed", "decide"):
-        module.mark_forward_method(method)
+    weights = emotion_weights(training, job.classes).to(fabric.device)
+    module, optimizer = fabric.setup(Update(network, train, weights), optimizer)
     # Validated and kept is the moving average of the weights (all of the last update where `ema` is 0).
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
-    weights = emotion_weights(training, job.classes).to(fabric.device)
     read = Memory(train.memory_mb << 20)
     answers = _answers(training, job.processed, train, job.seed)
 
@@ -277,14 +282,20 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         if train.patience is not None and epoch - (best["row"] or {"epoch": epoch})["epoch"] >= train.patience:
             break
         began = time.perf_counter()
-        torch.manual_seed(job.seed * 1000 + epoch)
+        torch.manual_seed(job.seed * 1000 + epoch + fabric.global_rank * 10**9)  # other masks for other clips
         module.train()
         _rest(network)
         losses = []
         before: Tensor | None = None
         rng = np.random.default_rng((job.seed, epoch))
         sampled = sample_epoch(training, train.balance, rng, train.targets, job.classes)
-        with tqdm(total=len(sampled), desc=f"{job.title} {epoch + 1}/{train.epochs}", unit="clip", leave=False) as bar:
+        with tqdm(
+            total=len(sampled),
+            desc=f"{job.title} {epoch + 1}/{train.epochs}",
+            unit="clip",
+            leave=False,
+            disable=not fabric.is_global_zero,
+        ) as bar:
             for batch in batches(
                 training,
                 sampled,
@@ -295,9 +306,10 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
                 read=read,
                 answers=answers,
                 classes=job.classes,
+                part=(fabric.global_rank, fabric.world_size),
             ):
                 batch = to_device(batch, fabric.device)
-                loss, before = batch_loss(module, batch, before, train, weights)
+                loss, before = module(before, **vars(batch))
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 fabric.clip_gradients(module, optimizer, max_norm=5.0)
@@ -305,8 +317,11 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
                 schedule.step()
                 average.update_parameters(network)
                 losses.append(loss.item())
-                bar.update(len(batch.target))
-        found = score(cast("EmotionNet", average.module), job.validation, job.processed, read, train.targets)
+                bar.update(len(batch.target) * fabric.world_size)
+        found = Epoch()
+        if fabric.is_global_zero:
+            found = score(cast("EmotionNet", average.module), job.validation, job.processed, read, train.targets)
+        found = fabric.broadcast(found)  # all are to judge alike which epoch is the best, and when to end
         row = {"epoch": epoch + 1, "train_loss": float(np.mean(losses)), **found}
         row = {k: round(v, 6) for k, v in row.items()}
         history.append(row)
@@ -322,7 +337,8 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
             job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
             nets = {"network": network.state_dict(), "average": average.state_dict()}
             fabric.save(part, {**nets, "best": best, "seconds": seconds, **state})
-            part.replace(job.checkpoint)
+            if fabric.is_global_zero:
+                part.replace(job.checkpoint)
         job.on_epoch(row)
     network.load_state_dict(best["weights"])
     if begun is None:

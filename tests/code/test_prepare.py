@@ -287,9 +287,9 @@ def killed(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 params = load_params("params.yaml", {"prepare.workers": 2, "prepare.backend": sys.argv[4]})
-whole = extract._extract
+whole, fatal = extract._extract, sys.argv[3]
 def some(clip, **given):
-    return killed() if clip.clip_id == sys.argv[3] else whole(clip, **given)
+    return killed() if clip.clip_id == fatal else whole(clip, **given)
 if __name__ == "__main__":
     extract._extract = some
     try:
