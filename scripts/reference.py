@@ -55,7 +55,8 @@ PUBLIC = {
     "mmer.runtime.calibration": ("Calibration", "CalibrationError"),
     "mmer.runtime.graph": ("ModelInfo", "ModelError"),
     "mmer.runtime.media.errors": ("MediaError",),
-    "mmer.client.stream": ("connect", "Session", "StreamError"),
+    "mmer.client.sdk": ("Client", "AsyncClient", "BlockingSession", "RefusedError"),
+    "mmer.client.stream": ("connect", "Session", "StreamError", "LostError"),
 }
 #: The service's document is of a model; this one stands for any.
 MODEL = ModelInfo(

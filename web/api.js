@@ -23,7 +23,7 @@ export async function predict(file, signal, key) {
   body.append("file", file);
   let response;
   try {
-    response = await fetch("predict", { method: "POST", body, signal, headers: key ? { "X-API-Key": key } : {} });
+    response = await fetch(new URL("predict", import.meta.url), { method: "POST", body, signal, headers: key ? { "X-API-Key": key } : {} });
   } catch (error) {
     if (signal.aborted) throw error;
     throw new Refused("The service cannot be reached.", "Is it still running? A very large clip is cut off too.");
@@ -37,7 +37,7 @@ export async function predict(file, signal, key) {
 
 /** What the model says of itself. @returns {Promise<import("./runtime/pipeline.js").ModelInfo>} @throws {Error} */
 export async function modelInfo() {
-  const response = await fetch("model/info.json");
+  const response = await fetch(new URL("model/info.json", import.meta.url));
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   return response.json();
 }

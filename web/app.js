@@ -1,8 +1,7 @@
 // The page: live, or clips, in one view.
-import { Refused, modelInfo, predict } from "./api.js";
+import { Connection, Refused, modelInfo, predict } from "./client.js";
 import { Clip } from "./clip.js";
 import { Clips, inShort } from "./clips.js";
-import { Connection } from "./connection.js";
 import { DeviceSession } from "./device/client.js";
 import { describeDevices, listDevices, missingSupport } from "./devices.js";
 import { clock, duration, inWords, percent, ranked } from "./emotions.js";

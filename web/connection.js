@@ -16,6 +16,7 @@ const FINAL = new Set(["key", "origin", "protocol", "bad_hello"]); // trying aga
  * @property {(ready: {step_s: number}) => void} ready a session has begun
  * @property {(step: import("./runtime/results.js").Step) => void} step
  * @property {(message: import("./runtime/results.js").Spoken) => void} utterance one has begun, or ended
+ * @property {(summary: import("./runtime/results.js").Utterance) => void} [summary] instead of steps, where it was asked for
  * @property {(calibration: Calibration) => void} calibration what was found, to be kept and used another time
  * @property {(message: Trouble) => void} trouble
  * @property {(seconds: number|null) => void} lost the connection is gone; tried again in so many seconds, or not
@@ -34,12 +35,14 @@ export class Connection {
   takes = /** @type {const} */ ("jpeg");
 
   /**
-   * @param {{video: boolean, audio: boolean, key?: string}} hello what will come
-   * @param {SessionEvents} on
+   * @param {{video: boolean, audio: boolean, key?: string, interval_s?: number}} hello what will come; the API key, where the service
+   *   asks for one; where a summary each so many seconds is wanted instead of steps, how many
+   * @param {Partial<SessionEvents>} on
    */
   constructor(hello, on) {
     this.hello = hello;
-    this.on = on;
+    /** @type {Required<SessionEvents>} */
+    this.on = { ready() {}, step() {}, utterance() {}, summary() {}, calibration() {}, trouble() {}, lost() {}, ...on };
     this.attempt = 0;
     this.dropped = 0;
     this.closed = false;
@@ -56,7 +59,7 @@ export class Connection {
 
   /** @returns {WebSocket} */
   #connect() {
-    const url = new URL("stream", location.href);
+    const url = new URL("stream", import.meta.url);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url);
     sockets += 1;
@@ -78,7 +81,10 @@ export class Connection {
         this.answered = this.origin + 1000 * message.t;
         this.on.step(message);
       } else if (message.type.startsWith("utterance")) this.on.utterance(message);
-      else if (message.type === "calibration") this.on.calibration(message);
+      else if (message.type === "summary") {
+        this.answered = this.origin + 1000 * message.end;
+        this.on.summary(message);
+      } else if (message.type === "calibration") this.on.calibration(message);
       else {
         last = message;
         this.on.trouble(message);

@@ -27,7 +27,7 @@ function contextAt(sampleRate) {
 
 /** @param {AudioContext} context @returns {Promise<void>} */
 function addResampler(context) {
-  const added = resamplers.get(context) ?? context.audioWorklet.addModule("resampler.js");
+  const added = resamplers.get(context) ?? context.audioWorklet.addModule(new URL("resampler.js", import.meta.url));
   resamplers.set(context, added);
   added.catch(() => resamplers.delete(context));
   return added;

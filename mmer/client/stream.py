@@ -13,11 +13,12 @@ import json
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
 from httpx_ws import AsyncWebSocketSession, HTTPXWSException, WebSocketDisconnect, aconnect_ws
+from wsproto.utilities import LocalProtocolError
 
 from mmer.errors import MmerError
 from mmer.runtime.grid import SAMPLE_RATE
@@ -64,15 +65,15 @@ class Session:
         """Take what is seen and heard in the next seconds as this person at rest. What was found comes as a message of
         type `calibration`, to be kept and given to `use` another time; or it is an `error` with why there is none.
         """
-        await self._socket.send_text(json.dumps({"type": "calibrate", "seconds": seconds}))
+        await self._say(type="calibrate", seconds=seconds)
 
     async def use(self, calibration: dict[str, Any] | None) -> None:
         """A calibration that came in an earlier session, from now on; None: none."""
-        await self._socket.send_text(json.dumps({"type": "calibrate", "calibration": calibration}))
+        await self._say(type="calibrate", calibration=calibration)
 
     async def bye(self) -> None:
         """Ask for the steps that are owed, and then for the end."""
-        await self._socket.send_text(json.dumps({"type": "bye"}))
+        await self._say(type="bye")
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         """Messages, as docs/protocol.md has them (`step`, `utterance`, `dropped`, …), until the end that was asked for.
@@ -89,10 +90,12 @@ class Session:
             yield message
 
     async def _send(self, kind: int, t: float, payload: bytes = b"") -> None:
-        try:
+        with _open():
             await self._socket.send_bytes(write_media(kind, round(1000 * t), payload))
-        except HTTPXWSException:
-            raise LostError("the connection is gone: is the service still running?") from None
+
+    async def _say(self, **message: Any) -> None:
+        with _open():
+            await self._socket.send_text(json.dumps(message))
 
 
 @contextlib.asynccontextmanager
@@ -195,6 +198,14 @@ def stream_url(url: str) -> str:
 def _ended(how: str, message: dict[str, Any]) -> StreamError:
     kind = LostError if message["code"] in ("busy", "busy_address", "failed", "session_over") else StreamError
     return kind(f"the service {how}: {message['message']}. {message['hint']}")
+
+
+@contextlib.contextmanager
+def _open() -> Iterator[None]:
+    try:
+        yield
+    except (HTTPXWSException, LocalProtocolError):  # the other side has begun to close
+        raise LostError("the connection is gone: is the service still running?") from None
 
 
 async def _receive(socket: AsyncWebSocketSession) -> dict[str, Any]:

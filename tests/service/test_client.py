@@ -4,11 +4,14 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mmer.cli import main
+from mmer.client import AsyncClient, BlockingSession, Client, RefusedError
 from mmer.client.playback import pieces
 from mmer.client.stream import LostError, Session, StreamError, connect, stay, stream_url
 from mmer.labels import EMOTIONS
@@ -98,6 +101,70 @@ def test_whoever_stays_does_not_wait_for_one_that_never_was() -> None:
 
     with pytest.raises(LostError, match="no service answers"):
         asyncio.run(stay("http://127.0.0.1:9", use))
+
+
+def test_a_program_without_an_event_loop_speaks_with_it_too(service: Served) -> None:
+    clip = pieces(drawn_clips()["happy"])
+    with Client(service.url).stream() as session:
+        assert session.ready["protocol"] == 2
+        assert session.here() == []
+        for piece in clip:
+            if piece.jpeg is not None:
+                session.send_frame(piece.jpeg, piece.t)
+            elif piece.voice is not None:
+                session.send_voice(piece.voice, piece.t - len(piece.voice) / 32_000)
+        session.bye()
+        told = list(session)
+        assert session.here() == list(session) == []
+    assert {message["type"] for message in told} >= {"step", "utterance_start", "utterance"}
+
+
+def test_what_ends_a_session_is_raised_where_messages_are_asked_for(service: Served) -> None:
+    with Client(service.url).stream(video=False) as session:
+        for _ in range(20):
+            session.send_voice(b"odd", 0.0)
+        with pytest.raises(StreamError, match="messages in a row could not be used"):
+            list(session)
+    with pytest.raises(LostError, match="no service answers"), Client("http://127.0.0.1:9").stream():
+        pass
+
+
+def test_a_file_is_recognised_or_refused_with_its_reason(service: Served, tmp_path: Path) -> None:
+    client, clip = Client(service.url), drawn_clips()["happy"]
+    told = client.predict(clip, start=0.5, end=1.5, steps=False, top=2)
+    assert told["label"] in EMOTIONS
+    assert (len(told["top"]), "steps" in told) == (2, False)
+    assert asyncio.run(AsyncClient(service.url).predict(clip))["utterances"]
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear all")
+    with pytest.raises(RefusedError, match=r"letter\.txt") as refused:
+        client.predict(letter)
+    assert refused.value.code == "not_media"
+    with pytest.raises(LostError, match="no service answers"):
+        Client("http://127.0.0.1:9").predict(clip)
+    with pytest.raises(FileNotFoundError):
+        client.predict(tmp_path / "nowhere.mp4")
+
+
+def test_a_kept_calibration_may_be_sent_again(service: Served) -> None:
+    clip = [piece for piece in pieces(drawn_clips()["sad"]) if piece.jpeg][:16]
+
+    def run(begin: Callable[[BlockingSession], None]) -> list[dict[str, Any]]:
+        with Client(service.url).stream(audio=False) as session:
+            begin(session)
+            told, messages = [], iter(session)
+            for k, piece in enumerate(clip):
+                session.send_frame(piece.jpeg or b"", piece.t)
+                if k % 2:
+                    told.append(next(message for message in messages if message["type"] != "error"))
+            session.bye()
+            return [*told, *messages]
+
+    found = [m for m in run(lambda session: session.calibrate(1)) if m["type"] == "calibration"]
+    assert len(found) == 1
+    steps = [m for m in run(lambda session: session.use(found[0])) if m["type"] == "step"]
+    assert steps
+    assert all(step["calibrated"] for step in steps)
 
 
 def test_the_camera_can_be_turned_off(service: Served) -> None:
