@@ -309,7 +309,12 @@ class Train(Block):
     targets: Literal["intended", "votes", "both"] = "intended"
     """What is learnt where people voted: the intended emotion, their distribution, or the mean of the two."""
     taught: Share = 0.0
-    """How much a teacher's answer counts beside the target, where `stages/teach.py` made one (data/teacher.npz)."""
+    """How much a teacher's answer counts beside the target: the one of `taught_by`, else of data/teacher.npz
+    (stages/teach.py)."""
+    taught_by: str | None = None
+    """A network.safetensors, of the same `input`, that teaches: it answers each clip as this network sees it, with all
+    that augmentation did (function matching, Beyer et al. 2022, arXiv:2106.05237); `taught` says how much that
+    counts."""
     pairing: Literal["none", "label"] = "none"
     """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of
     such a training says so."""
@@ -341,6 +346,12 @@ class Train(Block):
     def _something_is_learnt_or_kept(self) -> Train:
         if not self.epochs and not self.init_from:
             raise ValueError("epochs: 0 keeps what init_from names: name it, or train for an epoch or more")
+        return self
+
+    @model_validator(mode="after")
+    def _who_teaches_is_heard(self) -> Train:
+        if self.taught_by and not self.taught:
+            raise ValueError("taught_by names a teacher of whom nothing counts: set taught, from 0 to 1")
         return self
 
     @model_validator(mode="after")

@@ -26,11 +26,11 @@ from mmer.evaluation.cross_validation import (
     as_written,
     corpus_keys,
     prepared,
+    refuse_met,
     train_and_test,
-    trainings,
     work_key,
 )
-from mmer.evaluation.protocol import about, describe, learnt_from, resampled
+from mmer.evaluation.protocol import about, describe, resampled
 from mmer.evaluation.report import write_predictions
 from mmer.evaluation.scores import Bootstrap, by, too_few
 from mmer.labels import EMOTIONS
@@ -38,7 +38,7 @@ from mmer.metrics import one_hot
 from mmer.plots.evaluation import plot_cross_corpus
 from mmer.reporting import Report, counted, plain, write_csv, write_json
 from mmer.training import mlflow_runs
-from mmer.training.checkpoints import WORK, fingerprint, read_origin
+from mmer.training.checkpoints import WORK, fingerprint
 
 NAME = "cross_corpus"
 """Of the run, the report's folder and figure, and the work that is kept."""
@@ -109,7 +109,7 @@ def plan(
         tested = tuple(name for name in group if name not in found)
         if not tested:
             continue
-        _refuse_met(params, {*tested, *_recordings(clips, tested)})
+        refuse_met(params, {*tested, *_recordings(clips, tested)})
         sides = [c for c in sides if c.corpus not in found]
         split = params.split.model_copy(update={"test_corpora": tested})
         own = params.model_copy(update={"corpora": tuple(dict.fromkeys((*trained, *tested))), "split": split})
@@ -250,18 +250,6 @@ def _why_not(params: Params, sides: Sequence[Clip], name: str) -> str:
         speakers = counted(len({c.person for c in own}), "speaker")
         return f"{counted(len(own), 'clip')} of {speakers} are too few for a score (given: {given})"
     return ""
-
-
-def _refuse_met(params: Params, tested: set[str]) -> None:
-    """A network that goes on from weights which learnt from a corpus has met that corpus."""
-    for training in trainings(params):
-        if training.init_from and (path := Path(training.init_from)).is_file():
-            met = sorted(learnt_from(read_origin(path)) & tested)
-            if met:
-                raise FoldsError(
-                    f"{path} (train.init_from) learnt from {', '.join(met)}: a network that goes on from it has met "
-                    "what is to be tested. Set init_from: null"
-                )
 
 
 def _protocol(clips: Sequence[Clip], params: Params) -> str:

@@ -21,7 +21,7 @@ from mmer.config import Params, Train
 from mmer.data import corpora
 from mmer.data.clips import MANIFEST, Clip, SplitName, read_manifest, targets, with_modalities
 from mmer.errors import MmerError
-from mmer.evaluation.protocol import about, n_speakers, resampled
+from mmer.evaluation.protocol import about, learnt_from, n_speakers, resampled
 from mmer.evaluation.report import write_predictions
 from mmer.evaluation.scores import Bootstrap, by, score
 from mmer.labels import EMOTIONS
@@ -29,7 +29,7 @@ from mmer.metrics import one_hot
 from mmer.plots.evaluation import plot_speakers
 from mmer.reporting import Report, counted, plain, write_csv, write_json
 from mmer.training import mlflow_runs
-from mmer.training.checkpoints import WORK, data_key, fingerprint, forget
+from mmer.training.checkpoints import WORK, data_key, fingerprint, forget, read_origin
 from mmer.training.fit import fit
 from mmer.training.inference import predict
 from mmer.training.mlflow_runs import Run
@@ -194,6 +194,7 @@ def cross_validate(params: Params, processed: Path, out: Path) -> Report:
     listed = prepared(processed, params.corpora)
     listed = cross_validated(published(listed) if params.folds.classes == "published" else listed)
     clips = with_modalities(listed, params.folds.modalities)
+    refuse_met(params, {c.corpus for c in clips if c.fold is not None})
     numbers = fold_numbers(clips)
     classes = classes_of(clips)
     key = work_key(params, clips, classes, corpus_keys(params, clips, processed))
@@ -314,6 +315,25 @@ def as_folds_train(params: Params) -> Params:
 def trainings(params: Params) -> list[Train]:
     """What is trained: the whole network, or each branch apart."""
     return [params.train.of_branch(name) for name in params.train.branches] or [params.train]
+
+
+def refuse_met(params: Params, tested: set[str]) -> None:
+    """A network that goes on from weights which learnt from a corpus, or is taught by them, has met that corpus.
+
+    Raises:
+        FoldsError: one of the trainings would.
+    """
+    for training in trainings(params):
+        for key in ("init_from", "taught_by"):
+            name = getattr(training, key)
+            if name and (path := Path(name)).is_file():
+                met = sorted(learnt_from(read_origin(path)) & tested)
+                if met:
+                    raise FoldsError(
+                        f"{path} (train.{key}) learnt from {', '.join(met)}: a network that "
+                        f"{'goes on from it' if key == 'init_from' else 'it teaches'} has met what is to be tested. "
+                        f"Set {key}: null"
+                    )
 
 
 def as_written(params: Params) -> str:

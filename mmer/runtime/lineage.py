@@ -20,9 +20,12 @@ class Ancestor(BaseModel):
     """The first 12 digits of the file's sha256."""
     corpora: tuple[str, ...]
     """What they were trained on."""
+    teacher: bool = False
+    """Nothing was taken of them: their answers were learnt from."""
 
     def __str__(self) -> str:
-        return f"{', '.join(self.branches) or 'nothing'} of {self.weights} ({', '.join(self.corpora)})"
+        taken = "the answers" if self.teacher else ", ".join(self.branches) or "nothing"
+        return f"{taken} of {self.weights} ({', '.join(self.corpora)})"
 
 
 def _told(start: Any) -> Any:

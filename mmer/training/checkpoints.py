@@ -123,6 +123,23 @@ def init_from(network: EmotionNet, path: Path) -> Lineage:
     return Ancestor(branches=tuple(taken), weights=sha256(path)[:12], corpora=origin.corpora), *origin.start
 
 
+def teacher(path: Path, given: Input) -> tuple[EmotionNet, Lineage]:
+    """The network that teaches another one of this `input`, and where it comes from.
+
+    Raises:
+        WeightsError: there is none, or what it is given is of other sizes.
+    """
+    from mmer.model.pretrained import WeightsError
+
+    if not path.is_file():
+        raise WeightsError(f"train.taught_by: there is no {path}")
+    network, origin = load_network(path), read_origin(path)
+    if network.input != given:
+        raise WeightsError(f"train.taught_by: {path} was trained with another `input`: {network.input!r}")
+    taught = Ancestor(branches=(), weights=sha256(path)[:12], corpora=origin.corpora, teacher=True)
+    return network.requires_grad_(False), (taught, *origin.start)
+
+
 def affect_of(path: Path) -> tuple[ModalityName, ...]:
     """The modalities with which the network in a file says valence and arousal; none where there is no file."""
     from safetensors import safe_open
@@ -209,7 +226,7 @@ def data_key(params: Params, manifest: Path, clips: Sequence[Clip], processed: P
     trainings = [params.train, *(params.train.of_branch(name) for name in params.train.branches)]
     given = [face_weights(t.face_weights) for t in trainings if t.face_weights]
     given += [voice_weights(t.voice_weights) for t in trainings if t.voice_weights]
-    given += [Path(t.init_from) for t in trainings if t.init_from]
+    given += [Path(name) for t in trainings for name in (t.init_from, t.taught_by) if name]
     if any(t.taught for t in trainings):
         given.append(processed.with_name(TEACHER))
     files = [manifest, *code(), *samples, *(path for path in given if path and path.is_file())]

@@ -22,9 +22,9 @@ from mmer.errors import MmerError
 from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.runtime.types import Floats
 from mmer.training.batches import TEACHER, batches, sample_epoch, to_device
-from mmer.training.checkpoints import Origin, affect_of, init_face, init_from, init_voice, keys_of_branch
+from mmer.training.checkpoints import Origin, affect_of, init_face, init_from, init_voice, keys_of_branch, teacher
 from mmer.training.inference import Epoch, calibrate, calibrate_together, score
-from mmer.training.losses import emotion_weights
+from mmer.training.losses import emotion_weights, taught_batch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -217,7 +217,7 @@ def _affect(train: Train, training: Sequence[Clip]) -> tuple[ModalityName, ...]:
 
 def _answers(training: Sequence[Clip], processed: Path, train: Train, seed: int) -> dict[str, Floats]:
     """The teacher's about the training voices, where one is asked for."""
-    if not train.taught:
+    if not train.taught or train.taught_by:
         return {}
     from mmer.training.teacher import answers_of  # which imports torch
 
@@ -241,12 +241,15 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         raise TrainingError("train.mixup mixes voices alone: set it in train.branches.voice, with model.fusion: late")
     torch.manual_seed(job.seed)
     network = begun or _network(job.params, train, modalities_of(training), job.classes, _affect(train, training))
+    teaches, learnt_from = teacher(Path(train.taught_by), job.params.input) if train.taught_by else (None, ())
+    if teaches is not None and teaches.classes != tuple(job.classes):
+        raise TrainingError(f"{train.taught_by} (train.taught_by) tells others apart: {', '.join(teaches.classes)}")
     origin = Origin(
         corpora=tuple(sorted({c.corpus for c in training})),
         pairing=train.pairing,
         face_weights=init_face(network, train.face_weights) if train.face_weights else None,
         voice_weights=init_voice(network, train.voice_weights) if train.voice_weights else None,
-        start=init_from(network, Path(train.init_from)) if train.init_from else (),
+        start=(*(init_from(network, Path(train.init_from)) if train.init_from else ()), *learnt_from),
     )
     if not train.epochs:
         row = {"epoch": 0.0, **score(network, job.validation, job.processed, kind=train.targets)}
@@ -262,6 +265,8 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
     module, optimizer = fabric.setup(Update(network, train, weights), optimizer)
     # Validated and kept is the moving average of the weights (all of the last update where `ema` is 0).
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+    if teaches is not None:
+        teaches.to(fabric.device)
     read = Memory(train.memory_mb << 20)
     answers = _answers(training, job.processed, train, job.seed)
 
@@ -309,6 +314,7 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
                 part=(fabric.global_rank, fabric.world_size),
             ):
                 batch = to_device(batch, fabric.device)
+                batch = taught_batch(batch, teaches, train.taught)
                 loss, before = module(before, **vars(batch))
                 optimizer.zero_grad()
                 fabric.backward(loss)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mmer.config import Train
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmer.model.fusion import Decision
-    from mmer.model.network import Batch, Mixture
+    from mmer.model.network import Batch, EmotionNet, Mixture
 
 
 FOCUS = 2.0
@@ -95,6 +96,21 @@ def batch_loss(
             pooled = clip_logits(said.affect, here, lasts)
             loss = loss + train.affect * several / size * discordance(pooled[told], affect[told])
     return loss, said.state.detach()
+
+
+def taught_batch(batch: Batch, teacher: EmotionNet | None, share: float) -> Batch:
+    """The batch whose targets are, to this `share`, what a teacher says of these very clips."""
+    import torch
+
+    from mmer.model.network import clip_logits
+
+    if teacher is None:
+        return batch
+    with torch.inference_mode():
+        begin = teacher.start(len(batch.target)).to(batch.target.device)
+        said = teacher(batch.faces, batch.scenes, batch.voice, batch.present, begin)
+        answer = clip_logits(said.logits, batch.present, batch.valid).softmax(-1)
+    return replace(batch, target=(1 - share) * batch.target + share * answer.clone())
 
 
 def clip_losses(logits: Tensor, target: Tensor, *, kind: str, smoothing: float, weights: Tensor) -> Tensor:

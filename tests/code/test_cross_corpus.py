@@ -20,7 +20,7 @@ from mmer.data import corpora
 from mmer.data.clips import Clip, read_manifest, write_manifest
 from mmer.data.splits import speakers_on_two_sides
 from mmer.evaluation.cross_corpus import in_words, leave_out, plan
-from mmer.evaluation.cross_validation import FoldsError, Round
+from mmer.evaluation.cross_validation import FoldsError, Round, refuse_met
 from mmer.evaluation.protocol import learnt_from
 from mmer.labels import EMOTIONS
 from mmer.model.network import EmotionNet
@@ -153,12 +153,15 @@ def test_weights_that_learnt_from_what_is_tested_are_not_gone_on_from(tmp_path: 
     later = Origin(corpora=("demo",), start=(first,))
     assert learnt_from(later) == {"demo", "emovo"}
     save_network(network, tmp_path / "weights.safetensors", later)
-    params = _params(**{"train.init_from": str(tmp_path / "weights.safetensors")})
-    clips = [c for name in (*params.corpora, "emovo") for c in _clips(name)]
-    for name in ("emovo", "demo"):
-        with pytest.raises(FoldsError, match=rf"learnt from {name}.*init_from: null"):
-            _planned(params, clips, name)
-    assert list(_planned(params, clips, "savee")) == [("savee",)]
+    for key in ("init_from", "taught_by"):
+        params = _params(**{f"train.{key}": str(tmp_path / "weights.safetensors"), "train.taught": 0.5})
+        clips = [c for name in (*params.corpora, "emovo") for c in _clips(name)]
+        for name in ("emovo", "demo"):
+            with pytest.raises(FoldsError, match=rf"learnt from {name}.*{key}: null"):
+                _planned(params, clips, name)
+        assert list(_planned(params, clips, "savee")) == [("savee",)]
+        with pytest.raises(FoldsError, match=rf"learnt from demo.*{key}: null"):
+            refuse_met(params, {"demo"})
 
 
 def test_the_report_says_of_each_corpus_how_it_fares_over_its_own_classes(workplace: Path) -> None:

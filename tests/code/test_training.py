@@ -20,6 +20,7 @@ from mmer.data.clips import Clip, modalities_of, read_manifest, with_modalities
 from mmer.data.samples import Sample, load_clip, load_sample, save_sample
 from mmer.labels import EMOTIONS, MODALITIES
 from mmer.model.fusion import LateFusion
+from mmer.model.pretrained import WeightsError
 from mmer.params import load_params, varied
 from mmer.runtime.lineage import Ancestor
 from mmer.training import inference
@@ -292,6 +293,32 @@ def test_a_training_goes_on_from_an_earlier_one(small: Params, corpus: Path, tmp
     newest, *before = third.origin.start
     assert newest.branches == ("face", "scene"), "a branch of another shape starts from nothing"
     assert before == [given]
+
+
+def test_another_network_teaches(small: Params, corpus: Path, tmp_path: Path) -> None:
+    clips, path = read_manifest(corpus / "clips.parquet"), tmp_path / "network.safetensors"
+    first = fit(small, small.train.model_copy(update={"epochs": 1}), clips, corpus, seed=0)
+    head = first.network.get_parameter("fusion.head.weight").data
+    head.zero_()
+    with torch.no_grad():
+        first.network.get_parameter("fusion.head.bias").copy_(torch.eye(7)[EMOTIONS.index("disgust")] * 20)
+    save_network(first.network, path, first.origin)
+    told = {"epochs": 1, "lr": 0.02, "batch_size": 4, "ema": 0.0, "taught_by": str(path), "taught": 1.0}
+    taught = fit(small, small.train.model_copy(update=told), clips, corpus, seed=0)
+    alone = fit(small, small.train.model_copy(update=told | {"taught_by": None, "taught": 0.0}), clips, corpus, seed=0)
+    said, own = (predict(done.network, clips, corpus).argmax(1) == 5 for done in (taught, alone))  # disgust
+    assert said.all(), "what the clips are labelled does not count"
+    assert not own.all()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    assert taught.origin.start == (Ancestor(branches=(), weights=digest, corpora=first.origin.corpora, teacher=True),)
+    assert str(taught.origin.start[0]).startswith(f"the answers of {digest}")
+    with pytest.raises(WeightsError, match=r"taught_by: there is no .*gone\.safetensors"):
+        fit(small, small.train.model_copy(update=told | {"taught_by": "gone.safetensors"}), clips, corpus, seed=0)
+    larger = small.model_copy(update={"input": small.input.model_copy(update={"face_size": 48})})
+    with pytest.raises(WeightsError, match="another `input`"):
+        fit(larger, small.train.model_copy(update=told), clips, corpus, seed=0)
+    with pytest.raises(ConfigError, match="set taught"):
+        load_params(ROOT / "params.yaml", {"train.taught_by": str(path)})
 
 
 def test_the_average_of_the_weights_is_what_is_kept(small: Params, corpus: Path) -> None:
