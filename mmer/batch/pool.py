@@ -16,6 +16,7 @@ from threading import Thread
 from mmer.batch.told import Told, own_files, refuse, tell
 from mmer.errors import MmerError
 from mmer.runtime.calibration import Calibration
+from mmer.runtime.memory import give_back
 from mmer.runtime.recognizer import Recognizer
 
 
@@ -119,3 +120,5 @@ def _recognise(item: Item) -> Told:
         return refuse(item.clip, error)
     except Exception as error:  # whatever one clip meets, the others go on
         return refuse(item.clip, RuntimeError(f"{type(error).__name__}: {error}"))
+    finally:
+        give_back()

@@ -94,6 +94,7 @@ class Graph:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.enable_mem_pattern = False  # one would be kept for each number of people and steps
         # int8 weights are multiplied out once, here, and not in each pass.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:

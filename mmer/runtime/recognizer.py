@@ -99,9 +99,8 @@ class Recognizer:
             mmer.runtime.calibration.CalibrationError: the calibration is of another model.
         """
         path, view = Path(path), View()
-        probed = media.probe(path, self.info.media, start_s=start_s, end_s=end_s)
-        clip = self._walk(path, probed, view, start_s, end_s, keep_crops, calibration)
-        notes = list(clip.notes)
+        clip = self._walk(path, None, view, start_s, end_s, keep_crops, calibration)
+        probed, notes = clip.probed, list(clip.notes)
         score = float(np.median(clip.scores or [0.0]))
         if probed.has_picture and "face" in self.info.modalities and score < DOUBT:
             view, note = look_again(self, path, probed, start_s, clip.duration_s, score)
@@ -148,14 +147,14 @@ class Recognizer:
     def _walk(
         self,
         path: Path,
-        probed: media.Probe,
+        probed: media.Probe | None,
         view: View,
         start_s: float,
         end_s: float | None,
         keep_crops: bool,
         calibration: Calibration | None,
     ) -> Walk:
-        walk, limits = Walk(self, probed, view, keep_crops, calibration), self.info.media
+        walk, limits = Walk(self, view, keep_crops, calibration), self.info.media
         if view.side is not None:
             limits = limits.model_copy(update={"frame_side": view.side})
         decoded = media.decode(
@@ -164,6 +163,7 @@ class Recognizer:
             self.info.input.step_s,
             walk.on_picture,
             on_voice=walk.on_voice,
+            on_probed=walk.on_probed,
             start_s=start_s,
             end_s=end_s,
             probed=probed,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import math
 import time
 from collections.abc import Mapping
@@ -16,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from mmer.labels import EMOTIONS
+from mmer.runtime.memory import give_back
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Prediction
 from mmer.runtime.smoothing import Smoothers
@@ -112,7 +111,7 @@ class Predictions:
         try:
             return self._recognizer.predict(file, start_s=query.start, end_s=query.end)
         finally:
-            _give_back()
+            give_back()
 
     def _told(self, prediction: Prediction, query: Query, name: str) -> dict[str, Any]:
         told = prediction.to_json() | {"path": name}
@@ -125,9 +124,3 @@ class Predictions:
         if not query.steps:
             del told["steps"]
         return told
-
-
-def _give_back() -> None:
-    """glibc's malloc keeps what was freed: after thousands of files of every size that was 570 MB instead of 190."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)

@@ -1,12 +1,14 @@
 """Claims about decoding: the right picture in each step, sound and picture together, and every bad file called bad."""
 
 import os
+import shutil
 import struct
 import subprocess
 import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,7 +44,7 @@ def sound(seconds: float) -> tuple[str, ...]:
     return "-f", "lavfi", "-i", f"sine=d={seconds}:r=48000"
 
 
-def decoded(path: Path, media: Media = MEDIA, **options: Path) -> tuple[Decoded, Pictures]:
+def decoded(path: Path, media: Media = MEDIA, **options: Any) -> tuple[Decoded, Pictures]:
     pictures: Pictures = {}
 
     def keep(step: int, second: float, rgb: np.ndarray) -> None:
@@ -548,6 +550,48 @@ def test_without_ffmpeg_the_error_says_what_to_install(make: Make, monkeypatch: 
     error = refusal(clip)
     assert error.code == "no_ffmpeg"
     assert "install" in error.reason
+
+
+COMMON = {
+    "film.mp4": (*picture(1), *sound(1)),
+    "mono.webm": (*picture(1, size="320x256"), *sound(1)),
+    "both.mov": (*picture(1), "-f", "lavfi", "-i", "aevalsrc=0.1*sin(900*t)|-0.1*sin(900*t):d=1"),
+    "mute.mp4": picture(1),
+    "voice.wav": sound(1),
+    "voice.m4a": sound(1),
+}
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_a_common_file_takes_one_ffmpeg_and_gives_what_it_gives_after_a_probe(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path, found = make(name, *COMMON[name]), []
+    told = probe(path, MEDIA)
+    after, seen_after = decoded(path, probed=told)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ffmpeg").symlink_to(shutil.which("ffmpeg") or "")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # no ffprobe
+    at_once, seen = decoded(path, on_probed=found.append)
+    assert [(one.width, one.height, one.has_sound, one.channels) for one in found] == [
+        (told.width, told.height, told.has_sound, told.channels)
+    ]
+    assert found[0].duration_s == pytest.approx(told.duration_s, abs=0.05)
+    assert np.array_equal(at_once.voice, after.voice)
+    assert seen.keys() == seen_after.keys()
+    assert all(np.array_equal(rgb, seen_after[step][1]) for step, (_, rgb) in seen.items())
+
+
+def test_a_header_that_lies_at_a_glance_changes_nothing(make: Make) -> None:
+    path = make("film.mp4", *picture(1), *sound(1), "-movflags", "faststart")
+    _, true = decoded(path)
+    content = bytearray(path.read_bytes())
+    width = content.index(b"avc1", 100) + 28  # in the sample's entry; the codec's own header says otherwise
+    assert content[width : width + 2] == b"\0\xa0"
+    content[width : width + 2] = b"\x10\xa0"
+    path.write_bytes(content)
+    _, seen = decoded(path)
+    assert all(np.array_equal(rgb, true[step][1]) for step, (_, rgb) in seen.items())
 
 
 def test_an_error_in_the_reader_of_pictures_ends_ffmpeg_and_leaves_no_open_files(make: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmer.runtime.media.kinds import EBML
@@ -36,15 +37,22 @@ def first_recording(path: Path) -> int | None:
 
 def _second_film(content: mmap.mmap) -> int | None:
     """Where in an mp4 another one begins: at a second `ftyp`, behind an index."""
-    at, kinds = 0, set()
-    for _ in range(_BOXES):
-        length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
+    kinds = set()
+    for at, _, kind in boxes(content):
         if kind == b"ftyp" and b"moov" in kinds:
             return at
         kinds.add(kind)
+    return None
+
+
+def boxes(content: mmap.mmap) -> Iterator[tuple[int, int, bytes]]:
+    """The boxes at the top of an mp4: where each begins, how many bytes it says to have, and its kind."""
+    at = 0
+    for _ in range(_BOXES):
+        length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
         if length == 1:
             length = int.from_bytes(content[at + 8 : at + 16], "big")
+        yield at, length, kind
         if length < 8 or at + length >= len(content):
-            return None
+            return
         at += length
-    return None

@@ -50,6 +50,15 @@ def probe(path: Path, media: Media, *, start_s: float = 0.0, end_s: float | None
     """
     image = image_format(path)
     found = probe_image(path, media, image) if image else _probe_streams(path, media, start_s)
+    return within(path, media, found, start_s, end_s)
+
+
+def within(path: Path, media: Media, found: Probe, start_s: float, end_s: float | None) -> Probe:
+    """What was found in a file, of the part from `start_s` to `end_s`.
+
+    Raises:
+        MediaError: there is nothing in it, it exceeds a limit of `media`, or ends before the part begins.
+    """
     if not (found.has_picture or found.has_sound):
         reason = "; ".join(note.text for note in found.notes) or "holds neither picture nor sound"
         raise MediaError("no_stream", path, reason)

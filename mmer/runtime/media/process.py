@@ -49,14 +49,17 @@ class Process:
         self,
         command: list[str],
         stdout: Callable[[bytes], None] | None = None,
-        failed: Callable[[Path, str], MediaError] | None = None,
+        failed: Callable[[Path, str], Exception] = in_words,
+        listen: Callable[[bytes], None] = lambda _: None,
     ) -> str:
         """Run to the end; returns the last of what it complained of, of which `failed` makes an error where it fails.
+        What it says is given to `listen` before anything that it wrote to its pipes later.
 
         Raises:
             MediaError: ffmpeg is missing, failed, or went over a limit.
         """
-        complaints = self._open(self._complain)
+        said = self._open(lambda chunk: self._complain(chunk, listen))
+        first = next(reversed(self._sinks))
         # BentoML tells a worker to stop, and all its children with it: a file that is being decoded is still answered.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
@@ -64,7 +67,7 @@ class Process:
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if stdout is None else self._open(stdout),
-                stderr=complaints,
+                stderr=said,
                 pass_fds=self._ends,
             )
         except FileNotFoundError:
@@ -79,7 +82,8 @@ class Process:
             for end, sink in self._sinks.items():
                 selector.register(end, selectors.EVENT_READ, sink)
             while selector.get_map():
-                for key, _ in selector.select(deadline - time.monotonic()):
+                ready = [key for key, _ in selector.select(deadline - time.monotonic())]
+                for key in sorted(ready, key=lambda key: key.fd != first):
                     chunk = os.read(key.fd, _CHUNK)
                     if not chunk:
                         selector.unregister(key.fd)
@@ -97,7 +101,7 @@ class Process:
         if code == -signal.SIGXCPU:
             raise _timeout(self._path, self._media)
         if code:
-            raise (failed or in_words)(self._path, told)
+            raise failed(self._path, told)
         return told
 
     def _open(self, sink: Callable[[bytes], None]) -> int:
@@ -124,9 +128,10 @@ class Process:
             for kind, limit in limits:
                 resource.prlimit(pid, kind, limit)
 
-    def _complain(self, chunk: bytes) -> None:
+    def _complain(self, chunk: bytes, listen: Callable[[bytes], None]) -> None:
         self._complaints += chunk
         del self._complaints[:-_COMPLAINTS]  # the end says why; a broken file can complain without end
+        listen(chunk)
 
 
 def _timeout(path: Path, media: Media) -> MediaError:

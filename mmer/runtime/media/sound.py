@@ -23,6 +23,8 @@ class Sound:
     """Receives the voice, and gathers it or hands it on."""
 
     def __init__(self, path: Path, media: Media, heard: Probe, on_voice: OnVoice | None) -> None:
+        self.channels = heard.channels
+        """Of the track; of one, both sides are the same, and are left alone."""
         self.samples = 0
         self.pieces: list[npt.NDArray[np.int16]] = []
         self._path, self._media, self._heard, self._hand_on = path, media, heard, on_voice or self.pieces.append
@@ -44,7 +46,7 @@ class Sound:
     def take(self, chunk: bytes) -> None:
         """The mean of all channels, 16 bits."""
         self._mono += chunk
-        if self._heard.channels > 1:
+        if self.channels > 1:
             self._compare()
         else:
             whole = len(self._mono) // 2 * 2
@@ -53,8 +55,9 @@ class Sound:
 
     def take_sides(self, chunk: bytes) -> None:
         """Left and right, in turns."""
-        self._sides += chunk
-        self._compare()
+        if self.channels > 1:
+            self._sides += chunk
+            self._compare()
 
     def close(self) -> float:
         """Hand on what is left; returns the end of the sound in seconds."""
