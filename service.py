@@ -22,14 +22,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from mmer.runtime.graph import Graph, ModelError, find_model
+from mmer.runtime.graph import Graph, ModelError
 from mmer.runtime.media import MediaError
-from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.types import Arrays
 from mmer.serving import answers
 from mmer.serving.drain import refuse_when_told_to_stop
 from mmer.serving.gate import Gate
 from mmer.serving.gather import Gathered
+from mmer.serving.models import Models, Pass, Source
 from mmer.serving.openapi import document
 from mmer.serving.predict import Predictions, read_query
 from mmer.serving.protocol import Refusal
@@ -43,11 +43,13 @@ from mmer.serving.watch import Watch
 WEB = Path(__file__).parent / "web"
 try:
     SETTINGS = read_settings()
-    MODEL = find_model()
+    SOURCE = Source.find()
 except (SettingsError, ModelError) as error:  # BentoML would show the whole way here
     raise SystemExit(f"mmer: {error}") from None
 RETRIES_S = (0.1, 0.5, 1)
 """Between attempts to reach the network's process; then passes are made in this one, until it is back."""
+OPEN = 4
+"""Versions that the network's process holds at once; one more is opened anew when it is asked for."""
 take_over_forms()
 # BentoML begins a span for each message of each stream: a quarter of the time, for whoever did not ask for tracing.
 os.environ.setdefault("BENTOML_CONFIG_OPTIONS", "tracing.excluded_urls=.*")
@@ -68,21 +70,24 @@ class Network:
     """The graph alone. Private: it is reached through a Unix socket and takes pickled arrays."""
 
     def __init__(self) -> None:
-        self.graph = Graph(MODEL)
+        self.open = functools.lru_cache(OPEN)(lambda version: Graph(SOURCE.path(version)))
 
     # max_latency_ms is no waiting time but a limit above which calls are refused: several times the largest batch's.
     @bentoml.api(batchable=SETTINGS.batching == "on", max_batch_size=16, max_latency_ms=5000)  # type: ignore[untyped-decorator]
     def infer(self, passes: list[Any]) -> list[Any]:
-        """Make passes; those of as many steps go through the graph together."""
+        """Make passes, each a version and what goes in; those of one version and of as many steps go through the graph
+        together.
+        """
         found: list[Any] = [None] * len(passes)
-        of_length: dict[int, list[int]] = {}
-        for k, arrays in enumerate(passes):
-            of_length.setdefault(arrays["present"].shape[1], []).append(k)
-        for members in of_length.values():
-            together = {name: np.concatenate([passes[k][name] for k in members]) for name in self.graph.inputs}
-            result, first = self.graph(together), 0
+        alike: dict[tuple[str, int], list[int]] = {}
+        for k, (version, arrays) in enumerate(passes):
+            alike.setdefault((version, arrays["present"].shape[1]), []).append(k)
+        for (version, _), members in alike.items():
+            graph = self.open(version)
+            together = {name: np.concatenate([passes[k][1][name] for k in members]) for name in graph.inputs}
+            result, first = graph(together), 0
             for k in members:
-                last = first + len(passes[k]["present"])
+                last = first + len(passes[k][1]["present"])
                 found[k] = {name: array[first:last] for name, array in result.items()}
                 first = last
         return found
@@ -111,19 +116,18 @@ class EmotionService:
     def __init__(self) -> None:
         forget_orphans()
         self.watch = Watch()
-        self.recognizer = Recognizer.load(MODEL, forward=self._forward_from_thread)
-        self.streams = Streams(self.recognizer, Gathered(self._infer_all), SETTINGS, self.watch)
-        self.predictions = Predictions(self.recognizer, SETTINGS, self.watch)
+        self.models = Models(SOURCE, self._forward_from_thread, self.watch)
+        self.streams = Streams(self.models, Gathered(self._infer_all), SETTINGS, self.watch)
+        self.predictions = Predictions(self.models, SETTINGS, self.watch)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answered = False
 
-    async def infer(self, arrays: Arrays) -> Arrays:
+    async def infer(self, one: Pass) -> Arrays:
         """One pass, in a batch with others."""
-        return (await self._infer_all([arrays]))[0]
+        return (await self._infer_all([one]))[0]
 
-    async def _infer_all(self, passes: list[Arrays]) -> list[Arrays]:
-        inputs = self.recognizer.graph.inputs
-        wanted = [{name: arrays[name] for name in inputs} for arrays in passes]
+    async def _infer_all(self, passes: list[Pass]) -> list[Arrays]:
+        wanted = [(one.version, {name: one.arrays[name] for name in one.graph.inputs}) for one in passes]
         for wait in (*RETRIES_S, None):
             try:
                 found: list[Arrays] = await self.network.to_async.infer(wanted)
@@ -133,17 +137,17 @@ class EmotionService:
                     await asyncio.sleep(wait)
         self.watch.network_lost.inc()
         # It is being started anew; or all were told to stop, and it, which had nothing to finish, has.
-        return await asyncio.to_thread(lambda: [self.recognizer.graph(arrays) for arrays in wanted])
+        return await asyncio.to_thread(lambda: [one.graph(one.arrays) for one in passes])
 
-    def _forward_from_thread(self, arrays: Arrays) -> Arrays:
+    def _forward_from_thread(self, one: Pass) -> Arrays:
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(self.infer(arrays), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self.infer(one), self._loop).result()
 
     async def __is_ready__(self) -> bool:
         """Once the graph has answered, by the same way as for everybody."""
         if not self._answered:
-            begun = self.recognizer.stream().begin()
-            await self.infer(begun.arrays)
+            model = self.models.production
+            await self.infer(model.through(model.recognizer.stream().begin().arrays))
             self._answered = True
         return self._answered
 
@@ -151,6 +155,7 @@ class EmotionService:
     async def begin(self) -> None:
         """Threads hand their passes to it."""
         self._loop = asyncio.get_running_loop()
+        self._follow = asyncio.create_task(self.models.follow())
         refuse_when_told_to_stop()
 
     @bentoml.api(route="/predict")  # type: ignore[untyped-decorator]
@@ -177,17 +182,22 @@ def _service() -> EmotionService:
     return found
 
 
+def _graph() -> Graph:
+    """Of the model that is served now."""
+    return _service().models.production.recognizer.graph
+
+
 async def _infer(request: Request) -> Response:
     service = _service()
-    start = time.perf_counter()
+    model, start = service.models.production, time.perf_counter()
     try:
-        found = await service.infer(read_tensors(await request.body(), service.recognizer.graph))
+        found = await service.infer(model.through(read_tensors(await request.body(), model.recognizer.graph)))
     except ClientDisconnect:  # nobody is left to hear of it, or the gate has answered already
         return Response(status_code=400)
     except Refusal as error:
         service.watch.refused(error.code)
         return JSONResponse(answers.problem(error.code, str(error)), answers.status(error.code))
-    service.watch.phase("tensors", "network", time.perf_counter() - start)
+    service.watch.phase("tensors", model.version, "network", time.perf_counter() - start)
     return Response(write_tensors(found), media_type="application/octet-stream")
 
 
@@ -197,7 +207,7 @@ async def _stream(socket: Any) -> None:
 
 @functools.cache
 def _document() -> dict[str, Any]:
-    return document(Graph(MODEL).info, SETTINGS)
+    return document(_graph().info, SETTINGS)
 
 
 async def _docs(_: Request) -> Response:
@@ -216,7 +226,7 @@ svc.mount_asgi_app(
             Route("/infer", _infer, methods=["POST"]),
             WebSocketRoute("/stream", _stream),
             Route("/docs.json", _docs),
-            *site_routes(WEB, MODEL.parent, Graph(MODEL).info),
+            *site_routes(WEB, SOURCE.graph.parent, _graph),
             Route("/{path:path}", _nothing),  # after BentoML's own, except its pages about itself
         ],
     )

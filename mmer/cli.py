@@ -1,5 +1,5 @@
 """The command line: `mmer predict clip.mp4`, `mmer explain clip.mp4`, `mmer stream --camera`, `mmer serve`,
-`mmer info`, `mmer demo-corpus`, `mmer folds`.
+`mmer info`, `mmer demo-corpus`, `mmer folds`, `mmer promote`, `mmer rollback`, `mmer follow`.
 """
 
 from __future__ import annotations
@@ -192,6 +192,36 @@ def parser() -> argparse.ArgumentParser:
     folds.add_argument("--jobs", type=int, metavar="N", help="folds trained at once, each in one thread; -1: all cores")
     folds.add_argument("--out", type=Path, metavar="DIR", help=f"default: {FOLDS}, or with --leave-out {CROSS_CORPUS}")
     folds.set_defaults(run=_folds, needs="mmer[train]")
+
+    promote = commands.add_parser(
+        "promote",
+        help="put a version of MLflow's registry into production, or on trial",
+        description="Move the alias `production` of MLflow's registry ($MLFLOW_TRACKING_URI, else mlflow.db) to a "
+        "version, or with --share the alias `canary`. Services take it by `mmer follow`.",
+    )
+    promote.add_argument("version", metavar="VERSION", help="a number, or an alias: champion is the last packaged")
+    promote.add_argument("--share", type=_share_of, metavar="S", help="try it on this share of new streams: 0.1")
+    promote.set_defaults(run=_promote, needs="mmer[train]")
+
+    back = commands.add_parser(
+        "rollback",
+        help="end a trial, or put the version before into production again",
+        description="End the trial of a canary; where there is none, move the alias `production` back to the version "
+        "before.",
+    )
+    back.set_defaults(run=_rollback, needs="mmer[train]")
+
+    follow = commands.add_parser(
+        "follow",
+        help="bring what is in production into a folder that services serve",
+        description="Bring the versions that MLflow's registry names into a folder, and name them in its served.json. "
+        "Services whose MMER_MODEL is that folder take them within a second, and cut no stream off. A version that "
+        "cannot be served is told, and the one before goes on.",
+    )
+    follow.add_argument("folder", type=Path, metavar="DIR", help="made where it is not there")
+    follow.add_argument("--every", type=_seconds_of, default=10.0, metavar="S", help="look so often (default: 10)")
+    follow.add_argument("--once", action="store_true", help="look once; the exit code is 1 where something is refused")
+    follow.set_defaults(run=_follow, needs="mmer[train]")
     return whole
 
 
@@ -324,13 +354,15 @@ def _serve(args: argparse.Namespace) -> int:
     import os
 
     from mmer.runtime.graph import find_model
+    from mmer.runtime.versions import SERVED
 
     if importlib.util.find_spec("bentoml") is None:
         raise ModuleNotFoundError("no bentoml", name="bentoml")
     package = Path(__file__).resolve().parent
     installed = package / "app"  # setup.py puts there what the repository has beside the package
     home = installed if (installed / "service.py").is_file() else package.parent
-    os.environ["MMER_MODEL"] = str(find_model(args.model).resolve())
+    named = args.model or Path(os.environ.get("MMER_MODEL") or "release")
+    os.environ["MMER_MODEL"] = str((named if (named / SERVED).is_file() else find_model(args.model)).resolve())
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     what = ["service:svc", "--working-dir", str(home), "--host", args.host, "--port", str(args.port)]
     os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", *what])  # noqa: S606 - a list, and no shell
@@ -410,6 +442,32 @@ def _folds(args: argparse.Namespace) -> int:
         )
         print(cross_corpus.in_words(told))
     return 0
+
+
+def _promote(args: argparse.Namespace) -> int:
+    from mmer.packaging import deploy
+
+    print(deploy.promote(args.version, args.share))
+    return 0
+
+
+def _rollback(_: argparse.Namespace) -> int:
+    from mmer.packaging import deploy
+
+    print(deploy.rollback())
+    return 0
+
+
+def _follow(args: argparse.Namespace) -> int:
+    from mmer.packaging import deploy
+
+    def told(text: str) -> None:
+        print(f"mmer: {text}", file=sys.stderr, flush=True)
+
+    try:
+        return int(not deploy.follow(args.folder, None if args.once else args.every, told))
+    except KeyboardInterrupt:
+        return 130
 
 
 def _clips(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
@@ -511,6 +569,13 @@ def _seconds_of(text: str) -> float:
     if not 0 <= seconds < 1e6:
         raise ValueError(text)
     return seconds
+
+
+def _share_of(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= 1:
+        raise ValueError(text)
+    return share
 
 
 def _count_of(text: str) -> int:

@@ -101,7 +101,7 @@ class Graph:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise ModelError(f"{path} is no graph that onnxruntime opens: {error}") from None
-        self.info = _read_info(self.session, path)
+        self.path, self.info = path, _read_info(self.session, path)
         ports = {port.name: port for port in self.session.get_inputs()}
         self.inputs = frozenset(ports)
         """A graph of a model that was not trained on a modality may lack that input."""

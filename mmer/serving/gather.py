@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from mmer.runtime.types import Arrays
+from mmer.serving.models import Pass
 
 MOST = 16
 """Passes in a call: more would make the first wait for the last."""
@@ -17,15 +18,15 @@ MOST = 16
 class Gathered:
     """Call it with one pass, from one event loop; it calls `call` with several."""
 
-    def __init__(self, call: Callable[[list[Arrays]], Awaitable[list[Arrays]]]) -> None:
+    def __init__(self, call: Callable[[list[Pass]], Awaitable[list[Arrays]]]) -> None:
         self._call = call
-        self._waiting: list[tuple[Arrays, asyncio.Future[Arrays]]] = []
+        self._waiting: list[tuple[Pass, asyncio.Future[Arrays]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def __call__(self, arrays: Arrays) -> Arrays:
+    async def __call__(self, one: Pass) -> Arrays:
         """One pass."""
         future: asyncio.Future[Arrays] = asyncio.get_running_loop().create_future()
-        self._waiting.append((arrays, future))
+        self._waiting.append((one, future))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         return await future
@@ -34,7 +35,7 @@ class Gathered:
         while self._waiting:
             together, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             try:
-                found = await self._call([arrays for arrays, _ in together])
+                found = await self._call([one for one, _ in together])
             except Exception as error:  # each of them gets to know
                 for _, future in together:
                     if not future.done():

@@ -18,6 +18,7 @@ from mmer.runtime.memory import give_back
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Prediction
 from mmer.runtime.smoothing import Smoothers
+from mmer.serving.models import Models
 from mmer.serving.protocol import Refusal
 from mmer.serving.settings import Settings
 from mmer.serving.watch import Watch
@@ -78,10 +79,9 @@ def _flag(given: Mapping[str, str], name: str, default: bool) -> bool:
 class Predictions:
     """Works on a few files at once; a few more wait; the rest are told to come back."""
 
-    def __init__(self, recognizer: Recognizer, settings: Settings, watch: Watch) -> None:
-        most = min(settings.upload_duration_s, recognizer.info.media.max_duration_s)
-        self._recognizer, self._watch = recognizer.with_media(max_duration_s=most), watch
-        self._places = settings.predictions
+    def __init__(self, models: Models, settings: Settings, watch: Watch) -> None:
+        self._models, self._watch = models, watch
+        self._most_s, self._places = settings.upload_duration_s, settings.predictions
         self._working = anyio.CapacityLimiter(settings.predictions)
         self._here = 0
 
@@ -95,28 +95,31 @@ class Predictions:
         if self._here >= 2 * self._places:
             raise Refusal("busy", f"{self._places} files are worked on and as many wait")
         self._here += 1
-        start = time.perf_counter()
+        model, start = self._models.production, time.perf_counter()
         try:
-            prediction = await anyio.to_thread.run_sync(self._predict, file, query, limiter=self._working)
+            prediction = await anyio.to_thread.run_sync(
+                self._predict, model.recognizer, file, query, limiter=self._working
+            )
         finally:
             self._here -= 1
             seconds = time.perf_counter() - start
-            self._watch.phase("file", "whole", seconds)
+            self._watch.phase("file", model.version, "whole", seconds)
         for step in prediction.steps:
-            self._watch.step("file", step)
+            self._watch.step("file", model.version, step)
         self._watch.log("prediction", seconds=round(seconds, 3), steps=len(prediction.steps))
         return await asyncio.to_thread(self._told, prediction, query, file.name)
 
-    def _predict(self, file: Path, query: Query) -> Prediction:
+    def _predict(self, recognizer: Recognizer, file: Path, query: Query) -> Prediction:
+        most = min(self._most_s, recognizer.info.media.max_duration_s)
         try:
-            return self._recognizer.predict(file, start_s=query.start, end_s=query.end)
+            return recognizer.with_media(max_duration_s=most).predict(file, start_s=query.start, end_s=query.end)
         finally:
             give_back()
 
     def _told(self, prediction: Prediction, query: Query, name: str) -> dict[str, Any]:
         told = prediction.to_json() | {"path": name}
         if query.smooth:
-            smoothers = Smoothers(self._recognizer.info.input.step_s)
+            smoothers = Smoothers(prediction.model.input.step_s)
             told["steps"] = [smoothers.push(step).to_json() for step in prediction.steps]
         if query.top:
             best = sorted(told["probabilities"].items(), key=lambda item: -item[1])[: query.top]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mmer.runtime.graph import GRAPH, ModelInfo
+from mmer.runtime.graph import GRAPH, Graph
 from mmer.serving.documents import render
 
 Serve = Callable[[Request], Awaitable[Response]]
+Find = Callable[[], Path]
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript",
@@ -39,24 +41,32 @@ SWAGGER = ("swagger-ui.css", "swagger-ui-bundle.js")
 """Swagger UI, as BentoML brings it for its own page."""
 
 
-def site_routes(web: Path, model: Path, info: ModelInfo) -> Iterator[BaseRoute]:
-    """A route for each file: a catch-all would hide BentoML's own."""
+def site_routes(web: Path, model: Path, graph: Callable[[], Graph]) -> Iterator[BaseRoute]:
+    """A route for each file: a catch-all would hide BentoML's own.
+
+    Args:
+        model: the folder of the model that is served at first: its card is shown.
+        graph: of the model that is served now, when a request comes.
+    """
     yield _file("/", web / "index.html")
     for folder in (web, web / "runtime", web / "device", web / "samples"):
         for path in sorted(folder.iterdir()):
             if path.suffix in TYPES and path.suffix != ".mjs":  # a tool's settings
                 yield _file(f"/{path.relative_to(web).as_posix()}", path)
-    graphs = [model / GRAPH, *sorted((model / "detector").glob("*.onnx"))]
-    parts = {f"model/{path.relative_to(model).as_posix()}": path for path in graphs}
+    names = [GRAPH, *(f"detector/{path.name}" for path in sorted((model / "detector").glob("*.onnx")))]
+    parts: dict[str, Find] = {f"model/{name}": partial(_beside, graph, name) for name in names}
     runtime = web / "node_modules" / "onnxruntime-web" / "dist"
     if all((runtime / name).is_file() for name in RUNTIME):
-        parts |= {f"ort/{name}": runtime / name for name in RUNTIME}
-    for url, path in parts.items():
-        yield _file(f"/{url}", path)
-    whole = [{"url": url, "bytes": path.stat().st_size, "sent": _sent(path)} for url, path in parts.items()]
-    yield Route("/device/parts.json", _answer(whole if f"ort/{RUNTIME[0]}" in parts else []))
+        parts |= {f"ort/{name}": partial(Path, runtime / name) for name in RUNTIME}
+    for url, find in parts.items():
+        yield _file(f"/{url}", find)
+    offered = parts if f"ort/{RUNTIME[0]}" in parts else {}
+    yield Route("/device/parts.json", _answer(lambda: [_part(url, find()) for url, find in offered.items()]))
     card = model / "MODEL_CARD.md"
-    yield Route("/model/info.json", _answer(info.model_dump(mode="json") | {"id": info.id, "card": card.is_file()}))
+    known = {"card": card.is_file()}
+    yield Route(
+        "/model/info.json", _answer(lambda: {**graph().info.model_dump(mode="json"), "id": graph().info.id} | known)
+    )
     if card.is_file():
         yield from _document(
             "/model/card", card, beside=[*(model / "figures").glob("*.png"), model / "LICENSE-WEIGHTS"]
@@ -90,32 +100,38 @@ def _packed(path: Path) -> Path:
     return path.with_name(path.name + ".gz")
 
 
-def _sent(path: Path) -> int:
-    """Bytes on the line, to a browser."""
+def _part(url: str, path: Path) -> dict[str, str | int]:
+    """A file with its bytes, and its bytes on the line to a browser."""
     packed = _packed(path)
-    return (packed if packed.is_file() else path).stat().st_size
+    return {"url": url, "bytes": path.stat().st_size, "sent": (packed if packed.is_file() else path).stat().st_size}
 
 
-def _file(url: str, path: Path) -> Route:
+def _beside(graph: Callable[[], Graph], name: str) -> Path:
+    """A file of the model that is served now."""
+    return graph().path.parent / name
+
+
+def _file(url: str, found: Path | Find) -> Route:
     async def serve(request: Request) -> Response:
+        path = found if isinstance(found, Path) else found()
         packed, headers = _packed(path), {}
         if packed.is_file():
             headers["Vary"] = "Accept-Encoding"
             if "gzip" in request.headers.get("accept-encoding", ""):
                 headers["Content-Encoding"] = "gzip"
-        found = packed if "Content-Encoding" in headers else path
+        sent = packed if "Content-Encoding" in headers else path
         answer = FileResponse(
-            found, headers=headers, media_type=TYPES.get(path.suffix, TYPES[".md"]), stat_result=found.stat()
+            sent, headers=headers, media_type=TYPES.get(path.suffix, TYPES[".md"]), stat_result=sent.stat()
         )
         if request.headers.get("if-none-match") == answer.headers["etag"]:
             return Response(status_code=304, headers={"ETag": answer.headers["etag"]})
         return answer
 
-    return Route(url, serve, middleware=DEFLATED if path.suffix in TEXT else None)
+    return Route(url, serve, middleware=DEFLATED if Path(url).suffix in TEXT or url == "/" else None)
 
 
-def _answer(content: object) -> Serve:
+def _answer(content: Callable[[], object]) -> Serve:
     async def serve(_: Request) -> Response:
-        return JSONResponse(content)
+        return JSONResponse(content())
 
     return serve

@@ -14,10 +14,10 @@ import anyio
 import anyio.to_thread
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.types import Arrays
 from mmer.serving import answers, protocol
 from mmer.serving.live import Session
+from mmer.serving.models import Model, Models, Pass
 from mmer.serving.protocol import Bye, Hello, Refusal
 from mmer.serving.settings import Settings
 from mmer.serving.watch import Watch
@@ -29,7 +29,7 @@ BURST_S = 3.0
 """Seconds' worth of messages that may come at once."""
 BAD_IN_A_ROW = 20
 
-Network = Callable[[Arrays], Awaitable[Arrays]]
+Network = Callable[[Pass], Awaitable[Arrays]]
 
 
 class Bucket:
@@ -49,8 +49,8 @@ class Bucket:
 class Streams:
     """All sessions of this process."""
 
-    def __init__(self, recognizer: Recognizer, network: Network, settings: Settings, watch: Watch) -> None:
-        self._recognizer, self._network, self._settings, self._watch = recognizer, network, settings, watch
+    def __init__(self, models: Models, network: Network, settings: Settings, watch: Watch) -> None:
+        self._models, self._network, self._settings, self._watch = models, network, settings, watch
         self._open: Counter[str] = Counter()
         # More threads than cores only fight for the interpreter: 16 streams had a p95 of 450 ms instead of 180.
         self._looking = anyio.CapacityLimiter(os.cpu_count() or 1)
@@ -59,17 +59,17 @@ class Streams:
         """Serve one connection to its end."""
         await socket.accept()
         address = socket.client.host if socket.client else "unknown"
-        started, session = time.monotonic(), None
+        started, session, model = time.monotonic(), None, None
         try:
             self._admit(socket, address)
             self._open[address] += 1
-            self._watch.sessions.inc()
+            model = self._models.pick()
             try:
-                hello = await self._hello(socket)
-                session = Session(self._recognizer, hello, self._settings.picture_pixels)
-                code, message = await self._serve(socket, session)
+                with self._watch.session(model.version):
+                    hello = await self._hello(socket, model)
+                    session = Session(model.recognizer, hello, self._settings.picture_pixels)
+                    code, message = await self._serve(socket, session, model)
             finally:
-                self._watch.sessions.dec()
                 self._open[address] -= 1
                 if not self._open[address]:
                     del self._open[address]
@@ -85,7 +85,11 @@ class Streams:
         if code not in ("gone", "done"):
             self._watch.refused(code)
         self._watch.log(
-            "session", code=code, seconds=round(time.monotonic() - started, 1), steps=session.steps if session else 0
+            "session",
+            code=code,
+            seconds=round(time.monotonic() - started, 1),
+            steps=session.steps if session else 0,
+            model=model.version if model else None,
         )
         if code != "gone":
             await self._close(socket, code, message)
@@ -99,7 +103,7 @@ class Streams:
         if self._open[address] >= self._settings.sessions_per_address:
             raise Refusal("busy_address", f"{self._settings.sessions_per_address} sessions are open from your address")
 
-    async def _hello(self, socket: WebSocket) -> Hello:
+    async def _hello(self, socket: WebSocket, model: Model) -> Hello:
         try:
             async with asyncio.timeout(HELLO_S):  # `wait_for` may swallow a cancellation
                 message = await socket.receive()
@@ -112,7 +116,7 @@ class Streams:
         hello = protocol.read_hello(message["text"])
         if not self._settings.allows(hello.key or socket.headers.get("x-api-key")):
             raise Refusal("key", "the API key is missing or wrong")
-        info, settings = self._recognizer.info, self._settings
+        info, settings = model.recognizer.info, self._settings
         ready = {
             "type": "ready",
             "protocol": hello.protocol,
@@ -120,6 +124,7 @@ class Streams:
             "labels": info.labels,
             "modalities": info.modalities,
             "model": info.to_json(),
+            "served": model.version,
             "limits": {
                 "message_bytes": round(settings.message_kb * 1024),
                 "messages_per_s": settings.messages_per_s,
@@ -131,11 +136,11 @@ class Streams:
         await self._send(socket, ready)
         return hello
 
-    async def _serve(self, socket: WebSocket, session: Session) -> tuple[str, str]:
+    async def _serve(self, socket: WebSocket, session: Session, model: Model) -> tuple[str, str]:
         """Read and answer until one of the two ends; why it ended."""
         news, bye = asyncio.Event(), asyncio.Event()
         reader = asyncio.create_task(self._read(socket, session, news))
-        worker = asyncio.create_task(self._work(socket, session, news, bye))
+        worker = asyncio.create_task(self._work(socket, session, model, news, bye))
         try:
             async with asyncio.timeout(self._settings.session_s):
                 done, _ = await asyncio.wait((reader, worker), return_when=asyncio.FIRST_COMPLETED)
@@ -190,7 +195,9 @@ class Streams:
                     raise Refusal("errors", f"{bad} messages in a row could not be used") from None
                 await self._complain(socket, refusal)
 
-    async def _work(self, socket: WebSocket, session: Session, news: asyncio.Event, bye: asyncio.Event) -> None:
+    async def _work(
+        self, socket: WebSocket, session: Session, model: Model, news: asyncio.Event, bye: asyncio.Event
+    ) -> None:
         """Steps, as they become due, until a bye."""
         had_face = False
         while not bye.is_set():
@@ -200,18 +207,18 @@ class Streams:
             await self._send(socket, *session.utterances())
             while session.due:
                 begun, refusal = await anyio.to_thread.run_sync(session.look, session.take(), limiter=self._looking)
-                found = await self._network(begun.arrays)
+                found = await self._network(model.through(begun.arrays))
                 step, messages = session.tell(begun, found)
-                self._watch.step("stream", step)
+                self._watch.step("stream", model.version, step)
                 for phase, ms in session.ms.items():
-                    self._watch.phase("stream", phase, ms / 1000)
+                    self._watch.phase("stream", model.version, phase, ms / 1000)
                 if had_face and step.box is None:
                     self._watch.faces_lost.inc()
                 had_face = step.box is not None
                 if refusal is not None:
                     await self._complain(socket, refusal)
                 await self._send(socket, *messages)
-                self._watch.phase("stream", "whole", session.since_reached(step.t))
+                self._watch.phase("stream", model.version, "whole", session.since_reached(step.t))
                 await self._catch_up(socket, session)
         await self._send(socket, *session.finish())
 

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from mmer.config import Params
+from mmer.errors import MmerError
 from mmer.files import sha256
 
-EXPERIMENT = "mmer"
+EXPERIMENT = MODEL = "mmer"
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",  # its migrations and hints are long and ask for nothing
@@ -157,7 +158,7 @@ def resume(old: Run) -> Iterator[Run]:
 
 
 def register(
-    graph: Path, detector: Path, run: Run, *, name: str = "mmer", alias: str = "champion", description: str
+    graph: Path, detector: Path, run: Run, *, name: str = MODEL, alias: str = "champion", description: str
 ) -> str:
     """Put a packaged model into the registry: the ONNX graph, with the face detector's nets beside it.
 
@@ -195,6 +196,89 @@ def register(
     _client().update_model_version(name, version, description)
     _client().set_registered_model_alias(name, alias, version)
     return version
+
+
+class RegistryError(MmerError):
+    """The registry does not answer, or holds not what it is asked for."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What the registry says of the model."""
+
+    versions: tuple[str, ...]
+    aliases: Mapping[str, str]
+    """Names of versions."""
+    tags: Mapping[str, str]
+
+
+def registered() -> Registered:
+    """Ask the registry.
+
+    Raises:
+        RegistryError: it does not answer, or no model was registered.
+    """
+    with _asking():
+        found = _client().get_registered_model(MODEL)
+        versions = sorted(int(one.version) for one in _client().search_model_versions(f"name = '{MODEL}'"))
+    aliases = {alias: str(version) for alias, version in found.aliases.items()}
+    return Registered(tuple(map(str, versions)), aliases, dict(found.tags))
+
+
+def set_alias(alias: str, version: str | None) -> None:
+    """Move an alias to a version; None takes it away.
+
+    Raises:
+        RegistryError: there is no such version, or the registry does not answer.
+    """
+    with _asking():
+        if version is None:
+            _client().delete_registered_model_alias(MODEL, alias)
+        else:
+            _client().set_registered_model_alias(MODEL, alias, version)
+
+
+def set_tag(key: str, value: str) -> None:
+    """Set a tag of the registered model.
+
+    Raises:
+        RegistryError: the registry does not answer.
+    """
+    with _asking():
+        _client().set_registered_model_tag(MODEL, key, value)
+
+
+def fetch(version: str, to: Path) -> Path:
+    """Get what was registered as a version: `model.onnx`, and the detector's nets below `extra_files/`.
+
+    Args:
+        to: a folder, made where it is not there.
+
+    Returns:
+        The folder of `model.onnx`.
+
+    Raises:
+        RegistryError: there is no such version, or its files cannot be had.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    with _asking():
+        _client().get_model_version(MODEL, version)
+        import mlflow.artifacts
+
+        return Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}", dst_path=str(to)))
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        told = str(error).partition("\n")[0]
+        raise RegistryError(
+            f"MLflow's registry ({os.environ.get('MLFLOW_TRACKING_URI') or 'mlflow.db'}): {told}"
+        ) from None
 
 
 def revision() -> str:

@@ -31,7 +31,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "evaluation": (*GROUND, "config", "data", "model", "plots", "runtime", "training"),
     "packaging": (*GROUND, "config", "data", "evaluation", "model", "runtime", "training", ""),
     "search": (*GROUND, "config", "data", "model", "packaging", "params", "plots", "runtime", "training"),
-    "cli": (*GROUND, "batch", "client", "data", "evaluation", "params", "plots", "runtime", ""),
+    "cli": (*GROUND, "batch", "client", "data", "evaluation", "packaging", "params", "plots", "runtime", ""),
     "": ("runtime.recognizer", "runtime.results"),
 }
 ALL = modules()

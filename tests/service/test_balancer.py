@@ -54,7 +54,7 @@ def balancer(services: list[Served]) -> Iterator[Balancer]:
 def open_in(services: list[Served]) -> list[int]:
     """The streams that each has open."""
     texts = [httpx.get(f"{served.url}/metrics").text for served in services]
-    values = [[line for line in text.splitlines() if line.startswith("mmer_sessions ")] for text in texts]
+    values = [[line for line in text.splitlines() if line.startswith("mmer_sessions{")] for text in texts]
     return [int(float(lines[0].split()[1])) if lines else 0 for lines in values]
 
 

@@ -115,4 +115,4 @@ def test_dashboard_and_alerts_ask_for_what_the_service_tells(
     }
     assert names
     assert missing == set()
-    assert re.search(r'mmer_phase_seconds_count{of="stream",phase="whole"} [1-9]', told)
+    assert re.search(r'mmer_phase_seconds_count{model="\w+",of="stream",phase="whole"} [1-9]', told)

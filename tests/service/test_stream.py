@@ -17,9 +17,11 @@ from starlette.websockets import WebSocket
 from wsproto.utilities import LocalProtocolError
 
 from mmer.labels import EMOTIONS, MODALITIES
+from mmer.runtime.graph import Graph
 from mmer.runtime.grid import SAMPLE_RATE
 from mmer.runtime.recognizer import Recognizer
 from mmer.serving import stream
+from mmer.serving.models import Models, Pass, Source
 from mmer.serving.settings import Settings
 from mmer.serving.watch import Watch
 from tests.graphs import drawn_clips, write_model
@@ -425,7 +427,8 @@ def test_who_does_not_read_is_sent_away(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """Here the line is the test's own: after the greeting nothing goes out any more."""
     monkeypatch.setattr(stream, "SEND_S", 0.2)
     refused: list[str] = []
-    recognizer, watch = Recognizer.load(write_model(tmp_path)), Watch()
+    watch, graph = Watch(), Graph(write_model(tmp_path) / "mmer.onnx")
+    models = Models(Source(graph.path), lambda one: graph(one.arrays), watch)
     monkeypatch.setattr(watch, "refused", refused.append)
     coming = [
         {"type": "websocket.connect"},
@@ -444,11 +447,11 @@ def test_who_does_not_read_is_sent_away(monkeypatch: pytest.MonkeyPatch, tmp_pat
             await asyncio.Event().wait()
         sent.append(message["type"])
 
-    async def network(arrays: Any) -> Any:
-        return recognizer.graph(arrays)
+    async def network(one: Pass) -> Any:
+        return one.graph(one.arrays)
 
     scope = {"type": "websocket", "path": "/stream", "headers": [], "client": ("192.0.2.1", 1), "query_string": b""}
-    asyncio.run(stream.Streams(recognizer, network, Settings(), watch)(WebSocket(scope, receive, send)))
+    asyncio.run(stream.Streams(models, network, Settings(), watch)(WebSocket(scope, receive, send)))
     assert refused == ["slow_reader"]
 
 

@@ -3,6 +3,7 @@
 import gzip
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Browser, expect
@@ -17,7 +18,7 @@ from tests.web.test_page import Watched
 
 def offered(web: Path, model: Path) -> dict[str, int]:
     """What a page is told to fetch, and its bytes."""
-    client = TestClient(Starlette(routes=list(site_routes(web, model, Graph(model / GRAPH).info))))
+    client = TestClient(Starlette(routes=list(site_routes(web, model, partial(Graph, model / GRAPH)))))
     parts = {part["url"]: part["bytes"] for part in client.get("/device/parts.json").json()}
     for url, size in parts.items():
         assert len(client.get(f"/{url}").content) == size
@@ -47,7 +48,7 @@ def test_a_part_that_was_deflated_is_sent_so_to_whom_takes_it(tmp_path: Path) ->
     (runtime / RUNTIME[0]).write_text("export {};")
     (runtime / RUNTIME[1]).write_bytes(wasm)
     (runtime / f"{RUNTIME[1]}.gz").write_bytes(gzip.compress(wasm))
-    client = TestClient(Starlette(routes=list(site_routes(web, model, Graph(model / GRAPH).info))))
+    client = TestClient(Starlette(routes=list(site_routes(web, model, partial(Graph, model / GRAPH)))))
     (part,) = (one for one in client.get("/device/parts.json").json() if one["url"].endswith(".wasm"))
     assert part["sent"] < part["bytes"] / 100
     plain, packed = (client.get(part["url"], headers={"Accept-Encoding": how}) for how in ("identity", "gzip"))
@@ -59,7 +60,7 @@ def test_a_part_that_was_deflated_is_sent_so_to_whom_takes_it(tmp_path: Path) ->
 
 def test_what_a_browser_has_is_not_sent_again() -> None:
     model = ROOT / "release"
-    client = TestClient(Starlette(routes=list(site_routes(ROOT / "web", model, Graph(model / GRAPH).info))))
+    client = TestClient(Starlette(routes=list(site_routes(ROOT / "web", model, partial(Graph, model / GRAPH)))))
     first = client.get("/app.js")
     again = client.get("/app.js", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
@@ -83,7 +84,7 @@ def test_documents_are_pages_which_lead_to_what_the_server_has_and_are_there_as_
     (model / "figures" / "one.png").write_bytes(b"\x89PNG")
     card = "# Card <b>\n\n| a |\n|---|\n| <script>x</script> |\n\n![there](figures/one.png) ![gone](figures/two.png) "
     (model / "MODEL_CARD.md").write_text(f"{card}[weights](LICENSE-WEIGHTS) [no](../x) [out](https://example.org)\n")
-    client = TestClient(Starlette(routes=list(site_routes(ROOT / "web", model, Graph(model / GRAPH).info))))
+    client = TestClient(Starlette(routes=list(site_routes(ROOT / "web", model, partial(Graph, model / GRAPH)))))
     page = client.get("/model/card").text
     assert "<title>Card &lt;b&gt; – mmer</title>" in page
     assert "&lt;script&gt;x" in page
