@@ -270,15 +270,16 @@ def fetch(version: str, to: Path) -> Path:
 
 @contextmanager
 def _asking() -> Iterator[None]:
+    _quieten()
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except (MlflowException, OSError) as error:
+        where = re.sub(r"//[^/@]*@", "//", os.environ.get("MLFLOW_TRACKING_URI") or "mlflow.db")  # no password
         told = str(error).partition("\n")[0]
-        raise RegistryError(
-            f"MLflow's registry ({os.environ.get('MLFLOW_TRACKING_URI') or 'mlflow.db'}): {told}"
-        ) from None
+        hint = " (stages/package.py registers models)" if f"name={MODEL} not found" in told else ""
+        raise RegistryError(f"MLflow's registry, {where}: {told}{hint}") from None
 
 
 def revision() -> str:
@@ -314,8 +315,7 @@ def _client() -> Any:
 
 @lru_cache(maxsize=4)
 def _open(uri: str) -> Any:
-    for key, value in _QUIET.items():  # read by MLflow while it is imported
-        os.environ.setdefault(key, value)
+    _quieten()
     import mlflow
     from filelock import FileLock
 
@@ -327,6 +327,12 @@ def _open(uri: str) -> Any:
     # Two processes that find no store would both create its tables, and one would fail.
     with FileLock(f"{path}.lock"):
         return mlflow.MlflowClient(uri)
+
+
+def _quieten() -> None:
+    """Before MLflow is imported, which reads it then."""
+    for key, value in _QUIET.items():
+        os.environ.setdefault(key, value)
 
 
 def _experiment() -> str:

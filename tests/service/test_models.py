@@ -189,7 +189,8 @@ def serves(service: Running, version: str) -> bool:
 
 
 @pytest.mark.slow
-def test_models_change_under_streams_and_none_is_cut_off(registry: str, tmp_path: Path) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("registry")
+def test_models_change_under_streams_and_none_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, told = tmp_path / "served", tmp_path / "follow.log"
     assert "nothing is in production: `mmer promote champion`" in mmer("follow", str(folder), "--once")
     assert "version 1 is in production" in mmer("promote", "1")
@@ -244,6 +245,13 @@ def test_models_change_under_streams_and_none_is_cut_off(registry: str, tmp_path
                 assert reason in service.log.read_text(), "in the service's log, too"
             assert "version 1 is in production again" in mmer("rollback")
             wait(lambda: metric(service, "mmer_model_refused") == 0)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with monkeypatch.context() as away:
+            away.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+            said = mmer("follow", str(folder), "--once")
+            assert said.startswith("mmer: MLflow's registry, http://127.0.0.1:9: ")
+            assert said.endswith("exit code 1")
+            assert read_served(folder).production == "1"
         assert "the registry has no version 9; there are 1, 2, 3, 4, 5" in mmer("promote", "9")
         shutil.rmtree(folder / "2")
         (folder / "2").mkdir()
@@ -271,6 +279,8 @@ def test_a_folder_written_by_hand_is_served_too(tmp_path: Path) -> None:
         for version in "bab":  # comes, goes and comes again, under the stream that began with it
             write_served(tmp_path / "served", Served(production=version))
             wait(lambda version=version: serves(service, version))
+        late = [seconds for _, seconds in one[0].late]
+        print(f"three changes: a step came after {np.median(late) * 1e3:.0f} ms, at most {max(late) * 1e3:.0f}")
         lines = [json.loads(line) for line in service.log.read_text().splitlines() if '"event": "models"' in line]
         assert [line["shares"] for line in lines] == [{"a": 1.0}, {"b": 1.0}, {"a": 1.0}, {"b": 1.0}]
         assert metric(service, "mmer_model_refused") == 0
