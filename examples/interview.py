@@ -35,8 +35,8 @@ def main() -> None:
             if said is not None:
                 alone[name] = interview.model.labels[int(said.argmax())]
         print(
-            f"{spoken.start:5.1f} {spoken.end:5.1f}  {spoken.label or '–':10} {spoken.confidence:5.0%} {spoken.seen:10.0%}"
-            f" {spoken.voice_dbfs:5.0f}  {alone['face']:10}  {alone['voice']}"
+            f"{spoken.start:5.1f} {spoken.end:5.1f}  {spoken.label or '–':10} {spoken.confidence:5.0%}"
+            f" {spoken.seen:10.0%} {spoken.voice_dbfs:5.0f}  {alone['face']:10}  {alone['voice']}"
         )
 
     steps = interview.steps

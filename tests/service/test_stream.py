@@ -502,5 +502,5 @@ def test_the_log_tells_of_sessions_and_nothing_of_people(service: Served) -> Non
     events = [json.loads(line) for line in lines]
     ended = [e for e in events if e["event"] == "session"]
     assert ended
-    assert set(ended[-1]) == {"time", "event", "code", "seconds", "steps"}
+    assert set(ended[-1]) == {"time", "event", "code", "seconds", "steps", "model"}
     assert "127.0.0.1" not in "".join(lines)
