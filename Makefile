@@ -105,6 +105,10 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	scripts/setup.sh packages buildah:buildah mmdebstrap:mmdebstrap
 	touch $@
 
-.venv/.tests-all: .venv/.tests .venv/.images
+.venv-agents/.ready: examples/requirements.txt scripts/setup.sh
+	scripts/setup.sh venv .venv-agents $(PYTHON) 1 -r examples/requirements.txt
+	touch $@
+
+.venv/.tests-all: .venv/.tests .venv/.images .venv-agents/.ready
 	scripts/setup.sh packages runc:runc promtool:prometheus
 	touch $@

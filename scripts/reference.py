@@ -56,6 +56,7 @@ PUBLIC = {
     "mmer.runtime.graph": ("ModelInfo", "ModelError"),
     "mmer.runtime.media.errors": ("MediaError",),
     "mmer.client.sdk": ("Client", "AsyncClient", "BlockingSession", "RefusedError"),
+    "mmer.client.listener": ("Listener",),
     "mmer.client.stream": ("connect", "Session", "StreamError", "LostError"),
 }
 #: The service's document is of a model; this one stands for any.
