@@ -29,9 +29,9 @@ PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 """Of an LSTM, as torch names them."""
 SPEAKER_SIZE, SPEAKER_LAYERS = 256, 3
 """Of the speaker encoder's LSTMs."""
-SPEAKER_GAIN_DB = -5.0
+SPEAKER_GAIN_DB = 1.0
 """It knows voices at -30 dB of full scale; a voice whose level is followed (`input.level`) lies at -25 (median of the
-training corpora's clips)."""
+training corpora's clips), and yet is told apart better louder than that: docs/measurements/voices.md."""
 
 
 class WeightsError(MmerError):
