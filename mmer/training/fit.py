@@ -241,7 +241,9 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         raise TrainingError("train.mixup mixes voices alone: set it in train.branches.voice, with model.fusion: late")
     torch.manual_seed(job.seed)
     network = begun or _network(job.params, train, modalities_of(training), job.classes, _affect(train, training))
-    teaches, learnt_from = teacher(Path(train.taught_by), job.params.input) if train.taught_by else (None, ())
+    teaches, learnt_from = (
+        teacher(Path(train.taught_by), job.params.input) if train.taught_by and train.epochs else (None, ())
+    )
     if teaches is not None and teaches.classes != tuple(job.classes):
         raise TrainingError(f"{train.taught_by} (train.taught_by) tells others apart: {', '.join(teaches.classes)}")
     origin = Origin(
