@@ -53,6 +53,7 @@ page: ## Let the page recognise on the visitor's device, without a server: fetch
 	@command -v npm >/dev/null || { echo "page: npm is missing: install Node 20 or newer (Debian: apt-get install npm)"; exit 1; }
 	cd web && npm ci --ignore-scripts --no-audit --no-fund
 	gzip -9 --keep --force --no-name web/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm
+	node -e 'const f = require("fs"), [, name] = process.argv; f.writeFileSync(name + ".br", require("zlib").brotliCompressSync(f.readFileSync(name)))' web/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm
 
 ui: .venv/.ready ## Look at the runs in MLflow
 	mlflow ui --port 5000

@@ -95,15 +95,16 @@ def _document(url: str, path: Path, beside: Sequence[Path] = ()) -> Iterator[Rou
     yield Route(url, serve, middleware=DEFLATED)
 
 
-def _packed(path: Path) -> Path:
-    """The same file, deflated: `make page` makes one of what is large and shrinks."""
-    return path.with_name(path.name + ".gz")
+def _packed(path: Path, accepted: str = "br, gzip") -> tuple[str, Path] | None:
+    """How the same file lies there made smaller, and where: `make page` does that to what is large and shrinks."""
+    ways = (("br", path.with_name(path.name + ".br")), ("gzip", path.with_name(path.name + ".gz")))
+    return next(((how, packed) for how, packed in ways if how in accepted and packed.is_file()), None)
 
 
 def _part(url: str, path: Path) -> dict[str, str | int]:
-    """A file with its bytes, and its bytes on the line to a browser."""
-    packed = _packed(path)
-    return {"url": url, "bytes": path.stat().st_size, "sent": (packed if packed.is_file() else path).stat().st_size}
+    """A file with its bytes, and its bytes on the line to a browser (without https none takes `br`)."""
+    _, packed = _packed(path) or ("", path)
+    return {"url": url, "bytes": path.stat().st_size, "sent": packed.stat().st_size}
 
 
 def _beside(graph: Callable[[], Graph], name: str) -> Path:
@@ -114,12 +115,10 @@ def _beside(graph: Callable[[], Graph], name: str) -> Path:
 def _file(url: str, found: Path | Find) -> Route:
     async def serve(request: Request) -> Response:
         path = found if isinstance(found, Path) else found()
-        packed, headers = _packed(path), {}
-        if packed.is_file():
-            headers["Vary"] = "Accept-Encoding"
-            if "gzip" in request.headers.get("accept-encoding", ""):
-                headers["Content-Encoding"] = "gzip"
-        sent = packed if "Content-Encoding" in headers else path
+        headers = {"Vary": "Accept-Encoding"} if _packed(path) else {}
+        how, sent = _packed(path, request.headers.get("accept-encoding", "")) or ("", path)
+        if how:
+            headers["Content-Encoding"] = how
         answer = FileResponse(
             sent, headers=headers, media_type=TYPES.get(path.suffix, TYPES[".md"]), stat_result=sent.stat()
         )

@@ -45,8 +45,8 @@ def test_it_holds_what_serves_and_nothing_else(bento: Path) -> None:
     }
     allowed = re.compile(
         r"service\.py|bentofile\.yaml|requirements-serve\.txt|web/[\w.-]+\.(js|html|css)|web/(device|runtime)/\w+\.js|web/samples/.+|"
-        r"web/node_modules/onnxruntime-web/dist/ort[\w.-]+\.(mjs|wasm|wasm\.gz)|docs/protocol\.md|mmer/serving/\w+\.py|release/(mmer\.onnx|MODEL_CARD\.md)|"
-        r"release/detector/[pro]net\.onnx|mmer/(__init__|errors|labels)\.py|mmer/runtime/\w+\.py"
+        r"web/node_modules/onnxruntime-web/dist/ort[\w.-]+\.(mjs|wasm|wasm\.gz|wasm\.br)|docs/protocol\.md|mmer/serving/\w+\.py|release/(mmer\.onnx|MODEL_CARD\.md)|"
+        r"release/detector/[pro]net\.onnx|mmer/(__init__|errors|labels)\.py|mmer/runtime/(media/)?\w+\.py"
     )
     assert [name for name in files if not allowed.fullmatch(name)] == []
     page = {"web/index.html", "web/device/worker.js", "web/runtime/recognizer.js"}

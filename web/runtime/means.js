@@ -13,7 +13,9 @@ export class Means {
   constructor(picture, [left, top, right, bottom] = [0, 0, picture.width, picture.height]) {
     this.width = right - left;
     this.height = bottom - top;
-    const across = this.width + 1;
+    const { data } = picture;
+    const width = this.width;
+    const across = width + 1;
     // Sums over all rectangles from the corner. In a very large picture they wrap around; their differences are right.
     this.sums = [0, 1, 2].map((channel) => {
       const table = new Int32Array(across * (this.height + 1));
@@ -21,8 +23,8 @@ export class Means {
         let row = 0;
         let from = 4 * ((top + y) * picture.width + left) + channel;
         let at = (y + 1) * across + 1;
-        for (let x = 0; x < this.width; x += 1, from += 4, at += 1) {
-          row += picture.data[from];
+        for (let x = 0; x < width; x += 1, from += 4, at += 1) {
+          row += data[from];
           table[at] = table[at - across] + row;
         }
       }
@@ -43,9 +45,13 @@ export class Means {
     const columns = edges(left, right, width);
     const rows = edges(top, bottom, height);
     for (const table of this.sums) {
-      for (const [y0, y1] of rows) {
-        const [above, below, high] = [y0 * across, y1 * across, y1 - y0];
-        for (const [x0, x1] of columns) {
+      for (let y = 0; y < rows.length; y += 2) {
+        const above = rows[y] * across;
+        const below = rows[y + 1] * across;
+        const high = rows[y + 1] - rows[y];
+        for (let x = 0; x < columns.length; x += 2) {
+          const x0 = columns[x];
+          const x1 = columns[x + 1];
           const total = (table[below + x1] - table[above + x1] - table[below + x0] + table[above + x0]) | 0;
           out[at] = f(f(f(f(total) / high) / (x1 - x0)) - 127.5) * 0.0078125;
           at += 1;
@@ -55,11 +61,13 @@ export class Means {
   }
 }
 
-/** Where each of `parts` windows begins and ends. @param {number} from @param {number} to @param {number} parts */
+/** Where each of `parts` windows begins and ends, in turns. @param {number} from @param {number} to @param {number} parts */
 function edges(from, to, parts) {
   const length = to - from;
-  return Array.from({ length: parts }, (_, k) => [
-    from + Math.floor((k * length) / parts),
-    from + Math.ceil(((k + 1) * length) / parts),
-  ]);
+  const found = new Int32Array(2 * parts);
+  for (let k = 0; k < parts; k += 1) {
+    found[2 * k] = from + Math.floor((k * length) / parts);
+    found[2 * k + 1] = from + Math.ceil(((k + 1) * length) / parts);
+  }
+  return found;
 }

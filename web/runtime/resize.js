@@ -27,21 +27,23 @@ export function crop(picture, [x1, y1, x2, y2], size, margin, roll = 0) {
  */
 export function turn({ data, width, height }, left, top, side, roll) {
   const [cos, sin, half] = [Math.cos((roll * Math.PI) / 180), Math.sin((roll * Math.PI) / 180), (side - 1) / 2];
-  const turned = new Uint8Array(4 * side * side);
+  const turned = new Uint8ClampedArray(4 * side * side); // which rounds as Python does
   let at = 0;
   for (let row = -half; row <= half; row += 1) {
     for (let column = -half; column <= half; column += 1, at += 4) {
       const x = Math.min(Math.max(left + half + cos * column - sin * row, 0), width - 1);
       const y = Math.min(Math.max(top + half + sin * column + cos * row, 0), height - 1);
-      const [x0, y0] = [Math.floor(x), Math.floor(y)];
-      const [right, below] = [x - x0, y - y0];
+      const x0 = x | 0; // far faster than Math.floor, and the same, since nothing is negative
+      const y0 = y | 0;
+      const right = x - x0;
+      const below = y - y0;
       const upper = 4 * (y0 * width + x0);
       const lower = y0 + 1 < height ? upper + 4 * width : upper;
       const next = x0 + 1 < width ? 4 : 0;
       for (let c = 0; c < 3; c += 1) {
         const above = data[upper + c] + right * (data[upper + next + c] - data[upper + c]);
         const under = data[lower + c] + right * (data[lower + next + c] - data[lower + c]);
-        turned[at + c] = roundEven(above + below * (under - above));
+        turned[at + c] = above + below * (under - above);
       }
     }
   }
@@ -62,51 +64,69 @@ export function bound(picture, longest) {
   return { data: resize(picture, columns, rows, width, height, 4), width, height };
 }
 
-/** @param {number} from @param {number} count @param {number} length @returns {number[]} pixels, those outside at the edge */
+/** @param {number} from @param {number} count @param {number} length @returns {Int32Array} pixels, those outside at the edge */
 function line(from, count, length) {
-  return Array.from({ length: count }, (_, k) => Math.min(Math.max(from + k, 0), length - 1));
+  return Int32Array.from({ length: count }, (_, k) => Math.min(Math.max(from + k, 0), length - 1));
 }
 
 /**
  * @param {Picture} picture
- * @param {number[]} columns that are read, in this order
- * @param {number[]} rows
+ * @param {Int32Array} columns that are read, in this order
+ * @param {Int32Array} rows
  * @param {number} width of the result
  * @param {number} height
  * @param {3|4} channels
  * @returns {Uint8Array} [height, width, channels]
  */
-function resize(picture, columns, rows, width, height, channels) {
+function resize({ data, width: across }, columns, rows, width, height, channels) {
   const smaller = Math.min(columns.length / width, rows.length / height) >= 1;
   const taps = smaller ? areaTaps : linearTaps;
-  const across = taps(columns.length, width);
+  const sideways = taps(columns.length, width);
+  const from = sideways.pixels.map((k) => 4 * columns[k]);
   const narrow = new Float32Array(rows.length * width * channels);
   let at = 0;
-  for (const row of rows) {
-    for (const weights of across) {
-      for (let c = 0; c < channels; c += 1, at += 1) {
+  for (let y = 0; y < rows.length; y += 1) {
+    const row = 4 * rows[y] * across;
+    for (let x = 0; x < width; x += 1, at += channels) {
+      for (let c = 0; c < channels; c += 1) {
         let sum = 0;
-        for (const [k, weight] of weights) sum += weight * picture.data[4 * (row * picture.width + columns[k]) + c];
-        narrow[at] = sum;
+        for (let tap = sideways.first[x]; tap < sideways.first[x + 1]; tap += 1) {
+          sum += sideways.weights[tap] * data[row + from[tap] + c];
+        }
+        narrow[at + c] = sum;
       }
     }
   }
-  const out = new Uint8Array(height * width * channels);
+  const downwards = taps(rows.length, height);
+  const length = width * channels;
+  const out = new Uint8Array(height * length);
   at = 0;
-  for (const weights of taps(rows.length, height)) {
-    for (let x = 0; x < width * channels; x += 1, at += 1) {
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < length; x += 1, at += 1) {
       let sum = 0;
-      for (const [k, weight] of weights) sum += weight * narrow[k * width * channels + x];
+      for (let tap = downwards.first[y]; tap < downwards.first[y + 1]; tap += 1) {
+        sum += downwards.weights[tap] * narrow[downwards.pixels[tap] * length + x];
+      }
       out[at] = Math.min(255, Math.round(sum));
     }
   }
   return out;
 }
 
-/** Each pixel is the mean of what it covers. @param {number} from @param {number} to @returns {[number, number][][]} */
+/** @typedef {{first: Int32Array, pixels: Int32Array, weights: Float64Array}} Taps of pixel k from the first[k]-th on: which pixels it is the sum of, and by which weights */
+
+/** @param {[number, number][][]} all of each pixel @returns {Taps} */
+function flat(all) {
+  const first = new Int32Array(all.length + 1);
+  for (const [k, taps] of all.entries()) first[k + 1] = first[k] + taps.length;
+  const one = all.flat();
+  return { first, pixels: Int32Array.from(one, ([pixel]) => pixel), weights: Float64Array.from(one, ([, weight]) => weight) };
+}
+
+/** Each pixel is the mean of what it covers. @param {number} from @param {number} to @returns {Taps} */
 function areaTaps(from, to) {
   const scale = from / to;
-  return Array.from({ length: to }, (_, k) => {
+  return flat(Array.from({ length: to }, (_, k) => {
     const [begin, end] = [k * scale, Math.min((k + 1) * scale, from)];
     const taps = /** @type {[number, number][]} */ ([]);
     for (let at = Math.floor(begin); at < end - 1e-3; at += 1) {
@@ -114,16 +134,16 @@ function areaTaps(from, to) {
       if (covered > 1e-3) taps.push([at, covered / (end - begin)]);
     }
     return taps;
-  });
+  }));
 }
 
-/** Between the two nearest. @param {number} from @param {number} to @returns {[number, number][][]} */
+/** Between the two nearest. @param {number} from @param {number} to @returns {Taps} */
 function linearTaps(from, to) {
-  return Array.from({ length: to }, (_, k) => {
+  return flat(Array.from({ length: to }, (_, k) => {
     const at = Math.min(Math.max(((k + 0.5) * from) / to - 0.5, 0), from - 1);
     const low = Math.floor(at);
     return /** @type {[number, number][]} */ ([[low, 1 - (at - low)], [Math.min(low + 1, from - 1), at - low]]);
-  });
+  }));
 }
 
 /** As Python rounds: a half goes to the even side. @param {number} value */
