@@ -68,5 +68,6 @@ class EmotionAgent(Agent):
         if spoken is None or spoken["label"] is None:
             return
         new_message.extra["emotion"] = spoken
-        log.info("%r was said %s, %.0f%% sure", new_message.text_content, spoken["label"], 100 * spoken["confidence"])
-        turn_ctx.add_message(role="system", content=f"What the user just said sounded {spoken['label']}.")
+        how = f"{spoken['label']}, {spoken['confidence']:.0%} sure"
+        log.info("%r was said %s", new_message.text_content, how)
+        turn_ctx.add_message(role="system", content=f"What the user just said sounded {how}.")

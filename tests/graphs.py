@@ -46,7 +46,9 @@ def write_graph(folder: Path, **metadata: Any) -> Path:
         "licence": "CC0-1.0",
         **metadata,
     }
-    model = helper.make_model(_graph(given), opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    model = helper.make_model(
+        _graph(given, affect="affect" in metadata), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    )
     helper.set_model_props(model, {"mmer": json.dumps(about)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, folder / "mmer.onnx")
@@ -64,7 +66,7 @@ def detector() -> Path:
     return made_once("detector", export_detector)
 
 
-def _graph(given: Input) -> onnx.GraphProto:
+def _graph(given: Input, *, affect: bool) -> onnx.GraphProto:
     """logits = 2 sin(W h), h = state + running sum of [face RGB, scene RGB, voice level], each times its presence."""
     rng = np.random.default_rng(0)
     face, scene, width = given.face_size, given.scene_size, round(given.voice_window_s * 16_000)
@@ -108,6 +110,11 @@ def _graph(given: Input) -> onnx.GraphProto:
         node("Slice", ["hidden", "last", "end", "time_axis"], ["newest"]),
         node("Squeeze", ["newest", "time_axis"], ["state_out"]),
     ]
+    felt = []
+    if affect:
+        nodes += [node("Slice", ["wave", "first", "second", "modality_axis"], ["affect"])]
+        constants |= {"first": np.array([0], np.int64), "second": np.array([2], np.int64)}
+        felt = [helper.make_tensor_value_info("affect", TensorProto.FLOAT, ["B", "T", 2])]
     return helper.make_graph(
         nodes,
         "tiny",
@@ -122,6 +129,7 @@ def _graph(given: Input) -> onnx.GraphProto:
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", "T", 7]),
             helper.make_tensor_value_info("state_out", TensorProto.FLOAT, ["B", 7]),
             helper.make_tensor_value_info("alone", TensorProto.FLOAT, ["B", "T", 3, 7]),
+            *felt,
         ],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )

@@ -137,7 +137,7 @@ at("png").addEventListener("click", async () => {
   const foot = `mmer, model ${info.version} (git ${info.git.slice(0, 12)}). How somebody looks and sounds to a model, not what they feel.`;
   save(await toPng(course, { ...titles(), foot, lines: timeline.lines }, inkOf(at("timeline"))), "png");
 });
-at("csv").addEventListener("click", () => save(course.toCsv(info.modalities), "csv"));
+at("csv").addEventListener("click", () => save(course.toCsv(info), "csv"));
 at("form").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
 for (const id of ["file", "morefiles"]) {
   at(id).addEventListener("change", () => {

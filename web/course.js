@@ -1,6 +1,6 @@
 // What was shown, step by step, from the beginning: as numbers, so that an hour takes 3 MB.
 import { SAYINGS } from "./emotions.js";
-import { EMOTIONS, MODALITIES } from "./runtime/constants.js";
+import { DIMENSIONS, EMOTIONS, MODALITIES } from "./runtime/constants.js";
 
 /** @typedef {import("./moments.js").Moment} Moment */
 /** @typedef {import("./emotions.js").Said} Said */
@@ -13,7 +13,8 @@ const LEVEL = PRESENT + MODALITIES.length;
 const FOLLOWED = LEVEL + 1;
 const PEOPLE = FOLLOWED + 1;
 const MOST = 4; // people of a step, kept
-const WIDTH = PEOPLE + 2 * MOST;
+const AFFECT = PEOPLE + 2 * MOST;
+const WIDTH = AFFECT + DIMENSIONS.length;
 
 export class Course {
   /** @param {number} stepS seconds between two steps */
@@ -52,6 +53,7 @@ export class Course {
       moment.voice_dbfs,
       moment.followed ?? NaN,
       ...Array.from({ length: MOST }, (_, n) => [people[n]?.id ?? NaN, SAYINGS.indexOf(people[n]?.label ?? "nothing")]).flat(),
+      ...DIMENSIONS.map((name) => moment.affect[name] ?? NaN),
     ];
     this.chunks[this.chunks.length - 1].set(values, row * WIDTH);
     this.counts.set(said, (this.counts.get(said) ?? 0) + 1);
@@ -148,18 +150,20 @@ export class Course {
     return runs.length ? `Over time: ${runs.join(", ")}.` : "Nothing yet.";
   }
 
-  /** All of it as a table. @param {string[]} modalities that the model was trained on @returns {Blob} */
-  toCsv(modalities) {
+  /** All of it as a table. @param {import("./runtime/results.js").ModelInfo} info @returns {Blob} */
+  toCsv({ modalities, affect }) {
+    const felt = affect?.length ? [...DIMENSIONS] : [];
     const alone = MODALITIES.flatMap((name, m) =>
       modalities.includes(name) ? EMOTIONS.map((emotion, k) => ({ name: `${name}_${emotion}`, column: ALONE + m * EMOTIONS.length + k })) : []);
-    const head = ["t", "label", ...EMOTIONS, ...MODALITIES, "voice_dbfs", ...alone.map(({ name }) => name), "followed", "people"];
+    const head = ["t", "label", ...EMOTIONS, ...MODALITIES, "voice_dbfs", ...alone.map(({ name }) => name), "followed", "people", ...felt];
     const rows = Array.from({ length: this.length }, (_, k) => {
       const said = this.said(k);
       const label = said === "nothing" || said === "listening" ? "" : said;
       const numbers = [...EMOTIONS.keys()].map((e) => told(this.#value(k, SHARES + e), 5));
       const there = MODALITIES.map((name) => Number(this.present(k, name)));
       return [this.t(k), label, ...numbers, ...there, told(this.#value(k, LEVEL), 1), ...alone.map(({ column }) => told(this.#value(k, column), 5)),
-        told(this.followed(k), 0), [...this.people(k)].map(([id, shown]) => `${id}:${shown}`).join(" ")].join(",");
+        told(this.followed(k), 0), [...this.people(k)].map(([id, shown]) => `${id}:${shown}`).join(" "),
+        ...felt.map((_, d) => told(this.#value(k, AFFECT + d), 4))].join(",");
     });
     return new Blob([[head.join(","), ...rows].join("\n"), "\n"], { type: "text/csv" });
   }

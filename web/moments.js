@@ -1,5 +1,5 @@
 // Steps as they are shown: one set of smoothed values, for the label, the bars, the chart and the table.
-import { EMOTIONS, FORGET_S } from "./runtime/constants.js";
+import { DIMENSIONS, EMOTIONS, FORGET_S, TAU_S } from "./runtime/constants.js";
 import { Smoother, Smoothers } from "./runtime/smoothing.js";
 
 /** @typedef {import("./runtime/results.js").Step} Step */
@@ -7,7 +7,7 @@ import { Smoother, Smoothers } from "./runtime/smoothing.js";
 /** @typedef {import("./runtime/results.js").Person} Person */
 /**
  * A step, as it is shown: `label` is the longest bar, `alone` is smoothed; who is seen, and whom the rest speaks of.
- * @typedef {Step & {said: import("./emotions.js").Said, people: Person[], followed: number|null, more_people: number}} Moment
+ * @typedef {Step & {said: import("./emotions.js").Said, people: Person[], followed: number|null, more_people: number, affect: import("./runtime/results.js").Affect}} Moment
  */
 
 export class Moments {
@@ -22,6 +22,8 @@ export class Moments {
     this.people = smooth ? new Smoothers(this.stepS, info.shown) : null;
     /** @type {Map<string, Smoother>} by modality and person */
     this.alone = new Map();
+    /** By dimension and person: what is shown, and since when nothing was said, seconds. @type {Map<string, {value: number|null, without: number}>} */
+    this.felt = new Map();
     /** Since a voice was heard, seconds. */
     this.unheard = Infinity;
   }
@@ -44,7 +46,18 @@ export class Moments {
     this.unheard = voice ? 0 : this.unheard + this.stepS;
     const alone = Object.fromEntries(Object.entries(step.alone).map(([name, said]) => [name, this.#alone(`${name} ${followed}`, said)]));
     const said = label ?? (this.unheard <= FORGET_S ? "listening" : "nothing");
-    return { ...step, label, probabilities, alone, said, people, followed, more_people };
+    const affect = Object.fromEntries(DIMENSIONS.filter((name) => name in step).map((name) => [name, this.#felt(`${name} ${followed}`, step[name] ?? null)]));
+    return { ...step, label, probabilities, alone, said, people, followed, more_people, affect };
+  }
+
+  /** Smoothed; what was said stands for a while. @param {string} name @param {number|null} said @returns {number|null} */
+  #felt(name, said) {
+    const before = this.felt.get(name) ?? { value: null, without: 0 };
+    const without = said === null ? before.without + this.stepS : 0;
+    const value = said === null ? before.value : (before.value ?? said) + (1 - Math.exp(-this.stepS / TAU_S)) * (said - (before.value ?? said));
+    const shown = without > FORGET_S ? null : value;
+    this.felt.set(name, { value: shown, without });
+    return shown;
   }
 
   /** @param {string} name of the smoother @param {Probabilities|null} said @returns {Probabilities|null} */

@@ -1,6 +1,6 @@
 // What is recognised at one moment: the box on the picture, the face, the label, the bars, each modality by itself.
 import { SIGNS, colour, inWords, percent, personal, ranked } from "./emotions.js";
-import { EMOTIONS } from "./runtime/constants.js";
+import { DIMENSIONS, EMOTIONS } from "./runtime/constants.js";
 
 const QUIETEST = -60; // dB of full scale, the left end of the voice's level
 /** @type {Record<string, string>} */
@@ -9,6 +9,9 @@ const ABSENT = { face: "not seen", scene: "not seen", voice: "silent" };
 const NAMES = { face: "Face", scene: "Surroundings", voice: "Voice" };
 /** @type {Record<string, string>} */
 const MISSED = { face: "no face is seen", voice: "no voice is heard" };
+
+/** What is at the two ends, from -1 to 1. */
+const ENDS = { valence: ["unpleasant", "pleasant"], arousal: ["calm", "excited"] };
 
 /** @typedef {import("./moments.js").Moment} Moment */
 /** @typedef {{width: number, height: number}} Size */
@@ -25,6 +28,8 @@ export class View {
     this.rows = new Map();
     for (const emotion of EMOTIONS) this.#row(emotion);
     this.alone = info.modalities.map((name) => this.#alone(name));
+    this.dimensions = info.affect?.length ? DIMENSIONS.map((name) => this.#dimension(name)) : [];
+    at("affect").hidden = !this.dimensions.length;
     /** What gives nothing at present, whatever a step says, by modality. @type {Record<string, string>} */
     this.without = {};
     /** What is shown. @type {Moment|null} */
@@ -70,6 +75,19 @@ export class View {
     return { name, line, said, parts };
   }
 
+  /** @param {(typeof DIMENSIONS)[number]} name */
+  #dimension(name) {
+    const line = this.at("dimensions").appendChild(document.createElement("li"));
+    line.append(`${name[0].toUpperCase()}${name.slice(1)}: `);
+    const said = line.appendChild(document.createElement("span"));
+    const scale = line.appendChild(document.createElement("div"));
+    scale.className = "scale";
+    scale.ariaHidden = "true";
+    const mark = document.createElement("i");
+    scale.append(ENDS[name][0], mark, ENDS[name][1]);
+    return { name, said, mark: mark.appendChild(document.createElement("b")) };
+  }
+
   /**
    * @param {Moment|null} moment null clears the view
    * @param {CanvasImageSource|null} picture of which `moment.box` tells
@@ -88,6 +106,12 @@ export class View {
       name.classList.toggle("leads", emotion === label);
     }
     this.#tellParts();
+    for (const { name, said, mark } of this.dimensions) {
+      const value = moment?.affect[name] ?? null;
+      said.textContent = value === null ? "–" : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+      mark.hidden = value === null;
+      mark.style.left = `${50 + 50 * (value ?? 0)}%`;
+    }
     const level = moment && !this.without.voice ? Math.max(0, Math.min(1, 1 - moment.voice_dbfs / QUIETEST)) : 0;
     this.at("level").value = level;
     this.#tellPeople(moment);

@@ -1,7 +1,8 @@
 """Live streams side by side: how late are the answers, and what happens beyond what the machine carries.
 
 Each stream sends ten pictures and ten pieces of voice a second, at its own phase, over a real WebSocket; server and
-load share the machine. Late is from the sending of what makes a step due to its answer.
+load share the machine. Late is from the sending of what makes a step due to its answer; of an utterance, from the
+moment at which its voice ends, by the clock of the stream, to the message that tells it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Load:
 
     def __init__(self) -> None:
         self.late: list[float] = []
+        self.spoken: list[float] = []
+        """Of utterances."""
         self.events: Counter[str] = Counter()
 
 
@@ -39,12 +42,15 @@ async def stream(url: str, clip: list[Piece], phase: float, seconds: float, load
     try:
         async with connect(url) as session:
             due: dict[int, float] = {}
-            sending = asyncio.create_task(send(session, pictures, voice, seconds, due))
+            start = time.perf_counter()
+            sending = asyncio.create_task(send(session, pictures, voice, start, seconds, due))
             async for message in session:
                 if message["type"] == "step":
                     load.events["steps"] += 1
                     if message["t"] > WARM_S:
                         load.late.append(time.perf_counter() - due[message["n"]])
+                elif message["type"] == "utterance" and not sending.done():  # what ends with the stream is told at once
+                    load.spoken.append(time.perf_counter() - start - message["end"])
                 elif message["type"] == "dropped":
                     load.events["steps skipped"] += message["steps"]
             await sending
@@ -54,9 +60,8 @@ async def stream(url: str, clip: list[Piece], phase: float, seconds: float, load
 
 
 async def send(
-    session: Session, pictures: list[bytes], voice: list[bytes], seconds: float, due: dict[int, float]
+    session: Session, pictures: list[bytes], voice: list[bytes], start: float, seconds: float, due: dict[int, float]
 ) -> None:
-    start = time.perf_counter()
     with contextlib.suppress(StreamError):  # the listener tells why
         for k in range(1, round(seconds / FRAME_S)):
             await asyncio.sleep(k * FRAME_S - (time.perf_counter() - start))
@@ -87,7 +92,10 @@ def main() -> None:
         what, paths = some_clips(Path(name))
         clips = [pieces(path) for path in paths]
     print(f"{what}, {args.seconds:g} s a stream, limits: {'the defaults' if args.defaults else 'none'}")
-    print("streams  late, ms: median p95 p99 max      steps skipped refused  CPU of a core: requests network")
+    print(
+        "streams  late, ms: median p95 p99 max      steps skipped refused  CPU of a core: requests network"
+        "  utterances, ms after their end"
+    )
     for count in args.streams:
         with serve(args.model, **limits) as service:
             asyncio.run(measure(service.url, 2, 4, clips))  # warm
@@ -98,7 +106,7 @@ def main() -> None:
         e = load.events
         print(
             f"{count:7} {'':10}{quantiles(load.late)} {e['steps']:10} {e['steps skipped']:7} {e['refused']:7}"
-            f" {cpu['requests']:22.0%} {cpu['network']:7.0%}",
+            f" {cpu['requests']:22.0%} {cpu['network']:7.0%} {len(load.spoken):10} {quantiles(load.spoken)}",
             flush=True,
         )
 

@@ -20,7 +20,7 @@ from mmer.runtime.grid import SAMPLE_RATE
 AGAIN_S = 2.0
 """After which another session is tried."""
 WAIT_S = 0.6
-"""So long one waits for the end of what is being said: it is known 0.3 s after the voice ends."""
+"""So long one waits for the end of what is being said: it is known 0.3 s after it, where silence is sent too."""
 PICTURE_S = 0.1
 """Between two pictures; more are left out."""
 

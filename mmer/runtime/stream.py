@@ -105,7 +105,7 @@ class Stream:
 
     def utterances(self, *, over: bool = False) -> list[UtteranceStart | Summary]:
         """What utterances began and ended since this was asked last, in order. Ask after each step, and after each push
-        of voice: then an end is told 0.3 s after the voice ends, at the latest.
+        of voice: of pieces of 0.1 s an end is told 0.3 s after the voice ends, at the latest.
 
         Args:
             over: no more voice comes: an utterance that goes on ends here.

@@ -18,8 +18,9 @@ Open = Callable[..., contextlib.AbstractContextManager[Browser]]
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """It knows nothing (`tests.graphs`) but answers."""
-    with serve(write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home")) as served:
+    """It knows nothing (`tests.graphs`) but answers; of a voice also valence and arousal."""
+    model = write_model(tmp_path_factory.mktemp("model"), affect=["voice"])
+    with serve(model, tmp_path_factory.mktemp("home")) as served:
         yield served
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from mmer.labels import EMOTIONS
+from mmer.labels import DIMENSIONS, EMOTIONS
 from mmer.runtime import media
 from mmer.runtime.appearance import lips, look, portrait
 from mmer.runtime.config import Faces, Input, Media
@@ -88,7 +88,9 @@ def recognizer(request: pytest.FixtureRequest, page: Page, tmp_path_factory: pyt
     The page has it open too.
     """
     folder = (
-        ROOT / "release" if request.param == "release" else write_model(tmp_path_factory.mktemp("model"), shown=SHOWN)
+        ROOT / "release"
+        if request.param == "release"
+        else write_model(tmp_path_factory.mktemp("model"), shown=SHOWN, affect=["voice"])
     )
     recognizer = Recognizer.load(folder)
     graph = base64.b64encode((folder / "mmer.onnx").read_bytes()).decode()
@@ -357,6 +359,11 @@ def test_from_the_same_pictures_and_voice_comes_the_same(page: Page, recognizer:
     np.testing.assert_allclose(chances(mine["steps"]), chances(theirs["steps"]), atol=0.01)
     assert_same_utterances(mine["utterances"], theirs["utterances"])
     assert bool(theirs["utterances"]) == (emotion != "angry"), "that one says nothing"
+    felt = [[told.get(name) for told in (mine, *mine["utterances"], *mine["steps"])] for name in DIMENSIONS]
+    assert felt == [
+        [pytest.approx(told.get(name), abs=0.02) for told in (theirs, *theirs["utterances"], *theirs["steps"])]
+        for name in DIMENSIONS
+    ]
     for ours, other in zip(mine["steps"], theirs["steps"], strict=True):
         assert ours["alone"].keys() == other["alone"].keys()
         assert (ours["box"] is None) == (other["box"] is None)

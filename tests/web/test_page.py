@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from mmer.labels import EMOTIONS, MODALITIES
+from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES
 from mmer.runtime.results import Person, Step, softmax
 from mmer.runtime.smoothing import Smoothers
 from tests.graphs import drawn_clips, write_model
@@ -98,6 +98,7 @@ def test_camera_and_microphone_are_recognised_live(watched: Watched) -> None:
         re.compile(r"\d+ ms from capture to paint · [3-6]\.\d steps a second")
     )
     expect(page.locator("#unimodal")).to_contain_text("Face")
+    expect(page.locator("#dimensions")).to_contain_text(re.compile(r"Valence: [+−]0\.\d\d"))
     assert sum(shares(page)) == pytest.approx(100, abs=4)
     box = page.evaluate(
         "document.querySelector('#overlay').getContext('2d').getImageData(0, 0, 640, 480).data.some(v => v)"
@@ -176,12 +177,30 @@ def test_the_timeline_can_be_taken_away_as_a_table_and_a_picture(watched: Watche
     page.wait_for_timeout(1500)
     rows = steps_shown(page)
     assert len(rows) >= 5
+    assert all(-1 <= float(rows[-1][name]) <= 1 for name in DIMENSIONS)
     assert float(rows[1]["t"]) - float(rows[0]["t"]) == pytest.approx(0.2)
     assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
     with page.expect_download() as picture:
         page.click("#png")
     picture.value.save_as(tmp_path / "t.png")
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_valence_and_arousal_are_smoothed_and_stand_for_a_while(watched: Watched) -> None:
+    shown = watched.page.evaluate(
+        """async () => {
+            const { Moments } = await import("/moments.js");
+            const moments = new Moments({ input: { step_s: 0.2 }, shown: null }, false);
+            const step = { t: 0, label: null, probabilities: {}, alone: {}, present: {}, people: [], followed: 1 };
+            const push = (valence) => moments.next({ ...step, valence }).affect;
+            return [push(0.5), push(-0.5), ...Array.from({ length: 11 }, () => push(null)), moments.next(step).affect];
+        }"""
+    )
+    first, second, *silent, without = (one.get("valence", "no") for one in shown)
+    assert first == 0.5
+    assert 0.2 < second < 0.5
+    assert silent == [second] * 10 + [None]
+    assert without == "no"
 
 
 def test_the_label_is_always_the_longest_bar(watched: Watched) -> None:

@@ -163,8 +163,11 @@ export const FORGET_S = 2.0;
 export const LEAST = 1e-06;
 
 // mmer/runtime/utterances.py
-/** Silence after which an utterance is over: so its end is known 0.3 s after it at the latest. */
-export const PAUSE_S = 0.25;
+/**
+ * Silence after which an utterance is over: with a frame, and voice that comes in pieces of 0.1 s, its end is known 0.3
+ * s after it at the latest. Of 120 clips of RAVDESS, a sentence each, 90% are one utterance so (of 0.25 s: 97%).
+ */
+export const PAUSE_S = 0.175;
 /** So much voice must be heard before it is an utterance: a click is none. */
 export const VOICED_S = 0.2;
 /** An utterance that goes on for longer is told in parts. */

@@ -24,13 +24,14 @@ async def main(url: str, voice: str, picture: str) -> None:
     rgb = cv2.cvtColor(cv2.imread(picture), cv2.COLOR_BGR2RGB)
     size, piece = (rgb.shape[1], rgb.shape[0]), round(PIECE_S * rate) * 2 * channels
     frames: list[Frame] = [SleepFrame(3.0)]  # the session opens
+    pcm += bytes(10 * piece)  # somebody who has spoken is silent for a while
     for begin in range(0, len(pcm), piece):
         frames += [
             InputAudioRawFrame(pcm[begin : begin + piece], rate, channels),
             InputImageRawFrame(rgb.tobytes(), size, "RGB"),
             SleepFrame(PIECE_S),
         ]
-    frames += [SleepFrame(1.0), TranscriptionFrame("What a day!", "user", "now"), SleepFrame(1.0)]
+    frames += [TranscriptionFrame("What a day!", "user", "now"), SleepFrame(1.0)]
     frames += [TranscriptionFrame("Nothing.", "user", "now")]
     came, _ = await run_test(EmotionProcessor(url, video=True, tell=True), frames_to_send=frames, start_timeout=60)
     for frame in came:
