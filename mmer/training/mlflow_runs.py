@@ -317,11 +317,12 @@ def _client() -> Any:
 def _open(uri: str) -> Any:
     _quieten()
     import mlflow
-    from filelock import FileLock
 
     mlflow.set_tracking_uri(uri)
     if not uri.startswith("sqlite:///"):
         return mlflow.MlflowClient(uri)
+    from filelock import FileLock
+
     path = Path(uri.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two processes that find no store would both create its tables, and one would fail.
