@@ -48,7 +48,9 @@ def main() -> None:
     side = 1024 if device.type == "cpu" else 8192
     rate = multiply_rate(device, side)
     print(f"matrix product of {side:,} x {side:,}: {rate / 1e9:,.0f} G multiply-adds a second, {device}, one thread")
-    names: list[list[ModalityName]] = [[m] for m in modalities_of(clips)] if params.train.branches else []
+    names: list[list[ModalityName]] = (
+        [[m] for m in modalities_of(clips) if m in params.model.modalities] if params.train.branches else []
+    )
     for modalities in names or [list(modalities_of(clips))]:
         train = params.train.of_branch(modalities[0]) if params.train.branches else params.train
         own = with_modalities(clips, modalities)

@@ -53,8 +53,9 @@ def site_routes(web: Path, model: Path, graph: Callable[[], Graph]) -> Iterator[
         for path in sorted(folder.iterdir()):
             if path.suffix in TYPES and path.suffix != ".mjs":  # a tool's settings
                 yield _file(f"/{path.relative_to(web).as_posix()}", path)
-    names = [GRAPH, *(f"detector/{path.name}" for path in sorted((model / "detector").glob("*.onnx")))]
-    parts: dict[str, Find] = {f"model/{name}": partial(_beside, graph, name) for name in names}
+    names = [f"detector/{path.name}" for path in sorted((model / "detector").glob("*.onnx"))]
+    parts: dict[str, Find] = {f"model/{GRAPH}": lambda: graph().path}  # that of int8 weights, where that one is served
+    parts |= {f"model/{name}": partial(_beside, graph, name) for name in names}
     runtime = web / "node_modules" / "onnxruntime-web" / "dist"
     if all((runtime / name).is_file() for name in RUNTIME):
         parts |= {f"ort/{name}": partial(Path, runtime / name) for name in RUNTIME}

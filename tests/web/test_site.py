@@ -10,15 +10,15 @@ from playwright.sync_api import Browser, expect
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from mmer.runtime.graph import GRAPH, Graph
+from mmer.runtime.graph import GRAPH, SMALL_GRAPH, Graph
 from mmer.serving.site import RUNTIME, site_routes
 from tests.serving import ROOT, Served
 from tests.web.test_page import Watched
 
 
-def offered(web: Path, model: Path) -> dict[str, int]:
+def offered(web: Path, model: Path, graph: str = GRAPH) -> dict[str, int]:
     """What a page is told to fetch, and its bytes."""
-    client = TestClient(Starlette(routes=list(site_routes(web, model, partial(Graph, model / GRAPH)))))
+    client = TestClient(Starlette(routes=list(site_routes(web, model, partial(Graph, model / graph)))))
     parts = {part["url"]: part["bytes"] for part in client.get("/device/parts.json").json()}
     for url, size in parts.items():
         assert len(client.get(f"/{url}").content) == size
@@ -38,6 +38,8 @@ def test_the_parts_are_offered_whole_or_not_at_all(tmp_path: Path) -> None:
     (runtime / RUNTIME[1]).write_bytes(b"\0asm")
     nets = {f"model/detector/{name}.onnx" for name in ("pnet", "rnet", "onet")}
     assert offered(web, model).keys() == {"model/mmer.onnx", *nets, *(f"ort/{name}" for name in RUNTIME)}
+    small = offered(web, model, SMALL_GRAPH)  # the page's is the one that the service runs
+    assert small["model/mmer.onnx"] == (model / SMALL_GRAPH).stat().st_size
 
 
 def test_a_part_that_was_deflated_is_sent_so_to_whom_takes_it(tmp_path: Path) -> None:

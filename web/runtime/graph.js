@@ -20,10 +20,13 @@ export async function openRuntime(module, wasm) {
   return ort;
 }
 
+// int8 weights are multiplied out once, when the graph is opened, and not in each pass.
+const extra = { session: { disable_quant_qdq: "1" } };
+
 export class Graph {
   /** @param {Runtime} runtime @param {Uint8Array} bytes of the file @returns {Promise<Graph>} */
   static async open(runtime, bytes) {
-    return new Graph(runtime, await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"] }));
+    return new Graph(runtime, await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"], extra }));
   }
 
   /** @param {Runtime} runtime @param {InferenceSession} session */
