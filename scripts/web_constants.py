@@ -28,7 +28,8 @@ WIDTH = 120
 SHARED = {
     "mmer.labels": ("EMOTIONS", "MODALITIES", "DIMENSIONS"),
     "mmer.runtime.grid": ("SAMPLE_RATE",),
-    "mmer.runtime.detector": ("WINDOW", "STRIDE", "FACTOR", "BATCH", "FOLLOWED_SCALES", "FOLLOWED_REACH"),
+    "mmer.runtime.detector": ("WINDOW", "STRIDE", "FACTOR", "BATCH", "TREMBLE"),
+    "mmer.runtime.resize": ("READ_APART",),
     "mmer.runtime.align": ("TEMPLATE", "ROLL_LIMIT", "MOVE_LIMIT", "ALIGN_TAU_S", "ALIGN_PLAY"),
     "mmer.runtime.appearance": (
         "PORTRAIT",
@@ -46,7 +47,8 @@ SHARED = {
         "HIDDEN_SHARE",
         "WHOLE",
         "APART",
-        "LOOK_WEIGHT",
+        "LOOK_TAU_S",
+        "LOOK_EVERY_S",
         "PACE",
         "STRANGER",
         "FAMILIAR",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mmer.runtime.types import Box, Floats, Indices
 
 
-def as_box(found: Floats) -> Box:
+def as_box(found: npt.NDArray[np.floating[Any]]) -> Box:
     x1, y1, x2, y2 = found.tolist()
     return x1, y1, x2, y2
 
@@ -45,11 +47,26 @@ def iou(one: Box, other: Box) -> float:
     return shared / (area(one) + area(other) - shared)
 
 
-def rotate(points: Floats, centre: float, degrees: float) -> Floats:
-    """Points [..., 2] turned clockwise about (centre, centre)."""
+def longer(box: Box) -> float:
+    """The longer side, pixels."""
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def steadied(last: Box, new: Box, play: float) -> Box:
+    """Where to say that a box is which goes on: at the new place, if an edge moved by the share `play` of its side or
+    more; else the less of the way, the shorter it is, so that what only trembles rests.
+    """
+    way = max(abs(there - here) for here, there in zip(last, new, strict=True))
+    share = min(1.0, way / max(play * longer(new), 1e-6))
+    x1, y1, x2, y2 = (here + share * (there - here) for here, there in zip(last, new, strict=True))
+    return x1, y1, x2, y2
+
+
+def rotate(points: npt.NDArray[np.floating[Any]], degrees: float) -> npt.NDArray[np.floating[Any]]:
+    """Points [..., 2] turned clockwise about (0, 0)."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    x, y = points[..., 0] - centre, points[..., 1] - centre
-    return np.stack([centre + cos * x - sin * y, centre + sin * x + cos * y], -1)
+    x, y = points[..., 0], points[..., 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y], -1)
 
 
 def suppress(boxes: Floats, scores: Floats, threshold: float) -> Indices:

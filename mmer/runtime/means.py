@@ -48,6 +48,13 @@ def _average(total: npt.NDArray[np.int32], high: Indices, wide: Indices) -> Floa
     return mean
 
 
+def normalised(rgb: Floats) -> Floats:
+    """A picture of the networks' own size as they take it: float32 [H, W, 3] in 0..255 → [1, 3, H, W] in -1..1."""
+    image: Floats = np.subtract(rgb.transpose(2, 0, 1)[None], np.float32(127.5), order="C")
+    image *= 0.0078125
+    return image
+
+
 def cut(sums: npt.NDArray[np.int32], edges: Indices, side: int) -> Floats:
     """Parts of the picture, each adaptively averaged, all at once: float32 [n, 3, side, side] in -1..1.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from mmer.runtime.align import Alignment, square
 from mmer.runtime.appearance import lips, look, portrait, unlike
-from mmer.runtime.boxes import area, iou, overlap
+from mmer.runtime.boxes import area, iou, longer, overlap
 from mmer.runtime.config import Faces, Input
 from mmer.runtime.detector import Detector, Face
 from mmer.runtime.resize import crop
@@ -26,8 +27,11 @@ WHOLE = 0.9
 """A face of whose box less is in the picture does not show how somebody looks …"""
 APART = 1.5
 """… nor one with another face nearer than this, in sides of the box, from centre to centre."""
-LOOK_WEIGHT = 0.1
-"""Of a new look, in the mean of those of a person."""
+LOOK_TAU_S = 2.0
+"""Time constant of the mean of a person's looks."""
+LOOK_EVERY_S = 1.0
+"""Somebody who is known alone is looked at so often: nobody is there whom they could be taken for. Nor do their lips
+tell who speaks."""
 PACE = 3.0
 """How fast a face goes that is not seen, at most, in sides of its box a second."""
 STRANGER = 0.18
@@ -72,13 +76,25 @@ class Crowd(NamedTuple):
 
 @dataclass(eq=False)
 class _Found:
-    """A face that was found, and how it looks."""
+    """A face that was found, and how it looks, which is worked out where it is asked for: of one alone hardly ever."""
 
+    rgb: Picture
     face: Face
-    portrait: Picture
-    look: Floats
-    clear: bool
-    """Whether it is wholly in the picture, and so shows how somebody looks."""
+    roll: float
+
+    @cached_property
+    def portrait(self) -> Picture:
+        return portrait(self.rgb, self.face.box, self.roll)
+
+    @cached_property
+    def look(self) -> Floats:
+        return look(self.rgb, self.face.box, self.portrait)
+
+    @cached_property
+    def clear(self) -> bool:
+        """Whether it is wholly in the picture, and so shows how somebody looks."""
+        height, width = self.rgb.shape[:2]
+        return overlap(self.face.box, (0, 0, width, height)) >= WHOLE * area(self.face.box)
 
 
 @dataclass(eq=False)
@@ -91,6 +107,8 @@ class _Known:
     look: Floats
     seen: float
     """When, seconds."""
+    looked: float
+    """When last at how they look."""
     here: bool = False
     """Whether the box still holds: they are found, or were a moment ago."""
     score: float = 0.0
@@ -143,7 +161,7 @@ class People:
         """
         if self._one is not None:
             view = self._one.track(rgb, t)
-            return Crowd(() if view.box is None else (Sighting(1, view, side(view.box), None),), 0)
+            return Crowd(() if view.box is None else (Sighting(1, view, longer(view.box), None),), 0)
         check_picture(rgb)
         later, self._now = t > self._now, max(t, self._now)
         self._let_go(rgb.shape)
@@ -193,7 +211,7 @@ class People:
             self._admit(rgb, one, face, found)
         for face in faces:
             if face not in back.values() and self._is_new(face, found, [*faces, *found.values()]):
-                one = _Known(self._ids + 1, face.face.box, face.look, self._now)
+                one = _Known(self._ids + 1, face.face.box, face.look, self._now, self._now)
                 if self._admit(rgb, one, face, found):
                     self._ids += 1
                     self._known.append(one)
@@ -210,8 +228,8 @@ class People:
         here = [other for other in self._known if other.here and other is not one]
         if len(here) >= self._faces.max_people:
             self._more += 1
-            smallest = min(here, key=lambda other: side(other.box))
-            if side(face.face.box) <= LARGER * side(smallest.box):
+            smallest = min(here, key=lambda other: longer(other.box))
+            if longer(face.face.box) <= LARGER * longer(smallest.box):
                 return False
             smallest.leave()
             found.pop(smallest, None)
@@ -225,10 +243,7 @@ class People:
         return True
 
     def _looked_at(self, rgb: Picture, face: Face) -> _Found:
-        small = portrait(rgb, face.box, square(face.landmarks)[-1] if self._faces.align else 0.0)
-        height, width = rgb.shape[:2]
-        inside = overlap(face.box, (0, 0, width, height)) >= WHOLE * area(face.box)
-        return _Found(face, small, look(rgb, face.box, small), inside)
+        return _Found(rgb, face, square(face.landmarks)[-1] if self._faces.align else 0.0)
 
     def _match(self, people: Sequence[_Known], faces: Sequence[_Found]) -> dict[_Known, _Found]:
         """Whose face is whose: the likeliest pair first."""
@@ -255,10 +270,13 @@ class People:
         if 0 < past <= self._faces.max_gap_s:
             (x, y), (x0, y0) = _centre(face.box), _centre(one.box)
             one.speed = (one.speed[0] + (x - x0) / past) / 2, (one.speed[1] + (y - y0) / past) / 2
-        if _clear(found, everybody):
-            one.look = one.look + np.float32(LOOK_WEIGHT) * (found.look - one.look)
-        moved = lips(one.portrait, found.portrait) if later and one.portrait is not None else None
-        one.box, one.score, one.seen, one.portrait = face.box, face.score, self._now, found.portrait
+        alone, unlooked = len(self._known) == 1, self._now - one.looked
+        if (not alone or unlooked > LOOK_EVERY_S - 1e-6) and _clear(found, everybody):
+            weight = 1 - math.exp(-unlooked / LOOK_TAU_S)
+            one.look, one.looked = one.look + np.float32(weight) * (found.look - one.look), self._now
+        now = None if alone else found.portrait
+        moved = lips(one.portrait, now) if later and one.portrait is not None and now is not None else None
+        one.box, one.score, one.seen, one.portrait = face.box, face.score, self._now, now
         if self._faces.align:
             one.alignment.see(face.landmarks, face.box, self._now)
         return moved
@@ -266,12 +284,7 @@ class People:
     def _sighting(self, rgb: Picture, one: _Known, coasted: bool, moved: float | None) -> Sighting:
         box, roll = one.alignment.box(one.box) if self._faces.align else one.box, one.alignment.roll
         face = crop(rgb, box, self._input.face_size, self._faces.margin, roll)
-        return Sighting(one.id, View(face, one.box, one.score, coasted, roll), side(one.box), moved)
-
-
-def side(box: Box) -> float:
-    """The longer one, pixels."""
-    return max(box[2] - box[0], box[3] - box[1])
+        return Sighting(one.id, View(face, one.box, one.score, coasted, roll), longer(one.box), moved)
 
 
 def _centre(box: Box) -> tuple[float, float]:
@@ -281,7 +294,7 @@ def _centre(box: Box) -> tuple[float, float]:
 def _way(one: Box, other: Box) -> float:
     """From centre to centre, in sides of the smaller box."""
     (x, y), (x0, y0) = _centre(one), _centre(other)
-    return math.hypot(x - x0, y - y0) / min(side(one), side(other))
+    return math.hypot(x - x0, y - y0) / min(longer(one), longer(other))
 
 
 def _clear(face: _Found, everybody: Collection[_Found]) -> bool:

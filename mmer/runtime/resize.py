@@ -7,7 +7,10 @@ import math
 import cv2
 import numpy as np
 
-from mmer.runtime.types import Box, Picture
+from mmer.runtime.types import Box, Floats, Picture
+
+READ_APART = 2.0
+"""Pixels between two points at which a picture is read, at most: none lies between them unread."""
 
 
 def crop(rgb: Picture, box: Box, size: int, margin: float, roll: float = 0.0) -> Picture:
@@ -21,35 +24,45 @@ def crop(rgb: Picture, box: Box, size: int, margin: float, roll: float = 0.0) ->
         roll: of the face, degrees, clockwise where positive; the square is turned by it about its centre.
     """
     x1, y1, x2, y2 = box
-    side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
-    left, top = round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2)
-    if roll:
-        return shrink(turn(rgb, left, top, side, roll), size)
-    if 0 <= left <= rgb.shape[1] - side and 0 <= top <= rgb.shape[0] - side:  # nothing to repeat, so nothing to copy
-        return shrink(rgb[top : top + side, left : left + side], size)
-    columns = np.clip(np.arange(left, left + side), 0, rgb.shape[1] - 1)
-    rows = np.clip(np.arange(top, top + side), 0, rgb.shape[0] - 1)
-    return shrink(rgb[rows][:, columns], size)
+    side = max(1.0, max(x2 - x1, y2 - y1) * (1 + 2 * margin))
+    return np.rint(read(rgb, (x1 + x2) / 2, (y1 + y2) / 2, side, size, roll)).astype(np.uint8)
 
 
-def turn(rgb: Picture, left: int, top: int, side: int, roll: float) -> Picture:
-    """A square of the picture, turned about its centre, as uint8 [side, side, 3]. It is not made smaller yet, so that
-    bilinear reading leaves no pixel out.
+def read(rgb: Picture, x: float, y: float, side: float, size: int, roll: float = 0.0) -> Floats:
+    """A square of the picture wherever it lies, float32 [size, size, 3] in 0..255: read between pixels (bilinear) at
+    points, of which each pixel made is the mean. Beyond the picture its edge is repeated. Nothing is rounded: what is
+    read changes as little as the place.
 
     Args:
         rgb: uint8 [H, W, 3].
-        left: where the square would begin if it were not turned; it may reach beyond the picture, whose edge is then
-            repeated outwards.
-        top: the same.
-        side: of the square, pixels.
-        roll: degrees, clockwise where positive. A face of this roll stands upright in the square.
+        x: of the square's centre, pixels; 0 is the left edge of the first one.
+        y: likewise.
+        side: pixels of the picture.
+        size: pixels of what is made.
+        roll: degrees, clockwise where positive. A face of this roll stands upright in what is made.
     """
-    cos, sin, half = math.cos(math.radians(roll)), math.sin(math.radians(roll)), (side - 1) / 2
-    x, y = left + half * (1 - cos + sin), top + half * (1 - sin - cos)  # of the square's first pixel, in the picture
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    matrix = np.array([[cos, -sin, x], [sin, cos, y]])
-    turned: Picture = cv2.warpAffine(rgb, matrix, (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return turned
+    points = size * max(1, math.ceil(side / size / READ_APART))
+    cos, sin = math.cos(math.radians(roll)) * side / points, math.sin(math.radians(roll)) * side / points
+    half = (points - 1) / 2
+    reach = half * (abs(cos) + abs(sin)) + 2
+    (left, right), (top, bottom) = _around(x, reach, rgb.shape[1]), _around(y, reach, rgb.shape[0])
+    x, y = x - left - 0.5, y - top - 0.5  # as OpenCV counts, from the middle of the first pixel
+    matrix = np.array([[cos, -sin, x + half * (sin - cos)], [sin, cos, y - half * (sin + cos)]])
+    found = cv2.warpAffine(
+        rgb[top:bottom, left:right].astype(np.float32),
+        matrix,
+        (points, points),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    made: Floats = cv2.resize(found, (size, size), interpolation=cv2.INTER_AREA)
+    return made
+
+
+def _around(at: float, reach: float, length: int) -> tuple[int, int]:
+    """The pixels within reach, or where there are none the nearest."""
+    first = min(max(math.floor(at - reach), 0), length - 1)
+    return first, max(min(math.ceil(at + reach), length), first + 1)
 
 
 def shrink(rgb: Picture, size: int) -> Picture:

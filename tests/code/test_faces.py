@@ -478,7 +478,8 @@ def test_a_crop_is_the_square_around_the_box_with_its_margin() -> None:
     rgb = np.zeros((200, 300, 3), np.uint8)
     rgb[70:130, 80:140] = 255  # a square of 60
     tall = (95.0, 70.0, 125.0, 130.0)  # 30 wide, 60 high, the same centre
-    assert (crop(rgb, tall, 64, 0.0) == 255).all()
+    assert (crop(rgb, tall, 64, 0.0)[1:-1, 1:-1] == 255).all()
+    assert crop(rgb, tall, 64, 0.0).min() > 200, "at the edge what lies beyond it is read too"
     wide = crop(rgb, tall, 120, 0.5)  # 120 around the same centre: the square fills the middle
     assert (wide[30:90, 30:90] == 255).all()
     assert wide[:30].max() == wide[90:].max() == wide[:, :30].max() == wide[:, 90:].max() == 0

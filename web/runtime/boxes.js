@@ -29,11 +29,24 @@ export function square([x1, y1, x2, y2]) {
   return [left, top, f(left + side), f(top + side)];
 }
 
-/** A point turned clockwise about (centre, centre). @param {number[]} point @param {number} centre @param {number} degrees @returns {[number, number]} */
-export function rotate(point, centre, degrees) {
-  const [cos, sin] = [f(Math.cos((degrees * Math.PI) / 180)), f(Math.sin((degrees * Math.PI) / 180))];
-  const [x, y] = point.map((v) => f(v - centre));
-  return [f(f(centre + f(cos * x)) - f(sin * y)), f(f(centre + f(sin * x)) + f(cos * y))];
+/** The longer side, pixels. @param {Box} box */
+export const longer = ([x1, y1, x2, y2]) => Math.max(x2 - x1, y2 - y1);
+
+/**
+ * Where to say that a box is which goes on: at the new place, or only a part of the way, so that what trembles rests.
+ * @param {Box} last @param {Box} fresh @param {number} play a share of the side
+ * @returns {Box}
+ */
+export function steadied(last, fresh, play) {
+  const way = Math.max(...fresh.map((there, k) => Math.abs(there - last[k])));
+  const share = Math.min(1, way / Math.max(play * longer(fresh), 1e-6));
+  return /** @type {Box} */ (last.map((here, k) => here + share * (fresh[k] - here)));
+}
+
+/** A point turned clockwise about (0, 0). @param {number[]} point @param {number} degrees @returns {[number, number]} */
+export function rotate([x, y], degrees) {
+  const [cos, sin] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+  return [cos * x - sin * y, sin * x + cos * y];
 }
 
 /**

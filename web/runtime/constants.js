@@ -19,15 +19,14 @@ export const FACTOR = 0.709;
 /** Crops judged at once: bounds the memory that a frame full of texture takes. */
 export const BATCH = 64;
 /**
- * Of the last box, the sizes that the O-Net is shown where a face is followed. The mean of its answers is as near the
- * mean of detections in slightly moved pictures as one detection is; of one size alone it is not (docs/preparing.md).
+ * Of its side: where the edges of a followed box move by less, it goes with them only in part. So much does the O-Net's
+ * answer tremble (docs/preparing.md).
  */
-export const FOLLOWED_SCALES = /** @type {const} */ ([0.8999999761581421, 1.0, 1.100000023841858]);
-/**
- * How far around the last box the picture is read where a face is followed, in sides of the box: further than the two
- * networks can move it.
- */
-export const FOLLOWED_REACH = 0.5;
+export const TREMBLE = 0.06;
+
+// mmer/runtime/resize.py
+/** Pixels between two points at which a picture is read, at most: none lies between them unread. */
+export const READ_APART = 2.0;
 
 // mmer/runtime/align.py
 /**
@@ -80,8 +79,13 @@ export const HIDDEN_SHARE = 0.3;
 export const WHOLE = 0.9;
 /** … nor one with another face nearer than this, in sides of the box, from centre to centre. */
 export const APART = 1.5;
-/** Of a new look, in the mean of those of a person. */
-export const LOOK_WEIGHT = 0.1;
+/** Time constant of the mean of a person's looks. */
+export const LOOK_TAU_S = 2.0;
+/**
+ * Somebody who is known alone is looked at so often: nobody is there whom they could be taken for. Nor do their lips
+ * tell who speaks.
+ */
+export const LOOK_EVERY_S = 1.0;
 /** How fast a face goes that is not seen, at most, in sides of its box a second. */
 export const PACE = 3.0;
 /** How unlike (`appearance.unlike`) whoever is found may be to be the one who was there a moment ago … */

@@ -1,8 +1,8 @@
 // mmer/runtime/detector.py: the cascade of MTCNN, which finds the same boxes in the same picture.
-import { area, rotate, shift, square, suppress, suppressNested } from "./boxes.js";
-import { BATCH, FACTOR, FOLLOWED_REACH, FOLLOWED_SCALES, STRIDE, WINDOW } from "./constants.js";
-import { Means } from "./means.js";
-import { roundEven, turn } from "./resize.js";
+import { area, longer, rotate, shift, square, steadied, suppress, suppressNested } from "./boxes.js";
+import { BATCH, FACTOR, STRIDE, TREMBLE, WINDOW } from "./constants.js";
+import { Means, normalised } from "./means.js";
+import { read, roundEven } from "./resize.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./boxes.js").Found} Found */
@@ -54,52 +54,35 @@ export class Detector {
    * @returns {Promise<Face|null>} of the picture as it is
    */
   async follow(picture, last, roll = 0) {
-    const box = square(/** @type {Box} */ (last.map(f)));
-    const reach = f(FOLLOWED_REACH * f(box[2] - box[0]));
-    const inside = box.map((side, k) => {
-      const moved = f(k < 2 ? side - reach : side + reach);
-      return Math.trunc(Math.min(Math.max(moved, 0), k % 2 ? picture.height : picture.width));
-    });
-    let [x, y] = inside;
-    if (x >= inside[2] || y >= inside[3]) return null;
-    const side = roundEven(box[2] - box[0] + 2 * reach);
-    if (roll) [x, y] = [roundEven(box[0] - reach), roundEven(box[1] - reach)];
-    const means = roll ? new Means(turn(picture, x, y, side, roll)) : new Means(picture, inside);
-    const found = await this.#look(means, [f(box[0] - x), f(box[1] - y), f(box[2] - x), f(box[3] - y)]);
-    if (!found) return null;
-    let { box: at, landmarks } = found;
-    if (roll) {
-      const middle = [f(f(at[0] + at[2]) / 2), f(f(at[1] + at[3]) / 2)];
-      const moved = rotate(middle, side / 2, roll).map((v, axis) => f(v - middle[axis]));
-      at = /** @type {Box} */ (at.map((v, k) => f(v + moved[k % 2])));
-      landmarks = landmarks.map((point) => rotate(point, side / 2, roll));
-    }
-    return {
-      box: [f(at[0] + x), f(at[1] + y), f(at[2] + x), f(at[3] + y)],
-      score: found.score,
-      landmarks: landmarks.map((point) => [f(point[0] + x), f(point[1] + y)]),
-    };
+    const near = await this.#ask("rnet", 24, picture, last, roll);
+    if (!near || near.score <= f(this.rules.thresholds[1])) return null;
+    const found = await this.#ask("onet", 48, picture, near.box, roll);
+    if (!found || found.score <= f(this.rules.thresholds[2])) return null;
+    const box = steadied(last, found.box, TREMBLE);
+    return longer(box) >= this.rules.min_face ? { ...found, box } : null;
   }
 
-  /** The face near a square box. @param {Means} means @param {Box} box @returns {Promise<Face|null>} */
-  async #look(means, box) {
-    const [near] = await this.#refine(means, [box]);
-    if (!near) return null;
-    const middle = [f(f(near[0] + near[2]) / 2), f(f(near[1] + near[3]) / 2)];
-    const half = [f(f(near[2] - near[0]) / 2), f(f(near[3] - near[1]) / 2)];
-    const shown = FOLLOWED_SCALES.map((scale) => {
-      const [w, h] = [f(half[0] * scale), f(half[1] * scale)];
-      return /** @type {Box} */ ([f(middle[0] - w), f(middle[1] - h), f(middle[0] + w), f(middle[1] + h)]);
-    });
-    const judged = await this.#judge("onet", 48, means, shown, -1);
-    const score = mean(judged.map((one) => one.score));
-    if (!judged.length || score <= f(this.rules.thresholds[2])) return null;
-    const moved = judged.map((one) => shift(one, 1));
-    const found = [0, 1, 2, 3].map((k) => mean(moved.map((one) => one[k])));
-    if (Math.max(f(found[2] - found[0]), f(found[3] - found[1])) < this.rules.min_face) return null;
-    const landmarks = judged[0].landmarks.map((_, k) =>
-      [0, 1].map((axis) => mean(judged.map((one) => one.landmarks[k][axis]))));
-    return { box: /** @type {Box} */ (found), score, landmarks: /** @type {Landmarks} */ (landmarks) };
+  /**
+   * What a network sees in the square about a box; null where its middle lies outside the picture.
+   * @param {"rnet"|"onet"} name @param {number} size @param {Picture} picture @param {Box} box @param {number} roll
+   * @returns {Promise<Face|null>}
+   */
+  async #ask(name, size, picture, box, roll) {
+    const middle = [roundEven(box[0] + box[2]) / 2, roundEven(box[1] + box[3]) / 2];
+    const side = roundEven(longer(box));
+    if (!(middle[0] >= 0 && middle[0] <= picture.width && middle[1] >= 0 && middle[1] <= picture.height)) return null;
+    const images = normalised(read(picture, middle[0] - 1, middle[1] - 1, side + 1, size, roll)); // pixels counted from 1
+    const { offsets, scores, landmarks } = await this.nets[name].forward({ images: { data: images, dims: [1, 3, size, size] } });
+    // All about the middle of the square, which is upright there; then turned as it lies in the picture.
+    const edges = [...offsets.data].map((offset, k) => (k < 2 ? -side : side) / 2 + offset * (side + 1));
+    const moved = rotate([(edges[0] + edges[2]) / 2, (edges[1] + edges[3]) / 2], roll);
+    const reach = [(edges[2] - edges[0]) / 2, (edges[3] - edges[1]) / 2];
+    const found = [-1, -1, 1, 1].map((sign, k) => middle[k % 2] + moved[k % 2] + sign * reach[k % 2]);
+    const points = this.rules.align && landmarks ? Array.from({ length: 5 }, (_, k) => {
+      const point = [landmarks.data[k], landmarks.data[5 + k]].map((share) => share * (side + 1) - side / 2 - 1);
+      return rotate(point, roll).map((v, axis) => f(middle[axis] + v));
+    }) : [];
+    return { box: /** @type {Box} */ (found), score: scores.data[1], landmarks: /** @type {Landmarks} */ (points) };
   }
 
   /** First stage: the P-Net slides over the pyramid of shrunk pictures. @param {Means} means @returns {Promise<Box[]>} */
@@ -181,6 +164,3 @@ function place(shares, [x1, y1, x2, y2]) {
   const [width, height] = [f(f(x2 - x1) + 1), f(f(y2 - y1) + 1)];
   return Array.from({ length: 5 }, (_, k) => [f(x1 - 1 + f(width * shares[k])), f(y1 - 1 + f(height * shares[5 + k]))]);
 }
-
-/** @param {number[]} values */
-const mean = (values) => f(values.reduce((sum, value) => f(sum + value), 0) / values.length);

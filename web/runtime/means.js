@@ -6,22 +6,18 @@ const f = Math.fround;
 /** @typedef {{data: Uint8Array|Uint8ClampedArray, width: number, height: number}} Picture RGBA, as ImageData has it */
 
 export class Means {
-  /**
-   * @param {Picture} picture
-   * @param {number[]} [part] left, top, right, bottom in whole pixels, if not all of it is wanted
-   */
-  constructor(picture, [left, top, right, bottom] = [0, 0, picture.width, picture.height]) {
-    this.width = right - left;
-    this.height = bottom - top;
-    const { data } = picture;
-    const width = this.width;
+  /** @param {Picture} picture */
+  constructor(picture) {
+    this.width = picture.width;
+    this.height = picture.height;
+    const { data, width } = picture;
     const across = width + 1;
     // Sums over all rectangles from the corner. In a very large picture they wrap around; their differences are right.
     this.sums = [0, 1, 2].map((channel) => {
       const table = new Int32Array(across * (this.height + 1));
       for (let y = 0; y < this.height; y += 1) {
         let row = 0;
-        let from = 4 * ((top + y) * picture.width + left) + channel;
+        let from = 4 * y * width + channel;
         let at = (y + 1) * across + 1;
         for (let x = 0; x < width; x += 1, from += 4, at += 1) {
           row += data[from];
@@ -59,6 +55,14 @@ export class Means {
       }
     }
   }
+}
+
+/** A picture of the networks' own size as they take it: [3, side, side] in -1..1. @param {Float32Array} rgb [side, side, 3] in 0..255 */
+export function normalised(rgb) {
+  const size = rgb.length / 3;
+  const out = new Float32Array(rgb.length);
+  for (let at = 0; at < rgb.length; at += 1) out[(at % 3) * size + ((at / 3) | 0)] = (rgb[at] - 127.5) * 0.0078125;
+  return out;
 }
 
 /** Where each of `parts` windows begins and ends, in turns. @param {number} from @param {number} to @param {number} parts */

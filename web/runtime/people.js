@@ -1,10 +1,10 @@
 // mmer/runtime/people.py: several people in the pictures of one clip or stream, each with an id that stays.
 import { Alignment, square } from "./align.js";
 import { lips, look, portrait, unlike } from "./appearance.js";
-import { area, iou, overlap } from "./boxes.js";
+import { area, iou, longer, overlap } from "./boxes.js";
 import {
-  APART, FADE_S, FAMILIAR, GONE_EVERY_S, HIDDEN_SHARE, LARGER, LOOK_WEIGHT, LOST_EVERY_S, ONE_FACE_IOU, PACE, REMEMBERED,
-  REMEMBER_S, SAME_FACE_STEP, STRANGER, SURE_FACE, WHOLE,
+  APART, FADE_S, FAMILIAR, GONE_EVERY_S, HIDDEN_SHARE, LARGER, LOOK_EVERY_S, LOOK_TAU_S, LOST_EVERY_S, ONE_FACE_IOU, PACE,
+  REMEMBERED, REMEMBER_S, SAME_FACE_STEP, STRANGER, SURE_FACE, WHOLE,
 } from "./constants.js";
 import { Tracker } from "./tracker.js";
 
@@ -22,7 +22,35 @@ import { Tracker } from "./tracker.js";
  * @property {number|null} lips how much the mouth moved since the picture before
  */
 /** @typedef {{people: Sighting[], more: number}} Crowd by id; and faces beyond the limit, at the last search */
-/** @typedef {{face: Face, portrait: Uint8Array, look: Float32Array, clear: boolean}} Found clear: wholly in the picture */
+
+/** A face that was found, and how it looks, which is worked out where it is asked for: of one alone hardly ever. */
+class Found {
+  /** @type {Uint8Array|undefined} */
+  #portrait;
+  /** @type {Float32Array|undefined} */
+  #look;
+
+  /** @param {Picture} picture @param {Face} face @param {number} roll */
+  constructor(picture, face, roll) {
+    this.picture = picture;
+    this.face = face;
+    this.roll = roll;
+  }
+
+  get portrait() {
+    return (this.#portrait ??= portrait(this.picture, this.face.box, this.roll));
+  }
+
+  get look() {
+    return (this.#look ??= look(this.picture, this.face.box, this.portrait));
+  }
+
+  /** Whether it is wholly in the picture, and so shows how somebody looks. */
+  get clear() {
+    const { width, height } = this.picture;
+    return overlap(this.face.box, [0, 0, width, height]) >= WHOLE * area(this.face.box);
+  }
+}
 
 /** What is known of a person. */
 class Known {
@@ -38,6 +66,7 @@ class Known {
     this.box = found.face.box;
     this.look = found.look;
     this.seen = seen;
+    this.looked = seen; // when last at how they look
   }
 
   /** Where the box would be now if it went on as it did. @param {number} now @returns {Box} */
@@ -149,8 +178,8 @@ export class People {
     const here = this.known.filter((other) => other.here && other !== one);
     if (here.length >= this.rules.max_people) {
       this.more += 1;
-      const smallest = here.reduce((a, b) => (side(b.box) < side(a.box) ? b : a));
-      if (side(face.face.box) <= LARGER * side(smallest.box)) return false;
+      const smallest = here.reduce((a, b) => (longer(b.box) < longer(a.box) ? b : a));
+      if (longer(face.face.box) <= LARGER * longer(smallest.box)) return false;
       smallest.leave();
       found.delete(smallest);
     }
@@ -167,9 +196,7 @@ export class People {
 
   /** @param {Picture} picture @param {Face} face @returns {Found} */
   #lookedAt(picture, face) {
-    const small = portrait(picture, face.box, this.rules.align ? square(face.landmarks)[3] : 0);
-    const inside = overlap(face.box, [0, 0, picture.width, picture.height]) >= WHOLE * area(face.box);
-    return { face, portrait: small, look: look(picture, face.box, small), clear: inside };
+    return new Found(picture, face, this.rules.align ? square(face.landmarks)[3] : 0);
   }
 
   /** Whose face is whose: the likeliest pair first. @param {Known[]} people @param {Found[]} faces @returns {Map<Known, Found>} */
@@ -204,29 +231,33 @@ export class People {
       const [at, before] = [centre(face.box), centre(one.box)];
       one.speed = one.speed.map((v, k) => (v + (at[k] - before[k]) / past) / 2);
     }
-    if (clear(found, everybody)) one.look = one.look.map((v, k) => v + LOOK_WEIGHT * (found.look[k] - v));
-    const moved = later && one.portrait ? lips(one.portrait, found.portrait) : null;
+    const single = this.known.length === 1;
+    const unlooked = this.now - one.looked;
+    if ((!single || unlooked > LOOK_EVERY_S - 1e-6) && clear(found, everybody)) {
+      const weight = 1 - Math.exp(-unlooked / LOOK_TAU_S);
+      one.look = one.look.map((v, k) => v + weight * (found.look[k] - v));
+      one.looked = this.now;
+    }
+    const small = single ? null : found.portrait;
+    const moved = later && one.portrait && small ? lips(one.portrait, small) : null;
     one.box = face.box;
     one.seen = this.now;
-    one.portrait = found.portrait;
+    one.portrait = small;
     if (this.rules.align) one.alignment.see(face.landmarks, face.box, this.now);
     return moved;
   }
 
   /** @param {Known} one @param {number|null} moved @returns {Sighting} */
   #sighting({ id, box, alignment }, moved) {
-    return { id, box, laid: this.rules.align ? alignment.box(box) : box, roll: alignment.roll, side: side(box), lips: moved };
+    return { id, box, laid: this.rules.align ? alignment.box(box) : box, roll: alignment.roll, side: longer(box), lips: moved };
   }
 }
 
 /** The one person of a tracker, who is called 1, whoever it is. @param {Tracker} tracker @param {Box|null} box @returns {Crowd} */
 function alone(tracker, box) {
   if (!box) return { people: [], more: 0 };
-  return { people: [{ id: 1, box, laid: tracker.laid(box), roll: tracker.alignment.roll, side: side(box), lips: null }], more: 0 };
+  return { people: [{ id: 1, box, laid: tracker.laid(box), roll: tracker.alignment.roll, side: longer(box), lips: null }], more: 0 };
 }
-
-/** The longer one, pixels. @param {Box} box */
-const side = ([x1, y1, x2, y2]) => Math.max(x2 - x1, y2 - y1);
 
 /** @param {Box} box */
 const centre = ([x1, y1, x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2];
@@ -234,7 +265,7 @@ const centre = ([x1, y1, x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2];
 /** From centre to centre, in sides of the smaller box. @param {Box} one @param {Box} other */
 function way(one, other) {
   const [[x, y], [x0, y0]] = [centre(one), centre(other)];
-  return Math.hypot(x - x0, y - y0) / Math.min(side(one), side(other));
+  return Math.hypot(x - x0, y - y0) / Math.min(longer(one), longer(other));
 }
 
 /** Whether it shows how somebody looks. @param {Found} face @param {Found[]} everybody */

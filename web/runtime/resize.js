@@ -1,5 +1,6 @@
 // mmer/runtime/resize.py: crops and small pictures, as OpenCV makes them there (`INTER_AREA` where it gets smaller, else
 // `INTER_LINEAR`).
+import { READ_APART } from "./constants.js";
 
 /** @typedef {import("./means.js").Picture} Picture */
 
@@ -13,41 +14,45 @@
  * @returns {Uint8Array} RGB [size, size, 3]
  */
 export function crop(picture, [x1, y1, x2, y2], size, margin, roll = 0) {
-  const side = Math.max(1, roundEven(Math.max(x2 - x1, y2 - y1) * (1 + 2 * margin)));
-  const [left, top] = [roundEven((x1 + x2 - side) / 2), roundEven((y1 + y2 - side) / 2)];
-  if (roll) return shrink(turn(picture, left, top, side, roll), size);
-  return resize(picture, line(left, side, picture.width), line(top, side, picture.height), size, size, 3);
+  const side = Math.max(1, Math.max(x2 - x1, y2 - y1) * (1 + 2 * margin));
+  return Uint8Array.from(read(picture, (x1 + x2) / 2, (y1 + y2) / 2, side, size, roll), roundEven);
 }
 
 /**
- * A square of the picture, turned about its centre. It is not made smaller yet, so that bilinear reading leaves no pixel
- * out; beyond the picture its edge is repeated.
- * @param {Picture} picture @param {number} left @param {number} top @param {number} side @param {number} roll degrees
- * @returns {Picture}
+ * A square of the picture wherever it lies, read between pixels at points of which each pixel made is the mean; beyond
+ * the picture its edge is repeated. Nothing is rounded.
+ * @param {Picture} picture @param {number} x of the square's centre; 0 is the left edge of the first pixel @param {number} y
+ * @param {number} side pixels of the picture @param {number} size pixels of what is made
+ * @param {number} [roll] degrees
+ * @returns {Float32Array} RGB [size, size, 3] in 0..255
  */
-export function turn({ data, width, height }, left, top, side, roll) {
-  const [cos, sin, half] = [Math.cos((roll * Math.PI) / 180), Math.sin((roll * Math.PI) / 180), (side - 1) / 2];
-  const turned = new Uint8ClampedArray(4 * side * side); // which rounds as Python does
-  let at = 0;
-  for (let row = -half; row <= half; row += 1) {
-    for (let column = -half; column <= half; column += 1, at += 4) {
-      const x = Math.min(Math.max(left + half + cos * column - sin * row, 0), width - 1);
-      const y = Math.min(Math.max(top + half + sin * column + cos * row, 0), height - 1);
-      const x0 = x | 0; // far faster than Math.floor, and the same, since nothing is negative
-      const y0 = y | 0;
-      const right = x - x0;
-      const below = y - y0;
+export function read({ data, width, height }, x, y, side, size, roll = 0) {
+  const each = Math.max(1, Math.ceil(side / size / READ_APART)); // points across a pixel made
+  const points = size * each;
+  const [cos, sin] = [Math.cos((roll * Math.PI) / 180), Math.sin((roll * Math.PI) / 180)].map((v) => (v * side) / points);
+  const half = (points - 1) / 2;
+  const share = 1 / (each * each);
+  const made = new Float32Array(3 * size * size);
+  for (let row = 0; row < points; row += 1) {
+    for (let column = 0; column < points; column += 1) {
+      const across = Math.min(Math.max(x - 0.5 + cos * (column - half) - sin * (row - half), 0), width - 1);
+      const down = Math.min(Math.max(y - 0.5 + sin * (column - half) + cos * (row - half), 0), height - 1);
+      const x0 = across | 0; // far faster than Math.floor, and the same, since nothing is negative
+      const y0 = down | 0;
+      const right = across - x0;
+      const below = down - y0;
       const upper = 4 * (y0 * width + x0);
       const lower = y0 + 1 < height ? upper + 4 * width : upper;
       const next = x0 + 1 < width ? 4 : 0;
+      const at = 3 * (((row / each) | 0) * size + ((column / each) | 0));
       for (let c = 0; c < 3; c += 1) {
         const above = data[upper + c] + right * (data[upper + next + c] - data[upper + c]);
         const under = data[lower + c] + right * (data[lower + next + c] - data[lower + c]);
-        turned[at + c] = above + below * (under - above);
+        made[at + c] += share * (above + below * (under - above));
       }
     }
   }
-  return { data: turned, width: side, height: side };
+  return made;
 }
 
 /** The whole picture, its aspect not kept. @param {Picture} picture @param {number} size @returns {Uint8Array} RGB [size, size, 3] */
