@@ -36,6 +36,7 @@ from tqdm import tqdm
 from attacks.files import Attack, attacks, every_format, real_clips
 from benchmarks.serving.common import PLENTY, ROOT, Service, serve
 from mmer.data.demo.corpus import draw_corpus
+from mmer.labels import EMOTIONS
 from mmer.runtime.config import Media
 from mmer.runtime.media import MediaError, decode
 
@@ -44,6 +45,8 @@ GROWTH_MB = 24
 """A worker may end with so much more than it had at most in the first half of the files."""
 CLIENTS = 4
 HELLO = {"type": "hello", "protocol": 2, "rate": 16000, "video": True, "audio": True}
+REST = {"seconds": 5, "logits": dict.fromkeys(EMOTIONS, 0.1)}
+CALIBRATION = {"type": "calibration", "model": "", "rest": {"face": REST}}
 
 
 @dataclass
@@ -244,18 +247,20 @@ def broken_session(rng: random.Random, jpegs: Sequence[bytes]) -> tuple[str | by
     """An opening (mostly a right one), and 25 messages of which few are."""
     hello = json.dumps(HELLO)
     values: tuple[object, ...] = (None, -1, 2**70, "x", [], {}, 0.5)
-    odd = [{**HELLO, key: value} for key in HELLO for value in values]
+    odd = [{**HELLO, key: value} for key in (*HELLO, "interval_s") for value in values]
     openings: tuple[str | bytes, ...] = ("", "{}", "null", hello[:-3], "[" * 9999, b"\0", hello.encode(), "\0" * 99)
     opening = hello if rng.random() < 0.7 else rng.choice((*openings, *map(json.dumps, odd)))
     messages: list[str | bytes] = []
     for k in range(25):
         ms = rng.choice((200 * k, 200 * k, 0, 2**31, 2**32 - 1, rng.randrange(2**32)))
-        kind = rng.choice(("noise", "text", "jpeg", "jpeg", "voice", "off", "odd kind", "large"))
+        kind = rng.choice(("noise", "text", "calibrate", "jpeg", "jpeg", "voice", "off", "odd kind", "large"))
         if kind == "noise":
             messages.append(rng.randbytes(rng.randrange(40)))
         elif kind == "text":
             texts = ("x" * rng.randrange(500), "{}", '{"type": []}', '{"type": "step"}', "[" * 9999, "1e999", "\ud83d")
             messages.append(rng.choice(texts).encode("utf-8", "replace").decode())
+        elif kind == "calibrate":
+            messages.append(json.dumps({"type": "calibrate", **odd_calibration(rng, (*values, True, 10**400, 1e300))}))
         elif kind == "jpeg":
             data = bytearray(rng.choice(jpegs))
             for _ in range(rng.choice((0, 1, 30))):
@@ -272,6 +277,30 @@ def broken_session(rng: random.Random, jpegs: Sequence[bytes]) -> tuple[str | by
         elif rng.random() < 0.05:
             messages.append(struct.pack("<BI", 1, ms) + bytes(2**21))
     return opening, messages
+
+
+def odd_calibration(rng: random.Random, values: Sequence[object]) -> dict[str, object]:
+    """What a calibrate asks for; mostly nothing that can be had."""
+    value = rng.choice(values)
+    key = rng.choice((*CALIBRATION, *REST, "x" * 9999))
+    rest = {**REST, "logits": {**REST["logits"], rng.choice((*EMOTIONS, "x")): value}}  # type: ignore[dict-item]
+    calibration = rng.choice(
+        (
+            value,
+            {**CALIBRATION, key: value},
+            {
+                **CALIBRATION,
+                "rest": {rng.choice(("face", "voice", "smell")): rng.choice((value, rest, {**REST, key: value}))},
+            },
+        )
+    )
+    asked: tuple[dict[str, object], ...] = (
+        {"seconds": value},
+        {"seconds": 5},
+        {"calibration": calibration},
+        {"seconds": 5, "calibration": None},
+    )
+    return rng.choice(asked)
 
 
 async def session(url: str, opening: str | bytes, messages: Sequence[str | bytes]) -> list[str]:
