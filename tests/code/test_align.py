@@ -106,7 +106,7 @@ def test_the_roll_of_a_tilted_picture_is_its_tilt(detector: Detector, portraits:
 def test_a_tilted_face_is_cropped_nearly_as_it_is_upright(portraits: list[Picture], degrees: int) -> None:
     for rgb in portraits:
         upright, tilted = seen(rgb, ALIGNED), tilt(rgb, degrees)
-        assert apart(seen(tilted, ALIGNED), upright) < 0.65 * apart(seen(tilted, AS_FOUND), upright)
+        assert apart(seen(tilted, ALIGNED), upright) < 0.7 * apart(seen(tilted, AS_FOUND), upright)
 
 
 def test_a_face_stands_in_one_place_of_its_crop_however_large_it_is(
