@@ -557,6 +557,7 @@ COMMON = {
     "mono.webm": (*picture(1, size="320x256"), *sound(1)),
     "both.mov": (*picture(1), "-f", "lavfi", "-i", "aevalsrc=0.1*sin(900*t)|-0.1*sin(900*t):d=1"),
     "mute.mp4": picture(1),
+    "old.flv": (*picture(1), *sound(1), "-ar", "44100"),
     "voice.wav": sound(1),
     "voice.m4a": sound(1),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from mmer.runtime.media.kinds import EBML
 from mmer.runtime.media.types import Probe
 
 _HEAD = 1 << 14
-"""Bytes of a Matroska or WebM file in which its tracks are told."""
+"""Bytes of a Matroska, WebM or FLV file in which its tracks are told."""
 _INDEX = 1 << 23
 """Of the index of an mp4: that of an hour has some hundred thousand."""
 _BANNER = 1 << 16
@@ -29,6 +30,8 @@ _FILMED = re.compile(rb"(?:avc1|avc3|hvc1|hev1|mp4v|vp09|av01)\x00{6}\x00\x01.{1
 _LYING = re.compile(rb"tkhd\x00.{39}\x00{4}", re.DOTALL)
 """Of a track that is turned by a quarter: its matrix begins with 0."""
 _SIZE, _CODEC = re.compile(rb"\xb0\x82(..)\xba\x82(..)", re.DOTALL), re.compile(rb"\x86.A_[A-Z]", re.DOTALL)
+_SIDES = [re.compile(name + rb"\x00(.{8})", re.DOTALL) for name in (b"\x05width", b"\x06height")]
+"""Of an FLV, as numbers of its script."""
 
 _DURATION = re.compile(r"\[info\]   Duration: (?:(\d+):(\d\d):(\d\d\.\d\d)|N/A)(?:, .*)?")
 _STREAM = re.compile(r"\[info\]   Stream #0:\d+(?:\[\w+\])?(?:\(\w+\))?: (Video|Audio): (.*)")
@@ -58,6 +61,13 @@ def _held(content: mmap.mmap) -> Probe | None:
     if content[:4] == EBML:
         head = content[:_HEAD]
         return _one_each(_SIZE.findall(head), len(_CODEC.findall(head)))
+    if content[:3] == b"FLV":
+        told = [side.search(content[:_HEAD]) for side in _SIDES]
+        numbers = [struct.unpack(">d", side[1])[0] for side in told if side]
+        if len(numbers) < 2 or not all(1 <= number < 1 << 16 for number in numbers):  # a number may be none
+            return None
+        width, height = (int(number).to_bytes(2, "big") for number in numbers)
+        return _one_each([(width, height)], content[4] >> 2 & 1)
     return _one_each([], int(content[:4] == b"fLaC" or (content[:4] == b"RIFF" and content[8:12] == b"WAVE")))
 
 
