@@ -383,7 +383,9 @@ def main() -> None:
         else:
             samples: list[dict[str, float]] = []
             with serve(args.model, **SETTINGS) as service, watched(service, failures):
-                failures += everything(args, service.url, sampled(found, service, samples, args.files // 16), wholes)
+                failures += everything(
+                    args, service.url, sampled(found, service, samples, max(1, args.files // 16)), wholes
+                )
                 samples.append(service.memory())
             for kind in samples[0]:
                 used = [sample[kind] for sample in samples]
