@@ -218,8 +218,8 @@ def test_a_plain_install_streams_to_the_service_of_one_with_the_extra(
         done = run(*stream, cwd=tmp_path)
         page = run("curl", "--silent", "--fail", f"{served.url}/protocol.md", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    steps = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {step["type"] for step in steps} == {"step"}
+    told = [json.loads(line)["type"] for line in done.stdout.splitlines()]
+    assert set(told) == {"step", "utterance_start", "utterance"}
     assert page.stdout == (ROOT / "docs" / "protocol.md").read_text()
     done = run(*stream, cwd=tmp_path)
     assert done.returncode == 1

@@ -255,11 +255,12 @@ COURSE = """async (steps) => {
         const probabilities = Object.fromEntries(EMOTIONS.map((e) => [e, e === said ? 0.7 : 0.05]));
         const alone = { face: probabilities, voice: null };
         const present = { face: true, scene: false, voice: false };
-        course.push({ t: k * 0.2, said, probabilities, alone, present, voice_dbfs: -40, box: null, people: [] });
+        const where = { box: null, people: [], affect: {} };
+        course.push({ t: k * 0.2, said, probabilities, alone, present, voice_dbfs: -40, ...where });
     }
     const picture = await toPng(course, { title: "a", about: "b", foot: "c", lines: true }, () => "#888");
     const places = [0, 0.2, 0.25, 3.4, 1e9].map((t) => course.find(t));
-    return [await course.toCsv(["face", "voice"]).text(), picture.size, course.spent().length, places];
+    return [await course.toCsv({ modalities: ["face", "voice"] }).text(), picture.size, course.spent().length, places];
 }"""
 
 

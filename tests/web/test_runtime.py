@@ -32,7 +32,7 @@ def test_writing_them_asks_for_no_torch() -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if path != OUT], ids=lambda path: path.name)
 def test_a_file_names_its_twin_and_needs_nothing_of_the_page(path: Path) -> None:
     text = path.read_text()
-    assert (ROOT / "mmer" / "runtime" / f"{path.stem}.py").is_file()
-    assert text.startswith(f"// mmer/runtime/{path.stem}.py: ")
+    twins = [twin for twin in (f"{path.stem}.py", f"{path.stem}/") if (ROOT / "mmer" / "runtime" / twin).exists()]
+    assert [text.startswith(f"// mmer/runtime/{twin}: ") for twin in twins] == [True]
     imported = re.findall(r"""(?:from |import\()"([^"]+)""", text)
     assert [name for name in imported if not (name.startswith("./") or name == "onnxruntime-web")] == []
