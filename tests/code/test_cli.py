@@ -110,6 +110,7 @@ def test_a_part_can_be_asked_for(model: str, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak so")
+@pytest.mark.slow
 def test_half_an_hour_takes_the_memory_of_five_minutes(model: str, tmp_path: Path) -> None:
     code = """
 import re, sys

@@ -70,6 +70,7 @@ def heard(open_browser: Open, served: Served, microphone: Path, level: float) ->
     raise AssertionError(f"no whole round at {level} dBFS: {took:.1f} s at {10 * np.log10(power):.1f} dBFS")
 
 
+@pytest.mark.slow
 def test_a_voice_gets_the_same_labels_at_any_level_of_the_microphone(
     open_browser: Open, real: Served, tmp_path: Path
 ) -> None:

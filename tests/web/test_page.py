@@ -151,6 +151,7 @@ def test_my_neutral_face_is_kept_in_this_tab_until_it_is_told_to_be_forgotten(wa
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_a_long_pause_does_not_end_the_session(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Longer than the service waits for one who says nothing; and what was left out meanwhile is no complaint."""
     model, home = write_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("home")
