@@ -14,7 +14,6 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -26,6 +25,7 @@ from mmer.runtime.detector import Detector
 from mmer.runtime.resize import shrink
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Box, Picture
+from studies import frames as extracted
 
 AROUND = 0.5
 """Of the box's sides, covered on each of them: hair, chin and neck tell as well."""
@@ -49,13 +49,8 @@ def scenes(frames: FramesReader, tracker: Tracker, *, cover: bool) -> Sample:
     """A clip of which the surroundings alone are there."""
     side = tracker.input.scene_size
     pictures, seen = np.zeros((frames.steps, side, side, 3), np.uint8), np.zeros((frames.steps, 3), bool)
-    for step, jpeg in enumerate(frames.jpegs()):
-        if not jpeg:
-            continue
-        bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        assert bgr is not None  # it was written by us
-        rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-        box = tracker.track(rgb, float(frames.times[step])).box
+    for step, rgb, t in extracted.pictures(frames):
+        box = tracker.track(rgb, t).box
         if cover and box is None:
             continue  # a face that was missed would be shown
         pictures[step], seen[step, 1] = shrink(covered(rgb, box) if cover else rgb, side), True

@@ -26,6 +26,7 @@ from mmer.runtime.results import pool
 from mmer.runtime.spec import GraphSpec
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Picture
+from studies.frames import pictures
 
 ANGLES = (0, -20, 20, -40, 40)
 
@@ -44,13 +45,8 @@ def look(recognizer: Recognizer, clip: Clip, interim: Path, angle: float) -> tup
     tracker = Tracker(recognizer.detector, info.faces, info.input)
     arrays = GraphSpec.of(info.input).zeros(B=1, T=frames.steps, K=recognizer.graph.state_size)
     seen = np.zeros(frames.steps, bool)
-    for step, jpeg in enumerate(frames.jpegs()):
-        if not jpeg:
-            continue
-        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        assert picture is not None  # it was written by us
-        rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-        view = tracker.track(turned(rgb, angle) if angle else rgb, float(frames.times[step]))
+    for step, rgb, t in pictures(frames):
+        view = tracker.track(turned(rgb, angle) if angle else rgb, t)
         if view.face is not None:
             arrays["faces"][0, step], seen[step] = view.face, True
     arrays["present"][0, :, 0] = seen
