@@ -550,7 +550,7 @@ def _untrained(info: ModelInfo) -> str:
 def _made_up(info: ModelInfo) -> str:
     """What in the training was not a clip of a person."""
     parts = ["some are drawings"] if info.partly_drawn and not info.drawings else []
-    parts += ["faces and voices of different people were paired"] if info.pairing != "none" else []
+    parts += ["faces and voices of different recordings were paired"] if info.pairing != "none" else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -315,8 +315,9 @@ class Train(Block):
     """A network.safetensors, of the same `input`, that teaches: it answers each clip as this network sees it, with all
     that augmentation did (function matching, Beyer et al. 2022, arXiv:2106.05237); `taught` says how much that
     counts."""
-    pairing: Literal["none", "label"] = "none"
-    """`label` also joins voices and faces of different people into artificial clips of one emotion; every report of
+    pairing: Literal["none", "label", "speaker"] = "none"
+    """Also joins voices and faces of different recordings into artificial clips of one emotion: `label` of different
+    people, `speaker` of one (the voices that a corpus recorded alone beside films of the same person); every report of
     such a training says so."""
     still_steps: int = Field(8, ge=1)
     """A still picture is looked at for up to so many steps."""

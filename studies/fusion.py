@@ -4,9 +4,11 @@
 
 The network that is named (late fusion) never saw the corpus. In each fold its branches go on with the training
 speakers' clips, apart; then, branches as they are, each rival learns to join them on the clips that hold both: what
-`fusion: joint` adds to late fusion, with each kind of network over time, and the same without late fusion's sum. Every
-rival sees the same hidden states; the epoch is chosen on the fold's validation speakers. UAR over all folds' test
-clips, 95% over speakers; of several seeds the mean. A table goes to standard output.
+`fusion: joint` adds to late fusion, with each kind of network over time, and the same without late fusion's sum; and
+`PAIRED` once more with the voices that the corpus recorded alone, each beside a face of another recording of its
+emotion (`train.pairing`: of anybody, or of the same speaker). Every rival sees the same hidden states; the epoch is
+chosen on the fold's validation speakers. UAR over all folds' test clips, 95% over speakers; of several seeds the mean.
+A table goes to standard output.
 """
 
 from __future__ import annotations
@@ -24,17 +26,20 @@ from torch import Tensor
 from mmer import metrics
 from mmer.config import Params
 from mmer.data.clips import Clip
-from mmer.data.samples import load_sample
+from mmer.data.samples import Sample, load_clip
 from mmer.evaluation.cross_validation import assign_fold, fold_numbers, prepared
 from mmer.labels import EMOTIONS
 from mmer.model.fusion import JointFusion, LateFusion
 from mmer.model.network import EmotionNet, clip_logits
 from mmer.params import load_params
-from mmer.training.batches import collate, target_of
+from mmer.training.augment import beside
+from mmer.training.batches import collate, partners_of, target_of
 from mmer.training.fit import fit
 from mmer.training.inference import calibrate_together, predict
 
 KINDS = ("lstm", "gru", "attention", "mean")
+PAIRED = "lstm"
+"""The kind that is also taught with pairs."""
 EPOCHS, BATCH, RATE, DROPOUT = 40, 16, 2e-3, 0.3
 Answers = npt.NDArray[np.float32]
 
@@ -44,14 +49,27 @@ def both(clips: Sequence[Clip], split: str) -> list[Clip]:
     return [c for c in clips if c.split == split and c.has_face and c.has_voice]
 
 
+def pairs(clips: Sequence[Clip], pairing: str, processed: Path, seed: int) -> list[tuple[Clip, Sample]]:
+    """Each training voice that was recorded alone, beside one of the faces that `pairing` allows it, as it moves."""
+    rng, training = np.random.default_rng(seed), [clip for clip in clips if clip.split == "train"]
+    # By label: the films of all speakers, which are what shows a face here, for its own sake.
+    faces = [clip.model_copy(update={"has_voice": False}) for clip in training if clip.has_face]
+    partners = partners_of([*faces, *(clip for clip in training if not clip.has_face)], pairing)
+    found = []
+    for clip in training:
+        if films := partners.get(clip.trial):
+            film = load_clip(films[rng.integers(len(films))], processed)
+            found.append((clip, beside(load_clip(clip, processed), film)))
+    return found
+
+
 @torch.no_grad()
-def known(network: EmotionNet, clips: Sequence[Clip], processed: Path) -> dict[str, Tensor]:
+def known(network: EmotionNet, given: Sequence[tuple[Clip, Sample]]) -> dict[str, Tensor]:
     """What late fusion says of each step and what its branches know there, padded to the longest clip."""
     assert isinstance(network.fusion, LateFusion)
-    samples = [load_sample(processed / clip.sample) for clip in clips]
-    batch = collate(samples, [target_of(clip, "intended") for clip in clips], network.input)
+    batch = collate([sample for _, sample in given], [target_of(clip, "intended") for clip, _ in given], network.input)
     parts = []
-    for k in range(len(clips)):
+    for k in range(len(given)):
         faces, scenes, voice, present = (x[k : k + 1] for x in (batch.faces, batch.scenes, batch.voice, batch.present))
         joined = network.embed(faces, scenes, voice, present)
         logits, _, said, _ = network.fusion.apart(joined, network.start(1))
@@ -107,21 +125,23 @@ def one_fold(params: Params, clips: Sequence[Clip], processed: Path, seeds: int)
     }
     calibrate_together(network, validation, processed)
     said["late, calibrated together"] = [predict(network, test, processed)]
-    sides = [known(network, side, processed) for side in (both(clips, "train"), validation, test)]
-    fusion = network.fusion
-    assert isinstance(fusion, LateFusion)
-    for kind in KINDS:
-        for summed in (True, False):
-            for seed in range(seeds):
-                torch.manual_seed(seed)
-                model = params.model.model_copy(update={"fusion": "joint"})
-                model = model.model_copy(update={"temporal": model.temporal.model_copy(update={"kind": kind})})
-                joint = EmotionNet(params.input, model, network.modalities, DROPOUT).fusion
-                assert isinstance(joint, JointFusion)
-                learn(joint, sides[0], sides[1], summed=summed, seed=seed)
-                with torch.no_grad():
-                    told = answer(joint, sides[2], summed=summed).softmax(1).numpy()
-                said.setdefault(f"{kind}{' added to late' if summed else ' alone'}", []).append(told)
+    real = [(clip, load_clip(clip, processed)) for clip in both(clips, "train")]
+    val, asked = (known(network, [(c, load_clip(c, processed)) for c in side]) for side in (validation, test))
+    for pairing in ("none", "label", "speaker"):
+        train = known(network, [*real, *pairs(clips, pairing, processed, params.seed)])
+        for kind in KINDS if pairing == "none" else [PAIRED]:
+            for summed in (True, False):
+                name = f"{kind} {'added to late' if summed else 'alone'}"
+                for seed in range(seeds):
+                    torch.manual_seed(seed)
+                    model = params.model.model_copy(update={"fusion": "joint"})
+                    model = model.model_copy(update={"temporal": model.temporal.model_copy(update={"kind": kind})})
+                    joint = EmotionNet(params.input, model, network.modalities, DROPOUT).fusion
+                    assert isinstance(joint, JointFusion)
+                    learn(joint, train, val, summed=summed, seed=seed)
+                    with torch.no_grad():
+                        told = answer(joint, asked, summed=summed).softmax(1).numpy()
+                    said.setdefault(name if pairing == "none" else f"{name}, pairing: {pairing}", []).append(told)
     return said
 
 

@@ -414,7 +414,7 @@ function showModel() {
   at("card").hidden = !info.card;
   const made = [];
   if (info.partly_drawn && !info.drawings) made.push("some are drawings");
-  if (info.pairing !== "none") made.push("faces and voices of different people were paired");
+  if (info.pairing !== "none") made.push("faces and voices of different recordings were paired");
   const rows = {
     version: `${info.version} (git ${info.git.slice(0, 12)})`,
     status: info.status,

@@ -10,7 +10,11 @@ from mmer.reporting import Report, counted
 from mmer.training.checkpoints import Origin
 
 DRAWN = "drawn people: no evidence about people"
-PAIRED = "trained with faces and voices of different people, joined by emotion (train.pairing: label)"
+PAIRED = {
+    "label": "trained with faces and voices of different people, joined by emotion (train.pairing: label)",
+    "speaker": "trained with faces and voices of different recordings of one person, joined by emotion "
+    "(train.pairing: speaker)",
+}
 
 
 def about(clips: Sequence[Clip], pairing: str) -> Report:
@@ -23,8 +27,8 @@ def about(clips: Sequence[Clip], pairing: str) -> Report:
         notes.append(DRAWN)
     elif drawn:
         notes.append(f"part of it ({', '.join(drawn)}) is {DRAWN}")
-    if pairing != "none":
-        notes.append(PAIRED)
+    if pairing in PAIRED:
+        notes.append(PAIRED[pairing])
     return {
         "drawings": drawn == names,
         "drawn_corpora": drawn,

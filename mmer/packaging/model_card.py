@@ -218,7 +218,7 @@ def _data(info: ModelInfo) -> list[str]:
         earlier = "; ".join(map(str, info.start))
         lines += ["", f"It went on from earlier trainings (weights by sha256, the newest first): {earlier}."]
     if info.pairing != "none":
-        lines += ["", "Faces and voices of different people were joined into artificial clips of one emotion."]
+        lines += ["", "Faces and voices of different recordings were joined into artificial clips of one emotion."]
     return lines
 
 

@@ -52,7 +52,8 @@ class ModelInfo(BaseModel):
     partly_drawn: bool
     """Trained on drawn people among others."""
     pairing: str
-    """`label`: also trained on artificial clips, the voice of one person with the face of another."""
+    """`label`, `speaker`: also trained on artificial clips, the voice of one recording with the face of another, of
+    another person or of the same."""
     face_weights: str | None
     """Face-recognition weights that the face network started from."""
     voice_weights: str | None = None

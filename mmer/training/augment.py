@@ -60,6 +60,14 @@ def pair(voice: Sample, face: Sample, rng: np.random.Generator) -> Sample:
     return replace(voice, faces=faces, present=present)
 
 
+def beside(voice: Sample, film: Sample) -> Sample:
+    """An artificial clip: the voice of one recording beside the faces of another, both from their first steps on."""
+    shown = min(len(voice.present), len(film.present))
+    faces, present = voice.faces.copy(), voice.present.copy()
+    faces[:shown], present[:shown, 0] = film.faces[:shown], film.present[:shown, 0]
+    return replace(voice, faces=faces, present=present)
+
+
 def hide(present: npt.NDArray[np.bool_], rate: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Modality dropout: each modality is taken away with that chance, but never all that the clip has.
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mmer.config import Balance, Channels, Params, Train
-from mmer.data.clips import Clip
+from mmer.data.clips import Clip, with_modalities
 from mmer.data.samples import Read, Sample, load_clip, load_sample
 from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES
 from mmer.runtime.config import Input
 from mmer.runtime.voice import hear
 from mmer.training import cameras
-from mmer.training.augment import augment, hide, outlier, pair
+from mmer.training.augment import augment, beside, hide, outlier, pair
 from mmer.training.channels import shifted, through
 from mmer.training.codecs import load_coded
 
@@ -93,7 +93,7 @@ def batches(
         part: of each batch, which of how many equal ones; a batch that would give one clip or none to any is left out.
     """
     voices = [clip for clip in clips if clip.has_voice]
-    faces = _faces_alone(clips) if train.pairing == "label" else {}
+    partners = partners_of(clips, train.pairing)
     even = np.full(len(classes), 1 / len(classes), np.float32)
     for start in range(0, len(sampled), train.batch_size):
         places = range(start, min(start + train.batch_size, len(sampled)))
@@ -118,9 +118,10 @@ def batches(
             if train.channels is not None and clip.has_voice:
                 sample = _through_channels(sample, voices, train.channels, params.input.step_s, rng, processed, read)
             sample = _update_voice_activity(sample, params)
-            if faces.get(clip.label) and clip.has_voice and not clip.has_face and rng.random() < PAIRED:
-                face = faces[clip.label][rng.integers(len(faces[clip.label]))]
-                sample = pair(sample, augment(load_clip(face, processed, read), train.augment, rng), rng)
+            if (faces := partners.get(clip.trial)) and rng.random() < PAIRED:
+                face = load_clip(faces[rng.integers(len(faces))], processed, read)
+                face = augment(face, train.augment, rng)
+                sample = pair(sample, face, rng) if train.pairing == "label" else beside(sample, face)
                 affect = UNTOLD  # the two agree on an emotion, and nobody judged them together
             samples.append(replace(sample, present=hide(sample.present, train.modality_dropout, rng)))
             targets.append(wanted)
@@ -163,13 +164,21 @@ def _update_voice_activity(sample: Sample, params: Params) -> Sample:
     return replace(sample, present=present)
 
 
-def _faces_alone(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
-    """For each emotion the clips that show a face and hold no voice."""
-    found: dict[str, list[Clip]] = {}
-    for clip in clips:
-        if clip.has_face and not clip.has_voice:
-            found.setdefault(clip.label, []).append(clip)
-    return found
+def partners_of(clips: Sequence[Clip], pairing: str) -> dict[str, list[Clip]]:
+    """For each voice without a face, by `Clip.trial`, the clips whose face may be joined to it: of its emotion, and
+    alone (`label`) or of its speaker (`speaker`). Voices without any are left out.
+    """
+    if pairing == "none":
+        return {}
+
+    def kind(clip: Clip) -> tuple[str, str]:
+        return clip.label, clip.person if pairing == "speaker" else ""
+
+    faces: dict[tuple[str, str], list[Clip]] = {}
+    for clip in with_modalities([c for c in clips if pairing == "speaker" or not c.has_voice], ["face"]):
+        faces.setdefault(kind(clip), []).append(clip)
+    alone = [clip for clip in clips if clip.has_voice and not clip.has_face]
+    return {clip.trial: faces[kind(clip)] for clip in alone if kind(clip) in faces}
 
 
 def target_of(clip: Clip, kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:

@@ -54,7 +54,7 @@ class Origin(BaseModel):
     corpora: tuple[str, ...]
     """Trained on."""
     pairing: str = "none"
-    """Whether voices and faces of different people were joined into artificial clips."""
+    """Whether voices and faces of different recordings were joined into artificial clips."""
     face_weights: str | None = None
     """The face-recognition weights that the face network started from: name and sha256."""
     voice_weights: str | None = None

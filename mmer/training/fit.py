@@ -215,13 +215,13 @@ def _affect(train: Train, training: Sequence[Clip]) -> tuple[ModalityName, ...]:
     return modalities_with_affect(training) if train.affect else ()
 
 
-def _answers(training: Sequence[Clip], processed: Path, train: Train, seed: int) -> dict[str, Floats]:
+def _answers(job: _Job, training: Sequence[Clip]) -> dict[str, Floats]:
     """The teacher's about the training voices, where one is asked for."""
-    if not train.taught or train.taught_by:
+    if not job.train.taught or job.train.taught_by:
         return {}
     from mmer.training.teacher import answers_of  # which imports torch
 
-    return answers_of(training, processed.with_name(TEACHER), seed)
+    return answers_of(training, job.processed.with_name(TEACHER), job.seed, job.classes)
 
 
 def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
@@ -270,7 +270,7 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
     if teaches is not None:
         teaches.to(fabric.device)
     read = Memory(train.memory_mb << 20)
-    answers = _answers(training, job.processed, train, job.seed)
+    answers = _answers(job, training)
 
     history: list[Epoch] = []
     best: dict[str, Any] = {"row": None, "weights": {}}

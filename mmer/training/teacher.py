@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from mmer.data.clips import Clip
+from mmer.data.clips import Clip, targets
 from mmer.data.samples import load_sample
 from mmer.errors import MmerError
 from mmer.files import write_whole
@@ -96,12 +96,13 @@ class Encoder:
         return x + linear(fn.gelu(linear(norm(x, "mlp_ln"), "mlp.0")), "mlp.2")
 
 
-def taught(clips: Sequence[Clip], features: Floats, seed: int = 0) -> Floats:
-    """The teacher's answers about training clips, each of a head that did not see its speaker: float32 [n, 7].
+def taught(clips: Sequence[Clip], features: Floats, seed: int = 0, classes: Sequence[str] = EMOTIONS) -> Floats:
+    """The teacher's answers about training clips, each of a head that did not see its speaker: float32 [n, C].
 
     Args:
         clips: [n], all of split `train`.
         features: [n, F]; they are standardised within each corpus, which takes out studio and channel.
+        classes: [C] that the clips' labels are of.
 
     Raises:
         TeacherError: a clip is not of the training side, or there are too few speakers.
@@ -118,12 +119,12 @@ def taught(clips: Sequence[Clip], features: Floats, seed: int = 0) -> Floats:
     order = np.random.default_rng(seed).permutation(len(people))
     group = {people[index]: place % FITS for place, index in enumerate(order)}
     groups = np.array([group[clip.person] for clip in clips])
-    corpus, truth = np.array([clip.corpus for clip in clips]), np.array([clip.target for clip in clips])
+    corpus, truth = np.array([clip.corpus for clip in clips]), targets(clips, classes)
     x = features.astype(np.float32).copy()
     for name in sorted(set(corpus.tolist())):
         own = corpus == name
         x[own] = (x[own] - x[own].mean(0)) / (x[own].std(0) + 1e-3)
-    answers = np.zeros((len(clips), len(EMOTIONS)), np.float32)
+    answers = np.zeros((len(clips), len(classes)), np.float32)
     for out in range(FITS):
         held = groups == out
         head = LogisticRegression(C=0.003, max_iter=300, class_weight="balanced").fit(x[~held], truth[~held])
@@ -131,12 +132,13 @@ def taught(clips: Sequence[Clip], features: Floats, seed: int = 0) -> Floats:
     return answers
 
 
-def answers_of(clips: Sequence[Clip], path: Path, seed: int) -> dict[str, Floats]:
-    """What heads that are fitted on these clips say of those that hold a voice, by `Clip.sample`: float32 [7] each.
+def answers_of(clips: Sequence[Clip], path: Path, seed: int, classes: Sequence[str] = EMOTIONS) -> dict[str, Floats]:
+    """What heads that are fitted on these clips say of those that hold a voice, by `Clip.sample`: float32 [C] each.
 
     Args:
         clips: all of split `train`.
         path: of a file that `write_features` wrote.
+        classes: [C] that the clips' labels are of.
 
     Raises:
         TeacherError: there is no such file, it lacks a clip, or the heads cannot be fitted.
@@ -152,7 +154,7 @@ def answers_of(clips: Sequence[Clip], path: Path, seed: int) -> dict[str, Floats
             f"{path} knows nothing of {len(missing)} training voices ({', '.join(missing[:3])}): "
             "run `python -m stages.teach` again"
         )
-    answers = taught(having, features[[place[clip.sample] for clip in having]], seed)
+    answers = taught(having, features[[place[clip.sample] for clip in having]], seed, classes)
     return {clip.sample: answer for clip, answer in zip(having, answers, strict=True)}
 
 

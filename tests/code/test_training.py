@@ -24,8 +24,8 @@ from mmer.model.pretrained import WeightsError
 from mmer.params import load_params, varied
 from mmer.runtime.lineage import Ancestor
 from mmer.training import inference
-from mmer.training.augment import pair
-from mmer.training.batches import _update_voice_activity, batches, sample_epoch, target_of
+from mmer.training.augment import beside, pair
+from mmer.training.batches import _update_voice_activity, batches, partners_of, sample_epoch, target_of
 from mmer.training.checkpoints import checkpoint_of, data_key, load_network, read_origin, save_network
 from mmer.training.codecs import CodecError, code_voices
 from mmer.training.fit import TrainingError, _network, fit
@@ -367,7 +367,35 @@ def test_a_pair_is_a_voice_with_a_face_in_some_of_its_steps(corpus: Path, tmp_pa
         assert 1 <= shown.sum() <= len(voice.present)
         assert (both.faces[shown] == face.faces[0]).all()
         np.testing.assert_array_equal(both.present[:, 2], voice.present[:, 2])
+    film = replace(
+        voice, faces=np.stack([face.faces[0], face.faces[0] + np.uint8(1)]), present=np.array([[True, False, True]] * 2)
+    )
+    both = beside(voice, film)
+    assert both.present[:, 0].tolist() == [True, True] + [False] * (len(voice.present) - 2)
+    np.testing.assert_array_equal(both.faces[:2], film.faces)
+    np.testing.assert_array_equal(both.voice, voice.voice)
     assert not voice.present[:, 0].any(), "the voice itself is left as it was"
+
+
+def test_a_voice_alone_is_paired_with_a_face_of_its_emotion_and_if_asked_of_its_speaker(corpus: Path) -> None:
+    whole = [c for c in read_manifest(corpus / "clips.parquet") if c.split == "train"]
+    voices = [
+        clip.model_copy(update={"clip_id": f"{clip.clip_id}-alone", "has_face": False, "has_scene": False})
+        for clip in whole
+    ]
+    stills = [clip.model_copy(update={"has_voice": False, "corpus": "fer2013"}) for clip in whole]
+    clips = [*whole, *voices, *stills]
+    assert partners_of(clips, "none") == {}
+    for pairing in ("label", "speaker"):
+        found = partners_of(clips, pairing)
+        assert set(found) == {voice.trial for voice in voices}, "a clip that shows a face gets no other"
+        for voice in voices:
+            faces = found[voice.trial]
+            assert {face.label for face in faces} == {voice.label}
+            assert not any(face.has_voice or face.has_scene for face in faces)
+            assert ({face.person for face in faces} == {voice.person}) == (pairing == "speaker")
+    assert {face.corpus for face in found[voices[0].trial]} == {"demo"}
+    assert partners_of([*voices, *stills], "speaker") == {}, "somebody else of the same number"
 
 
 def test_calibration_takes_back_confidence_that_is_not_earned(corpus: Path, tmp_path: Path) -> None:
