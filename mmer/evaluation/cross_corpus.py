@@ -8,7 +8,7 @@ network that was trained on all. The epoch is chosen on validation speakers of t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +97,8 @@ def plan(
         FoldsError: see `leave_out`.
     """
     trained = [name for name in params.corpora if name not in params.split.test_corpora]
-    heard = _recordings(clips, trained)
-    apart = [name for name in names if _recordings(clips, [name]) & heard]
+    heard = set(map(corpora.recorded_for, trained))
+    apart = [name for name in names if corpora.recorded_for(name) in heard]
     groups = [*([name] for name in apart), [name for name in names if name not in apart]]
     rounds: list[Round] = []
     why_not: dict[str, str] = {}
@@ -109,7 +109,7 @@ def plan(
         tested = tuple(name for name in group if name not in found)
         if not tested:
             continue
-        refuse_met(params, {*tested, *_recordings(clips, tested)})
+        refuse_met(params, set(tested))
         sides = [c for c in sides if c.corpus not in found]
         split = params.split.model_copy(update={"test_corpora": tested})
         own = params.model_copy(update={"corpora": tuple(dict.fromkeys((*trained, *tested))), "split": split})
@@ -129,8 +129,8 @@ def assign_without(params: Params, clips: Sequence[Clip], tested: Sequence[str])
     Nothing trains that another corpus made of their recordings, or they of its: that is the same studio. A clip is not
     tested where it holds none of the modalities that are trained.
     """
-    recorded = _recordings(clips, tested)
-    own = [c for c in clips if c.corpus in tested or _recording(c) not in recorded]
+    recorded = set(map(corpora.recorded_for, tested))
+    own = [c for c in clips if c.corpus in tested or corpora.recorded_for(c.corpus) not in recorded]
     sides = assign_splits(own, params.split.model_copy(update={"test_corpora": tuple(tested)}))
     learnt = modalities_of([c for c in sides if c.split == "train"])
     return [
@@ -223,16 +223,6 @@ def _prepared(params: Params, tested: Sequence[str], processed: Path) -> list[Cl
                 f"`python -m stages.crop {name}`"
             )
     return prepared(processed, names)
-
-
-def _recording(clip: Clip) -> str:
-    """The corpus that a clip was recorded for."""
-    return clip.derived_from or clip.corpus
-
-
-def _recordings(clips: Iterable[Clip], names: Sequence[str]) -> set[str]:
-    """Which corpora the clips of these corpora were recorded for."""
-    return {_recording(clip) for clip in clips if clip.corpus in names}
 
 
 def _why_not(params: Params, sides: Sequence[Clip], name: str) -> str:

@@ -318,16 +318,18 @@ def trainings(params: Params) -> list[Train]:
 
 
 def refuse_met(params: Params, tested: set[str]) -> None:
-    """A network that goes on from weights which learnt from a corpus, or is taught by them, has met that corpus.
+    """A network that goes on from weights which learnt from a corpus, or is taught by them, has met that corpus, and
+    what else was made of its recordings.
 
     Raises:
         FoldsError: one of the trainings would.
     """
+    recordings = {corpora.recorded_for(name) for name in tested}
     for training in trainings(params):
         for key in ("init_from", "taught_by"):
             name = getattr(training, key)
             if name and (path := Path(name)).is_file():
-                met = sorted(learnt_from(read_origin(path)) & tested)
+                met = sorted(n for n in learnt_from(read_origin(path)) if corpora.recorded_for(n) in recordings)
                 if met:
                     raise FoldsError(
                         f"{path} (train.{key}) learnt from {', '.join(met)}: a network that "

@@ -162,6 +162,10 @@ def test_weights_that_learnt_from_what_is_tested_are_not_gone_on_from(tmp_path: 
         assert list(_planned(params, clips, "savee")) == [("savee",)]
         with pytest.raises(FoldsError, match=rf"learnt from demo.*{key}: null"):
             refuse_met(params, {"demo"})
+    for met, tested in (("ravdess", "ravdess_crops"), ("ravdess_crops", "ravdess")):  # the same people, filmed once
+        save_network(network, tmp_path / "weights.safetensors", Origin(corpora=(met,)))
+        with pytest.raises(FoldsError, match=rf"learnt from {met}: "):
+            refuse_met(params, {tested})
 
 
 def test_the_report_says_of_each_corpus_how_it_fares_over_its_own_classes(workplace: Path) -> None:

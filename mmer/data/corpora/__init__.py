@@ -80,6 +80,8 @@ class Corpus:
     published figures are about these (`folds.classes`). None where it does not."""
     drawing: bool = False
     """Made by a program: good for trying and testing, no evidence about people."""
+    derived_from: str = ""
+    """The corpus whose trials these are, in another form (`Clip.derived_from`)."""
     test_only: bool = False
     """Kept to test on: a release may not have learnt from it (`mmer.packaging.export`)."""
 
@@ -92,6 +94,11 @@ class Corpus:
 def names() -> list[str]:
     """Names of all corpora that have a reader."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def recorded_for(name: str) -> str:
+    """The corpus that the clips of a corpus were recorded for: itself, but where it was made from another."""
+    return (get(name).derived_from if name in names() else "") or name
 
 
 def get(name: str) -> Corpus:

@@ -14,7 +14,7 @@ from mmer.data.corpora import Corpus, ravdess
 
 def list_clips(raw: Path) -> list[Clip]:
     """One clip per trial."""
-    own = {"corpus": "ravdess_crops", "derived_from": "ravdess", "has_scene": False}
+    own = {"corpus": CORPUS.name, "derived_from": CORPUS.derived_from, "has_scene": False}
     return [clip.model_copy(update=own) for clip in ravdess.list_clips(raw)]
 
 
@@ -28,4 +28,5 @@ CORPUS = Corpus(
     list_clips=list_clips,
     accept=ravdess.CORPUS.accept,
     conditions=ravdess.CORPUS.conditions,
+    derived_from=ravdess.CORPUS.name,
 )
