@@ -15,6 +15,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ PAGE, PEERS = ROOT / "docs/measurements/results.md", ROOT / "studies/peers.json"
 README, BUDGETS = ROOT / "README.md", PAGE.with_name("budgets.md")
 PUBLISHED = PAGE.with_name("published.csv")
 GRAPH, METRICS = ROOT / "release/mmer.onnx", ROOT / "release/metrics.json"
-#: Cross-validations of RAVDESS's voices, by the number of classes: of the first release's voice, until `make folds`
-#: was run for the present one.
-REPORTS = PAGE.with_name("voices-0.1")
-FILES = {"7": REPORTS / "folds/metrics.json", "8": REPORTS / "eight_classes/metrics.json"}
+#: Cross-validations of RAVDESS's voices, by the number of classes: of the present voice and of the first release's.
+FOLDS = {"7": "folds/metrics.json", "8": "eight_classes/metrics.json"}
+HEARD = "speaker recognition (LibriSpeech, VoxCeleb)"
+VOICES = {"mmer": (PAGE.with_name("voices"), HEARD), "mmer 0.1": (PAGE.with_name("voices-0.1"), "none")}
+"""What was cross-validated: its folder, and what it started from."""
 BEGIN, END = "<!-- begin: python -m scripts.results -->", "<!-- end -->"
 #: What the README tells of the cards' tables.
 TESTED = {
@@ -62,7 +64,7 @@ def parameters(graph: Path) -> str:
     return f"{count / 1e6:.1f} M"
 
 
-def ours(info: ModelInfo, metrics: Json, folds: Mapping[str, Json | None], peers: Json | None) -> dict[str, list[Row]]:
+def ours(info: ModelInfo, metrics: Json, peers: Json | None) -> dict[str, list[Row]]:
     """Our rows of each table."""
     size = f"{parameters(GRAPH)} (face and voice)"
     begun = "face recognition (MS-Celeb-1M)" if info.face_weights else "none"
@@ -76,19 +78,19 @@ def ours(info: ModelInfo, metrics: Json, folds: Mapping[str, Json | None], peers
             for score, name in (("war", "accuracy"), ("uar", "UAR")):
                 cells = [name, share(told[key], score), people, "given (7)", size, begun, shipped_then]
                 rows["face"].append(["FER2013: mmer", *cells])
-    for classes, told in folds.items():
-        if told is None:
-            continue
+    for (name, (folder, started)), (classes, report) in product(VOICES.items(), FOLDS.items()):
+        told = json.loads((folder / report).read_text())
         pooled, spread = told["pooled"], told["per_speaker"]["uar"]
         people = f"unseen, {told['n_folds']} folds, n {told['n_clips']:,}; of one speaker "
         people += f"{100 * spread['min']:.0f} to {100 * spread['max']:.0f}, median {100 * spread['median']:.0f}"
-        rest = [people, f"intended ({classes})", "voice branch", "none", f"`{FILES[classes].relative_to(ROOT)}`"]
+        of = [people, f"intended ({classes})", "voice branch", started, f"`{(folder / report).relative_to(ROOT)}`"]
         rows["voice"] += [
-            ["RAVDESS: mmer 0.1, causal, mean over folds", "UAR", share(told, "uar"), *rest],
-            ["RAVDESS: mmer 0.1, causal, all clips pooled", "accuracy", share(pooled, "war"), *rest],
+            [f"RAVDESS: {name}, causal, mean over folds", "UAR", share(told, "uar"), *of],
+            [f"RAVDESS: {name}, causal, all clips pooled", "accuracy", share(pooled, "war"), *of],
         ]
     if (uar := metrics["uar_by_corpus"].get("ravdess")) is not None:
-        cells = ["UAR", f"**{100 * uar:.1f}**", "unseen, the shipped model's test fold", "intended (7)", size, "none"]
+        cells = ["UAR", f"**{100 * uar:.1f}**", "unseen, the shipped model's test fold", "intended (7)", size]
+        cells.append(HEARD if info.voice_weights else "none")
         rows["voice"].append(["RAVDESS: mmer, as shipped", *cells, shipped])
     return rows
 
@@ -130,8 +132,8 @@ def table(header: Row, rows: Sequence[Row]) -> str:
 
 def tables() -> str:
     """What goes between the marks."""
-    folds, peers = {classes: read(path) for classes, path in FILES.items()}, read(PEERS)
-    own = ours(Graph(GRAPH).info, json.loads(METRICS.read_text()), folds, peers)
+    peers = read(PEERS)
+    own = ours(Graph(GRAPH).info, json.loads(METRICS.read_text()), peers)
     titles = {"face": "Faces", "voice": "Voices", "both": "Face and voice together"}
     parts = []
     for name, title in titles.items():
@@ -139,9 +141,6 @@ def tables() -> str:
     parts.insert(
         -1, "No figure of ours: the full audio-visual corpora were not at hand ([why](../results.md#what-is-not-here))."
     )
-    for classes in [classes for classes, told in folds.items() if told is None]:
-        path = FILES[classes].relative_to(ROOT)
-        parts.append(f"Missing here: the cross-validation of RAVDESS's voices in {classes} classes (`{path}`).")
     if peers:
         n, fresh = (peers["results"]["mmer"][key]["n"] for key in ("all", "without_copies"))
         header = ["", f"accuracy, n {n:,}", f"without copies, n {fresh:,}", f"UAR, n {n:,}"]
