@@ -109,6 +109,7 @@ def test_a_modality_taken_away_is_held_against_a_training_without_it(params: Par
     assert table.missing(variations[:1], of, test, resamples=100) == []
 
 
+@pytest.mark.slow
 def test_the_comparison_goes_on_where_it_was_and_writes_its_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

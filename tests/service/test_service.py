@@ -213,6 +213,7 @@ def test_without_a_model_it_does_not_start_and_says_why(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_killed_worker_comes_back_and_what_it_left_is_deleted(tmp_path: Path) -> None:
     """SIGKILL in the middle of a file: the network's loses nothing, the requests' only what it was working on."""
     clip = drawn_clips()["happy"]

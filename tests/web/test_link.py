@@ -58,6 +58,7 @@ def slow_line(url: str) -> Iterator[str]:
         server.block_on_close = False
 
 
+@pytest.mark.slow
 def test_on_a_slow_line_pictures_are_left_out_and_answers_stay_fresh(browser: Browser, service: Served) -> None:
     with slow_line(service.url) as url:
         context = browser.new_context()
