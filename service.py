@@ -31,7 +31,7 @@ from mmer.serving.gate import Gate
 from mmer.serving.gather import Gathered
 from mmer.serving.models import Models, Pass, Source
 from mmer.serving.openapi import document
-from mmer.serving.predict import Predictions, read_query
+from mmer.serving.predict import Predictions, read_calibration, read_query
 from mmer.serving.protocol import Refusal
 from mmer.serving.settings import SettingsError, read_settings
 from mmer.serving.site import site_routes
@@ -159,14 +159,15 @@ class EmotionService:
         refuse_when_told_to_stop()
 
     @bentoml.api(route="/predict")  # type: ignore[untyped-decorator]
-    async def predict(self, file: Path, ctx: bentoml.Context) -> dict[str, Any]:
+    async def predict(self, file: Path, ctx: bentoml.Context, calibration: str | None = None) -> dict[str, Any]:
         """Recognise the emotion in a video, a sound or an image: /docs.json tells everything."""
         try:
             if file == NO_FILE:
                 raise Refusal("no_file", "the form has no file in its field 'file'")
             if file == SEVERAL_FILES:
                 raise Refusal("several_files", "the form has more than one file")
-            return await self.predictions(file, read_query(ctx.request.query_params))
+            query = read_query(ctx.request.query_params)
+            return await self.predictions(file, query, read_calibration(calibration))
         except (Refusal, MediaError) as error:
             self.watch.refused(error.code)
             ctx.response.status_code = answers.status(error.code)

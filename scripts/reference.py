@@ -154,6 +154,8 @@ def http() -> str:
                 query = {one["name"]: one["schema"] for one in route["parameters"]}
                 meanings = {one["name"]: one["description"] for one in route["parameters"]}
                 text.append(table(["query", *VALUE], values(query, meanings)))
+            for form in (b["schema"] for b in route.get("requestBody", {}).get("content", {}).values()):
+                text += [table(["form", "type", "meaning"], properties(form))] if "properties" in form else []
             text.append(table(["status", "answer"], [[s, one["description"]] for s, one in route["responses"].items()]))
     schemas = told["components"]["schemas"]
     text.append("## Objects")

@@ -15,12 +15,14 @@ export class Refused extends Error {
  * @param {File} file
  * @param {AbortSignal} signal
  * @param {string} [key] the API key, where the service asks for one
+ * @param {import("./runtime/calibration.js").Calibration} [calibration] of the person in it, as a session found it
  * @returns {Promise<import("./runtime/results.js").Prediction>}
  * @throws {Refused} the service cannot be reached, or it cannot use the clip
  */
-export async function predict(file, signal, key) {
+export async function predict(file, signal, key, calibration) {
   const body = new FormData();
   body.append("file", file);
+  if (calibration) body.append("calibration", JSON.stringify(calibration));
   let response;
   try {
     response = await fetch(new URL("predict", import.meta.url), { method: "POST", body, signal, headers: key ? { "X-API-Key": key } : {} });

@@ -8,6 +8,7 @@ with Client("http://localhost:3000").stream(audio=False) as session:
 from __future__ import annotations
 
 import contextlib
+import json
 import queue
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -52,6 +53,7 @@ class AsyncClient:
         top: int | None = None,
         steps: bool = True,
         smooth: bool = False,
+        calibration: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Have a video, a sound or an image recognised.
 
@@ -62,6 +64,7 @@ class AsyncClient:
             top: how many of the likeliest emotions are also listed.
             steps: whether the timeline comes too.
             smooth: its labels and probabilities as they are shown live.
+            calibration: of the person in it, as a session found it (the message `calibration`).
 
         Returns:
             The `Prediction` of docs/reference/http.md.
@@ -73,12 +76,14 @@ class AsyncClient:
         """
         asked = {"start": start, "end": end, "top": top, "steps": steps, "smooth": smooth}
         given = {name: str(value).lower() for name, value in asked.items() if value is not None}
+        form = {} if calibration is None else {"calibration": json.dumps(calibration)}
         headers = {"X-API-Key": self._key} if self._key else {}
         try:
             with Path(path).open("rb") as file:
                 async with httpx.AsyncClient(timeout=PREDICT_S) as http:
+                    files = {"file": (Path(path).name, file)}
                     answer = await http.post(
-                        f"{self.url}/predict", params=given, headers=headers, files={"file": (Path(path).name, file)}
+                        f"{self.url}/predict", params=given, headers=headers, data=form, files=files
                     )
         except httpx.HTTPError as error:
             raise LostError(f"no service answers at {self.url} ({error}): start one with `mmer serve`") from None
@@ -114,11 +119,14 @@ class Client:
         top: int | None = None,
         steps: bool = True,
         smooth: bool = False,
+        calibration: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """As `AsyncClient.predict`."""
         with start_blocking_portal() as portal:
             return portal.call(
-                lambda: self._service.predict(path, start=start, end=end, top=top, steps=steps, smooth=smooth)
+                lambda: self._service.predict(
+                    path, start=start, end=end, top=top, steps=steps, smooth=smooth, calibration=calibration
+                )
             )
 
     @contextlib.contextmanager

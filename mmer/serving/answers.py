@@ -38,7 +38,7 @@ ANSWERS: dict[str, tuple[int, str]] = {
     "bad_voice": (422, "Send 16-bit little-endian mono at 16 kHz, at most 2 s in a message."),
     "bad_calibration": (
         422,
-        "Look at the camera, or speak, as you are at rest: calibrate with 5 seconds, and send again what comes.",
+        "Look at the camera, or speak, as you are at rest: calibrate with 5 seconds, keep what comes and send that.",
     ),
     # streams: the end
     "done": (200, "Open another session at any time."),

@@ -18,7 +18,7 @@ MAX_BATCH, MAX_STEPS = 32, 64
 
 PREDICT_REFUSALS = (
     "key", "slow", "too_large", "too_long", "no_form", "not_media", "refused", "no_file", "several_files",
-    "empty", "truncated", "no_stream", "timeout", "bad_query", "busy",
+    "empty", "truncated", "no_stream", "timeout", "bad_query", "bad_calibration", "busy",
 )  # fmt: skip
 
 _CHANCES = {name: 0.9 if name == "happy" else 0.01667 for name in EMOTIONS}
@@ -32,7 +32,7 @@ _KEY = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
 _LABEL = {"type": ["string", "null"], "enum": [*EMOTIONS, None]}
 _CALIBRATED = {
     "type": "boolean",
-    "description": "Whether what this person is like at rest was taken off: in live streams alone.",
+    "description": "Whether what this person is like at rest was taken off (/protocol).",
 }
 _BOX = {
     "type": ["array", "null"],
@@ -118,7 +118,13 @@ def _predict(settings: Settings) -> dict[str, Any]:
                         "type": "object",
                         "required": ["file"],
                         "properties": {
-                            "file": {"type": "string", "format": "binary", "description": "The file itself."}
+                            "file": {"type": "string", "format": "binary", "description": "The file itself."},
+                            "calibration": {
+                                "type": "string",
+                                "contentMediaType": "application/json",
+                                "description": "What the person in it is like at rest, to be taken off: as a stream of "
+                                "the same model found it (`calibration` in /protocol), JSON.",
+                            },
                         },
                     }
                 }

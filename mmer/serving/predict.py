@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from mmer.labels import EMOTIONS
+from mmer.runtime.calibration import Calibration, CalibrationError
 from mmer.runtime.memory import give_back
 from mmer.runtime.recognizer import Recognizer
 from mmer.runtime.results import Prediction
@@ -57,6 +59,23 @@ def read_query(given: Mapping[str, str]) -> Query:
     )
 
 
+def read_calibration(text: str | None) -> Calibration | None:
+    """What the form has in its field `calibration`; None where there is none, or it is null.
+
+    Raises:
+        Refusal: `bad_calibration`.
+    """
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+        return None if found is None else Calibration.read(found)
+    except (ValueError, RecursionError):
+        raise Refusal("bad_calibration", "it is no calibration: the field is no JSON") from None
+    except CalibrationError as error:
+        raise Refusal("bad_calibration", str(error)) from None
+
+
 def _seconds(given: Mapping[str, str], name: str) -> float | None:
     if name not in given:
         return None
@@ -85,11 +104,11 @@ class Predictions:
         self._working = anyio.CapacityLimiter(settings.predictions)
         self._here = 0
 
-    async def __call__(self, file: Path, query: Query) -> dict[str, Any]:
+    async def __call__(self, file: Path, query: Query, calibration: Calibration | None = None) -> dict[str, Any]:
         """The answer's JSON.
 
         Raises:
-            Refusal: `busy`.
+            Refusal: `busy`; `bad_calibration`: it is of another model.
             mmer.runtime.media.MediaError: the file cannot be used.
         """
         if self._here >= 2 * self._places:
@@ -98,7 +117,7 @@ class Predictions:
         model, start = self._models.production, time.perf_counter()
         try:
             prediction = await anyio.to_thread.run_sync(
-                self._predict, model.recognizer, file, query, limiter=self._working
+                self._predict, model.recognizer, file, query, calibration, limiter=self._working
             )
         finally:
             self._here -= 1
@@ -109,10 +128,12 @@ class Predictions:
         self._watch.log("prediction", seconds=round(seconds, 3), steps=len(prediction.steps))
         return await asyncio.to_thread(self._told, prediction, query, file.name)
 
-    def _predict(self, recognizer: Recognizer, file: Path, query: Query) -> Prediction:
-        most = min(self._most_s, recognizer.info.media.max_duration_s)
+    def _predict(self, recognizer: Recognizer, file: Path, query: Query, calibration: Calibration | None) -> Prediction:
+        limited = recognizer.with_media(max_duration_s=min(self._most_s, recognizer.info.media.max_duration_s))
         try:
-            return recognizer.with_media(max_duration_s=most).predict(file, start_s=query.start, end_s=query.end)
+            return limited.predict(file, start_s=query.start, end_s=query.end, calibration=calibration)
+        except CalibrationError as error:
+            raise Refusal("bad_calibration", str(error)) from None
         finally:
             give_back()
 

@@ -18,6 +18,8 @@ NO_FILE = Path()
 """What `predict` is given where the form holds no file."""
 SEVERAL_FILES = Path("..")
 """And where it holds more than one."""
+CALIBRATION_BYTES = 2**14
+"""Of a calibration at most so much is read: more than any has."""
 
 
 class Uploads(MultipartSerde):  # type: ignore[misc]
@@ -27,10 +29,15 @@ class Uploads(MultipartSerde):  # type: ignore[misc]
     async def parse_request(self, request: Request, cls: Any) -> Any:
         """The arguments of `predict`."""
         try:
-            form = await request.form(max_files=1, max_fields=8)
+            form = await request.form(max_files=2, max_fields=8)
         except (HTTPException, ClientDisconnect) as error:  # no form at all, or nobody left to hear of it
             several = isinstance(error, HTTPException) and "Too many files" in str(error.detail)
             return cls.model_construct(file=SEVERAL_FILES if several else NO_FILE)
+        calibration = form.get("calibration")
+        if isinstance(calibration, UploadFile):  # as curl's @ sends it
+            calibration = (await calibration.read(CALIBRATION_BYTES)).decode(errors="replace")
+        if sum(isinstance(value, UploadFile) for name, value in form.multi_items() if name != "calibration") > 1:
+            return cls.model_construct(file=SEVERAL_FILES)
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
             return cls.model_construct(file=NO_FILE)
@@ -43,7 +50,7 @@ class Uploads(MultipartSerde):  # type: ignore[misc]
         except BaseException:  # the disk is full, or the client is gone
             forget(path)
             raise
-        return cls.model_construct(file=path)
+        return cls.model_construct(file=path, calibration=calibration)
 
 
 def take_over_forms() -> None:

@@ -3,8 +3,10 @@
 import concurrent.futures
 import contextlib
 import itertools
+import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,11 +20,13 @@ from safetensors.numpy import save
 from mmer.labels import EMOTIONS
 from mmer.params import load_params
 from mmer.runtime.config import Input
+from mmer.runtime.recognizer import Recognizer
 from mmer.serving.predict import Query
 from tests.conftest import ROOT
 from tests.graphs import drawn_clips, write_model
 from tests.service.test_infer import tensors
 from tests.service.test_service import refusal, request_head
+from tests.service.test_stream import OTHERS
 from tests.serving import Served, serve
 
 KEY = {"X-API-Key": "open-sesame"}
@@ -60,11 +64,14 @@ def test_each_line_of_curl_in_the_docs_works_and_no_option_is_without_one(
     widths = [f"(1, 5, {round(given.voice_window_s * 16_000)})" for given in inputs]
     shorter = ["ffmpeg", "-v", "error", "-i", drawn_clips()["happy"], "-t", "1.4", tmp_path / "clip.mp4"]
     subprocess.run(shorter, check=True)
+    shutil.copy(tmp_path / "clip.mp4", tmp_path / "rest.mp4")
     (tmp_path / ".curlrc").write_text("fail\nsilent\nshow-error\n")
     python = str(Path(sys.executable).parent)
     told = os.environ | {
         "CURL_HOME": str(tmp_path),
         "MMER_KEY": KEY["X-API-Key"],
+        "MMER_MODEL": str(service.model),
+        "PYTHONPATH": str(ROOT),
         "PATH": f"{python}:{os.environ['PATH']}",
     }
     for line in lines:
@@ -77,7 +84,36 @@ def test_each_line_of_curl_in_the_docs_works_and_no_option_is_without_one(
             )
         done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=told, capture_output=True, text=True)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
-        assert done.stdout or "-o out" in line or "save_file" in line, line
+        assert done.stdout or "-o out" in line or "save_file" in line or "> rest" in line, line
+
+
+def test_what_somebody_is_like_at_rest_is_taken_off(service: Served) -> None:
+    kept = Recognizer.load(service.model).calibrate(drawn_clips()["sad"]).model_dump_json()
+    plain, as_text = post(service).json(), post(service, data={"calibration": kept}).json()
+    with drawn_clips()["happy"].open("rb") as clip:
+        files = {"file": clip, "calibration": ("rest.json", kept.encode())}
+        as_file = httpx.post(f"{service.url}/predict", files=files, timeout=60).json()
+    assert [told["calibrated"] for told in (plain, as_text, as_file)] == [False, True, True]
+    assert as_text["probabilities"] == as_file["probabilities"] != plain["probabilities"]
+    assert post(service, data={"calibration": "null"}).json()["calibrated"] is False
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", "no JSON"),
+        ("{", "no JSON"),
+        ("[" * 9000, "no JSON"),
+        ("{}", "no calibration"),
+        ("5", "no calibration"),
+        (json.dumps(OTHERS), "another model"),
+        (json.dumps(OTHERS | {"more": 1}), "more"),
+    ],
+)
+def test_what_is_no_calibration_is_refused_and_said_why(service: Served, given: str, said: str) -> None:
+    answer = post(service, data={"calibration": given})
+    assert refusal(answer) == (422, "bad_calibration")
+    assert said in answer.json()["error"]["message"]
 
 
 def test_smoothed_steps_change_more_slowly(service: Served) -> None:

@@ -166,6 +166,10 @@ def test_a_kept_calibration_may_be_sent_again(service: Served) -> None:
     steps = [m for m in run(lambda session: session.use(found[0])) if m["type"] == "step"]
     assert steps
     assert all(step["calibrated"] for step in steps)
+    told = Client(service.url).predict(drawn_clips()["happy"], calibration=found[0])
+    assert told["calibrated"]
+    with pytest.raises(RefusedError, match="another model"):
+        Client(service.url).predict(drawn_clips()["happy"], calibration=found[0] | {"model": "other"})
 
 
 def test_the_camera_can_be_turned_off(service: Served) -> None:
