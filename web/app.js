@@ -459,10 +459,11 @@ function say(message, busy = false) {
 
 /** @param {string} what @param {string} [hint] @param {string} [code] of the service's refusal */
 function complain(what, hint = "", code = "") {
-  const [first, ...more] = what.split(/(?=;)/);
+  const told = /[.!?…]$/.test(what) ? what : `${what}.`;
+  const [first, ...more] = told.split(/(?=;)/);
   const words = document.createElement("b");
   words.textContent = first;
-  const changed = at("error").hidden || at("error").textContent !== `${what} ${hint}`;
+  const changed = at("error").hidden || at("error").textContent !== `${told} ${hint}`;
   if (changed) at("error").replaceChildren(words, more.join(""), ` ${hint}`);
   at("error").hidden = false;
   if (changed) at("error").scrollIntoView({ block: "nearest" });

@@ -36,7 +36,7 @@ export class Live {
     this.video = video;
     this.connect = connect;
     this.on = on;
-    this.paused = this.behind = false;
+    this.paused = this.behind = this.resting = false;
     /** Whether the service has begun a session; null before it was asked. @type {boolean|null} */
     this.connected = null;
     /** When the last step came, by `performance.now`. @type {number|null} */
@@ -84,7 +84,7 @@ export class Live {
         },
         step: (step) => this.#step(step),
         utterance: (message) => this.on.utterance(message),
-        calibration: (found) => this.on.calibrated(found, ""),
+        calibration: (found) => this.#rested(found, ""),
         trouble: (message) => this.#trouble(message),
         lost: (seconds) => this.#lostLine(seconds),
       },
@@ -146,7 +146,7 @@ export class Live {
         this.#tell();
       }, CALM_MS);
       this.#tell();
-    } else if (message.code === "bad_calibration") this.on.calibrated(null, message.message);
+    } else if (message.code === "bad_calibration") this.#rested(null, message.message);
     else if (message.code !== "done") {
       if (message.type === "closing") this.closing = message;
       this.#wrong("line", `${message.message}. ${message.hint}`);
@@ -156,7 +156,7 @@ export class Live {
   /** @param {number|null} seconds until it is tried again */
   #lostLine(seconds) {
     const { closing } = this;
-    this.connected = false;
+    this.connected = this.resting = false;
     if (this.stepped !== null) this.stepped = -Infinity;
     this.#age();
     if (seconds === null) return this.on.refused(closing);
@@ -227,7 +227,7 @@ export class Live {
     if (this.connected === null) this.on.say("Connecting …", true);
     else if (!this.connected) this.on.say("Not connected: nothing is recognised at present.");
     else if (this.paused) this.on.say("Paused: nothing is looked at.");
-    else this.on.say(this.behind ? "Recognition is behind: some moments are left out." : "Live.");
+    else if (!this.resting) this.on.say(this.behind ? "Recognition is behind: some moments are left out." : "Live.");
   }
 
   /** Tell the service what gives nothing at present: now and then again, since it ends a session that says nothing. */
@@ -239,7 +239,14 @@ export class Live {
 
   /** @param {import("./connection.js").Calibrate} message */
   calibrate(message) {
+    this.resting = "seconds" in message;
     this.session?.calibrate(message);
+  }
+
+  /** What came of it. @param {import("./connection.js").Calibration|null} found @param {string} why null */
+  #rested(found, why) {
+    this.resting = false;
+    this.on.calibrated(found, why);
   }
 
   /** @param {boolean} paused */
