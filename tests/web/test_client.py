@@ -4,6 +4,8 @@ import base64
 import contextlib
 import functools
 import http.server
+import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from playwright.sync_api import Browser
 from mmer.labels import EMOTIONS
 from mmer.runtime.recognizer import Recognizer
 from tests.graphs import drawn_clips, write_model
-from tests.serving import serve
+from tests.serving import ROOT, serve
 from tests.web.test_page import PATIENCE
 
 PAGE = "<!doctype html><title>Another page</title><video id=video muted></video>"
@@ -94,3 +96,27 @@ def test_a_page_of_another_origin_uses_the_client(browser: Browser, tmp_path_fac
     assert told["summaries"][0]["end"] == pytest.approx(0.6)
     assert {one["type"] for one in told["trouble"]} <= {"dropped"}, "a busy machine is no failure"
     assert refused == "refused"
+
+
+TYPED = """import { Connection, predict } from "https://emotions.example/client.js";
+const { label, utterances } = await predict(new File([], "clip.mp4"), AbortSignal.timeout(60_000));
+const said: string | null = label;
+new Connection({ video: true, audio: false }, { step: ({ t, people }) => console.log(t.toFixed(1), people, said, utterances) });
+// @ts-expect-error without what will be sent
+new Connection({ video: true });
+// @ts-expect-error no event of this name
+new Connection({ video: true, audio: false }, { steps: () => {} });
+"""
+TSC = ROOT / "web" / "node_modules" / "typescript" / "bin" / "tsc"
+
+
+@pytest.mark.skipif(not TSC.is_file(), reason="TypeScript is not installed (make page)")
+def test_a_program_in_typescript_has_its_types_from_the_jsdoc(tmp_path: Path) -> None:
+    written = [TSC, "-p", ROOT / "web" / "types.json", "--outDir", tmp_path / "types"]
+    subprocess.run(written, check=True)
+    config = json.loads((ROOT / "web" / "jsconfig.json").read_text())
+    config["compilerOptions"] |= {"paths": {"https://emotions.example/client.js": ["./types/client.d.ts"]}}
+    (tmp_path / "tsconfig.json").write_text(json.dumps(config | {"include": ["*.ts"]}))
+    (tmp_path / "use.ts").write_text(TYPED)
+    told = subprocess.run([TSC, "-p", tmp_path], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
