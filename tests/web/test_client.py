@@ -101,7 +101,8 @@ def test_a_page_of_another_origin_uses_the_client(browser: Browser, tmp_path_fac
 TYPED = """import { Connection, predict } from "https://emotions.example/client.js";
 const { label, utterances } = await predict(new File([], "clip.mp4"), AbortSignal.timeout(60_000));
 const said: string | null = label;
-new Connection({ video: true, audio: false }, { step: ({ t, people }) => console.log(t.toFixed(1), people, said, utterances) });
+const step = ({ t }: { t: number }) => console.log(t.toFixed(1), said, utterances);
+new Connection({ video: true, audio: false }, { step });
 // @ts-expect-error without what will be sent
 new Connection({ video: true });
 // @ts-expect-error no event of this name
