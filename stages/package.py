@@ -17,9 +17,11 @@ from mmer.packaging.parity import Parity, answer_graph, compare, speed
 from mmer.packaging.quantise import quantise
 from mmer.params import load_params
 from mmer.reporting import write_json
+from mmer.runtime.types import Floats
 from mmer.training import mlflow_runs
+from mmer.training.batches import target_of
 from mmer.training.checkpoints import load_network, read_origin
-from mmer.training.inference import answer, as_forward, truths
+from mmer.training.inference import answer, as_forward
 from stages import run_stage
 
 MANIFEST, PROCESSED = Path("data/clips.parquet"), Path("data/processed")
@@ -39,7 +41,7 @@ def main() -> None:
     subject = Subject(
         as_forward(network), network.input, network.modalities, network.state_size, params.media.silence_dbfs
     )
-    watched = as_shown.watch(subject, validation, PROCESSED, truth_of=partial(right, params.train), seed=params.seed)
+    watched = as_shown.watch(subject, validation, PROCESSED, target_of=partial(wanted, params.train), seed=params.seed)
     shown = as_shown.fit(watched)
     export(
         network,
@@ -97,11 +99,10 @@ def main() -> None:
     print(f"{SMALL}: {SMALL.stat().st_size / 1e6:.2f} MB, loses {small.uar_loss:.4f} of UAR{verdict}")
 
 
-def right(train: Train, clip: Clip) -> int:
-    """What counts as right of a validation clip: what was to be learnt of it."""
+def wanted(train: Train, clip: Clip) -> Floats:
+    """What is right of a validation clip, [7]: what was to be learnt of it."""
     voice_alone = clip.has_voice and not clip.has_face
-    kind = train.of_branch("voice" if voice_alone else "face").targets
-    return int(truths([clip], kind)[0])
+    return target_of(clip, train.of_branch("voice" if voice_alone else "face").targets)
 
 
 def _told(parity: Parity) -> dict[str, float | None]:

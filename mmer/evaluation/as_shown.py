@@ -51,8 +51,8 @@ class Steps:
     """[n, 7], smoothed."""
     labels: npt.NDArray[np.int64]
     """[n], index in `EMOTIONS` of what is shown; -1 where no label is."""
-    truth: npt.NDArray[np.int64]
-    """[n]."""
+    target: Floats
+    """[n, 7]: what is right, one emotion or the shares of several."""
     seconds: npt.NDArray[np.floating]
     """[n], of evidence so far."""
     clip: npt.NDArray[np.int64]
@@ -66,14 +66,14 @@ def watch(
     clips: Sequence[Clip],
     processed: Path,
     shown: Shown | None = None,
-    truth_of: Callable[[Clip], int] = lambda clip: clip.target,
+    target_of: Callable[[Clip], Floats] = lambda clip: np.eye(len(EMOTIONS), dtype=np.float32)[clip.target],
     seed: int = 0,
 ) -> dict[str, Steps]:
     """What would be shown of clips, for each of `KINDS` that the model knows and any clip holds.
 
     Args:
         shown: the temperatures; None for none.
-        truth_of: what counts as right of a clip, an index in `EMOTIONS`.
+        target_of: what is right of a clip, [7]: one emotion, or the shares that label and votes give to several.
         seed: of the draw of at most `MOST` clips of each kind.
     """
     found = {}
@@ -85,9 +85,9 @@ def watch(
         looked = [_look(subject, having[k], processed, given, shown) for k in chosen]
         lengths = [len(seconds) for _, _, seconds in looked]
         probabilities, labels, seconds = (np.concatenate(parts) for parts in zip(*looked, strict=True))
-        truth = np.repeat([truth_of(having[k]) for k in chosen], lengths)
+        target = np.repeat([target_of(having[k]) for k in chosen], lengths, axis=0)
         places, people = np.repeat(np.arange(len(chosen)), lengths), len({having[k].person for k in chosen})
-        found[kind] = Steps(probabilities, labels, truth, seconds, places, people)
+        found[kind] = Steps(probabilities, labels, target, seconds, places, people)
     return found
 
 
@@ -137,7 +137,7 @@ def _fit(steps: Steps) -> npt.NDArray[np.float64]:
     def loss(log_temperatures: npt.NDArray[np.float64]) -> float:
         at = np.exp(log_temperatures)
         scaled = logits / (at[low] * (1 - share) + at[low + 1] * share)[:, None]
-        own = scaled[np.arange(len(scaled)), steps.truth]
+        own = (scaled * steps.target).sum(1)
         smooth = np.square(np.diff(log_temperatures)).sum()  # a knot that few clips reach follows its neighbour
         return float((np.logaddexp.reduce(scaled, 1) - own).mean() + 0.001 * smooth)
 
@@ -156,7 +156,8 @@ def measure(steps: Mapping[str, Steps]) -> Report:
 
 def _measured(steps: Steps) -> Report:
     told = steps.labels >= 0
-    right, confidence = steps.labels == steps.truth, steps.probabilities.max(1)
+    truth, confidence = steps.target.argmax(1), steps.probabilities.max(1)
+    right = steps.labels == truth
     sure = told & (confidence >= SURE)
     same = (steps.clip[1:] == steps.clip[:-1]) & told[1:] & told[:-1]
     changed = same & (steps.labels[1:] != steps.labels[:-1])
@@ -170,7 +171,7 @@ def _measured(steps: Steps) -> Report:
         "n_steps": int(told.sum()),
         "confidence": _mean(confidence[told]),
         "accuracy": _mean(right[told]),
-        "ece": metrics.expected_calibration_error(steps.probabilities[told], steps.truth[told]) if told.any() else None,
+        "ece": metrics.expected_calibration_error(steps.probabilities[told], truth[told]) if told.any() else None,
         "sure": _mean(sure[told]),
         "sure_right": _mean(right[sure]),
         "changes": 3 / step_s * float(changed.sum() / same.sum()) if same.any() else None,

@@ -414,7 +414,8 @@ def _calibration(details: Report) -> list[str]:
     ]
     return [
         "Expected calibration error (Guo et al. 2017; 0 is best): how far confidence and accuracy are apart, on the "
-        "test clips, with the temperatures that were fitted on validation clips and without them.",
+        "test clips, with the temperatures that were fitted on validation clips and without them. Right is here what a "
+        "clip's label says; where people's votes were learnt too, the temperatures are fitted on both.",
         "",
         *_table(["given", "n", "without", "with"], rows),
         "",

@@ -64,9 +64,14 @@ def as_forward(network: EmotionNet) -> Any:
     return forward
 
 
+def targets(clips: Sequence[Clip], kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:
+    """What is learnt of each clip, [n, C] (`target_of`)."""
+    return np.array([target_of(clip, kind, classes) for clip in clips], np.float32).reshape(-1, len(classes))
+
+
 def truths(clips: Sequence[Clip], kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.int64]:
-    """What counts as right of each clip, [n]: the likeliest class of its target (`target_of`)."""
-    return np.array([target_of(clip, kind, classes).argmax() for clip in clips], np.int64)
+    """What counts as right of each clip, [n]: the likeliest class of its target."""
+    return np.asarray(targets(clips, kind, classes).argmax(1), np.int64)
 
 
 def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind: str = "intended") -> None:
@@ -78,14 +83,14 @@ def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind:
     network.fusion.temperature.fill_(1.0)
     if not isinstance(network.fusion, LateFusion):
         network.fusion.temperature.fill_(
-            fit_temperature(predict(network, clips, processed), truths(clips, kind, network.classes))
+            fit_temperature(predict(network, clips, processed), targets(clips, kind, network.classes))
         )
         return
     for name in network.modalities:
         if having := [c for c in clips if getattr(c, f"has_{name}")]:
             said = predict(network, having, processed, modalities=[name])
-            truth = truths(with_modalities(having, [name]), kind, network.classes)
-            network.fusion.temperature[MODALITIES.index(name)] = fit_temperature(said, truth)
+            wanted = targets(with_modalities(having, [name]), kind, network.classes)
+            network.fusion.temperature[MODALITIES.index(name)] = fit_temperature(said, wanted)
 
 
 def calibrate_together(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind: str = "intended") -> None:
@@ -104,8 +109,8 @@ def calibrate_together(network: EmotionNet, clips: Sequence[Clip], processed: Pa
         return
     if isinstance(network.fusion, JointFusion):
         network.fusion.temperature_together.fill_(1.0)
-        truth = truths(several, kind, network.classes)
-        network.fusion.temperature_together.fill_(fit_temperature(predict(network, several, processed), truth))
+        wanted = targets(several, kind, network.classes)
+        network.fusion.temperature_together.fill_(fit_temperature(predict(network, several, processed), wanted))
         return
     said = np.stack([predict(network, several, processed, modalities=[name]) for name in names])
     scales = joint_scales(said, truths(several, kind, network.classes))
@@ -130,15 +135,19 @@ def joint_scales(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.i
     return scales
 
 
-def fit_temperature(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:
-    """That under which these answers [n, C] make the truth [n] likeliest."""
+def fit_temperature(probabilities: npt.NDArray[np.float32], target: npt.NDArray[np.float32]) -> float:
+    """That under which these answers [n, C] are as sure as the targets [n, C] allow: their cross-entropy is least.
+
+    Of a target that people's votes share in the likeliest class alone would not do: it is whatever label and votes do
+    not both speak against, and who is calibrated on it is surer than either bears out.
+    """
     from scipy.optimize import minimize_scalar
 
     log_probabilities = np.log(np.clip(probabilities, 1e-7, 1))
 
     def loss(log_temperature: float) -> float:
         scaled = log_probabilities / np.exp(log_temperature)
-        return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).mean())
+        return float((np.logaddexp.reduce(scaled, 1) - (target * scaled).sum(1)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x))
 

@@ -69,6 +69,22 @@ def test_a_model_that_believes_too_much_is_calibrated_where_it_is_looked_at(tmp_
     assert after["n_steps"] == len(clips) * (10 - round(LISTEN_S / STEP_S) + 1), "before, nothing is shown"
 
 
+def test_what_people_are_of_two_minds_about_is_shown_less_surely(tmp_path: Path) -> None:
+    """Half of the votes for each clip's label, half for the next emotion."""
+    clips, sure = voices(tmp_path, 140), subject(0.9, 0.9)
+
+    def shared(clip: Clip) -> np.ndarray:
+        one = np.eye(len(EMOTIONS), dtype=np.float32)[clip.target]
+        return (one + np.roll(one, 1)) / 2
+
+    alone, both = (
+        as_shown.fit(as_shown.watch(sure, clips, tmp_path, **given)) for given in ({}, {"target_of": shared})
+    )
+    assert alone is not None
+    assert both is not None
+    assert min(np.divide(both.voice, alone.voice)) > 1.1
+
+
 def test_few_clips_or_people_give_no_temperatures(tmp_path: Path) -> None:
     assert as_shown.fit(as_shown.watch(subject(0.9, 0.5), voices(tmp_path, FEW - 1), tmp_path)) is None
     two = voices(tmp_path, FEW, people=PEOPLE - 1)
@@ -85,7 +101,9 @@ def test_changes_are_counted_in_three_seconds_of_one_clip() -> None:
     clip = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
     seconds = STEP_S * np.array([1, 2, 3, 4, 5, 6, 1, 2, 3, 4])
     probabilities = np.eye(7, dtype=np.float32)[np.maximum(labels, 0)] * 0.9 + 0.1 / 7
-    told = as_shown.measure({"voice": Steps(probabilities, labels, np.full(10, 1), seconds, clip, 2)})["voice"]
+    told = as_shown.measure({"voice": Steps(probabilities, labels, np.eye(7)[np.full(10, 1)], seconds, clip, 2)})[
+        "voice"
+    ]
     assert told["changes"] == pytest.approx(15 / 7, abs=1e-3), "one change in seven steps from one label to the next"
     assert told["accuracy"] == pytest.approx(3 / 9, abs=1e-3)
     assert told["sure"] == 1

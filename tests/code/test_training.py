@@ -29,7 +29,7 @@ from mmer.training.batches import _update_voice_activity, batches, partners_of, 
 from mmer.training.checkpoints import checkpoint_of, data_key, load_network, read_origin, save_network
 from mmer.training.codecs import CodecError, code_voices
 from mmer.training.fit import TrainingError, _network, fit
-from mmer.training.inference import Epoch, calibrate, joint_scales, predict, score, truths
+from mmer.training.inference import Epoch, calibrate, fit_temperature, joint_scales, predict, score, truths
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
@@ -415,6 +415,14 @@ def test_calibration_takes_back_confidence_that_is_not_earned(corpus: Path, tmp_
     assert fusion.temperature[2] > 2
     assert fusion.temperature[1] == 1, "no clip has a scene"
     assert score(network, held_out, tmp_path)["val_loss"] < 0.9 * before
+
+
+def test_a_temperature_leaves_room_for_what_label_and_votes_are_of_two_minds_about() -> None:
+    rng, label = np.random.default_rng(0), np.eye(7, dtype=np.float32)[[3] * 200]
+    said = rng.dirichlet(np.where(np.arange(7) == 3, 8.0, 0.5), 200).astype(np.float32)
+    votes = np.eye(7, dtype=np.float32)[[0] * 200]
+    alone, shared, mostly = (fit_temperature(said, t) for t in (label, (label + votes) / 2, 0.9 * label + 0.1 * votes))
+    assert alone < mostly < shared
 
 
 def test_the_answer_of_early_fusion_is_calibrated_too(small: Params, corpus: Path) -> None:
