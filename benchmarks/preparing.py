@@ -107,18 +107,23 @@ def parts(clips: list[Path], decoded: list[Frames], seconds: float, params: Para
     return [f"  {name:<36} {1000 * s / seconds:8.1f}" for name, s in rows.items()]
 
 
+def link(clips: list[Path], copies: int, raw: Path) -> None:
+    """A corpus of clips, each so many times, as the reader `folder` takes it: the files are links."""
+    raw.mkdir()
+    names = []
+    for k in range(copies):
+        for clip in clips:
+            names.append(f"{k:04}-{clip.name}")
+            (raw / names[-1]).symlink_to(clip.absolute())
+    (raw / "clips.csv").write_text("path,label,speaker\n" + "".join(f"{name},happy,one\n" for name in names))
+
+
 def whole_stages(clips: list[Path], copies: int, seconds: float, folder: Path, params: Params) -> list[str]:
     """extract and crop as the stages run them, with one worker and with two."""
     rows = []
     with tempfile.TemporaryDirectory() as home:
         raw = Path(home) / "raw"
-        raw.mkdir()
-        names = []
-        for k in range(copies):
-            for clip in clips:
-                names.append(f"{k:03}-{clip.name}")
-                (raw / names[-1]).symlink_to(clip.absolute())
-        (raw / "clips.csv").write_text("path,label,speaker\n" + "".join(f"{name},happy,one\n" for name in names))
+        link(clips, copies, raw)
         for workers in (1, 2):
             rules = params.prepare.model_copy(update={"workers": workers})
             given = params.model_copy(update={"prepare": rules})

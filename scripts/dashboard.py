@@ -24,33 +24,36 @@ UNITS = {"s": "s", "reqps": "a second", "ops": "a second"}
 POINTS = 240
 COLUMNS = 24
 """Of Grafana's grid."""
+Series = dict[str, tuple[np.ndarray, np.ndarray]]
+"""By their legends: when, in seconds since 1970, and what."""
 
 
-def ask(url: str, panel: dict[str, Any], end: float, minutes: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """A panel's series by their legends: when, in seconds since 1970, and what.
+def ask(url: str, panel: dict[str, Any], end: float, minutes: float) -> list[Series]:
+    """What Prometheus has for each of a panel's expressions.
 
     Raises:
         SystemExit: Prometheus does not understand an expression; the message has its own.
     """
     step = max(5.0, 60 * minutes / POINTS)
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    found: list[Series] = []
     for target in panel["targets"]:
         expression = target["expr"].replace("$__rate_interval", f"{max(60, 4 * step):.0f}s").replace("$instance", ".*")
         given = {"query": expression, "start": end - 60 * minutes, "end": end, "step": step}
         answer = httpx.get(f"{url}/api/v1/query_range", params=given, timeout=30).json()
         if answer["status"] != "success":
             raise SystemExit(f"{panel['title']}: {answer['error']}")
+        found.append({})
         for series in answer["data"]["result"]:
             legend = target["legendFormat"]
             for label, value in series["metric"].items():
                 legend = legend.replace(f"{{{{{label}}}}}", value)
             when, what = np.array(series["values"], float).T
-            found[legend] = when, what
+            found[-1][legend] = when, what
     return found
 
 
-def draw(url: str, minutes: float, out: Path) -> dict[str, int]:
-    """Draw all panels; how many series each of them had."""
+def draw(url: str, minutes: float, out: Path) -> dict[str, list[Series]]:
+    """Draw all panels; what each of their expressions gave, by the panel's title."""
     dashboard, end = json.loads(DASHBOARD.read_text()), time.time()
     panels = dashboard["panels"]
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
@@ -58,8 +61,9 @@ def draw(url: str, minutes: float, out: Path) -> dict[str, int]:
     FigureCanvasAgg(figure)
     grid, found = figure.add_gridspec(rows, COLUMNS), {}
     for panel in panels:
-        at, series = panel["gridPos"], ask(url, panel, end, minutes)
-        found[panel["title"]] = len(series)
+        at, given = panel["gridPos"], ask(url, panel, end, minutes)
+        found[panel["title"]] = given
+        series = {legend: one for each in given for legend, one in each.items()}
         axes = figure.add_subplot(grid[at["y"] : at["y"] + at["h"], at["x"] : at["x"] + at["w"]])
         axes.set_title(panel["title"], fontsize=10, color=INK, loc="left")
         unit = UNITS.get(panel["fieldConfig"]["defaults"]["unit"], "")
@@ -97,7 +101,8 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the picture (png, svg, pdf)")
     parser.add_argument("--minutes", type=float, default=60, help="until now (default: %(default)s)")
     args = parser.parse_args()
-    print(*(f"{title}: {count} series" for title, count in draw(args.url, args.minutes, args.out).items()), sep="\n")
+    for title, given in draw(args.url, args.minutes, args.out).items():
+        print(f"{title}: {sum(map(len, given))} series")
 
 
 if __name__ == "__main__":

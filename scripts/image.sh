@@ -4,6 +4,7 @@
 #   image.sh serve [FOLDER]     the service: the bento in FOLDER, or a new one; image mmer:serve
 #   image.sh train              the pipeline: deploy/Dockerfile.train; image mmer:train
 #   image.sh unpack IMAGE DIR   an image's files into DIR
+#   image.sh updates IMAGE      what Debian has against an image: security updates that wait, packages that get none
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot} STORAGE_DRIVER=${STORAGE_DRIVER:-vfs} # work everywhere
@@ -16,7 +17,7 @@ base() {
     echo "image: $BASE cannot be pulled; making it from Debian's packages"
     local scratch
     scratch=$(mktemp -d)
-    trap 'rm -rf "$scratch"' EXIT
+    trap "rm -rf '$scratch'" EXIT
     mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io \
         --include=ca-certificates,python3,python3-pip,python3-venv \
         --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python"' \
@@ -50,6 +51,19 @@ unpack() {
     container=$(buildah from --pull-never "$1")
     mkdir -p "$2"
     cp -a "$(buildah mount "$container")/." "$2"
+    buildah rm "$container" >/dev/null
+}
+
+updates() {
+    local container
+    container=$(buildah from --pull-never "$1")
+    buildah run --user root "$container" -- sh -ec '
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        waiting=$(apt-get --simulate -qq dist-upgrade | grep ^Inst || true)
+        echo "$(dpkg-query --show | wc -l) packages; updates that wait:" && echo "${waiting:-none}"
+        apt-get install -qq --no-install-recommends debian-security-support >/dev/null 2>&1
+        check-support-status'
     buildah rm "$container" >/dev/null
 }
 

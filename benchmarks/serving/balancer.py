@@ -10,14 +10,20 @@ import argparse
 import asyncio
 import contextlib
 import tempfile
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 
 from benchmarks.serving.common import PLENTY, ROOT, quantiles, serve, some_clips
 from benchmarks.serving.live import Load, stream
 from mmer.client.playback import Piece, pieces
+from scripts.dashboard import draw
 from tests.nginx import balanced
+from tests.prometheus import watched
 
 RESAMPLES = 2000
 BLOCK = 25
@@ -54,6 +60,32 @@ def difference(straight: list[Load], through: list[Load], q: float) -> tuple[flo
     return once(np.arange(count)), float(low), float(high)
 
 
+@contextlib.contextmanager
+def drawn(services: list[str], through: str, clip: Path, out: Path) -> Iterator[None]:
+    """Draw the dashboard of what a Prometheus sees meanwhile.
+
+    A file goes through nginx every three seconds, of which each fifth is no clip.
+    """
+    over, began = threading.Event(), time.monotonic()
+
+    def send() -> None:
+        count = 0
+        while not over.wait(3):
+            count += 1
+            body = clip.read_bytes() if count % 5 else b"no clip"
+            httpx.post(f"{through}/predict?steps=false", files={"file": body}, timeout=60)
+
+    sending = threading.Thread(target=send)
+    with watched(services) as prometheus:
+        sending.start()
+        try:
+            yield
+        finally:
+            over.set()
+            sending.join()
+        draw(prometheus, (time.monotonic() - began) / 60, out)
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -61,12 +93,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--services", type=int, default=3)
     parser.add_argument("--model", type=Path, default=ROOT / "release")
+    parser.add_argument(
+        "--dashboard", type=Path, metavar="PICTURE", help="of what Prometheus saw, files sent beside it"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         what, paths = some_clips(Path(name))
         clips = [pieces(path) for path in paths]
         urls = [stack.enter_context(serve(args.model, **PLENTY)).url for _ in range(args.services)]
         nginx = stack.enter_context(balanced(urls))
+        if args.dashboard:
+            stack.enter_context(drawn(urls, nginx.url, paths[0], args.dashboard))
         print(f"{what}, {args.seconds:g} s a stream, {args.services} services")
         print("streams  way       ms: median p95 p99 max    steps skipped   p95, through nginx less straight, ms [95%]")
         for count in args.streams:

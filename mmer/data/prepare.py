@@ -25,6 +25,7 @@ from mmer.files import write_whole
 
 REPORT = "report.json"
 INSTALL = "`pip install 'mmer[cluster]'`, on all machines of the cluster"
+ASKS = "set RAY_AUTH_MODE=token, and have its head's ~/.ray/auth_token here, or RAY_AUTH_TOKEN"
 RETRIES = 3
 """How often a clip whose worker died is given to another one: as often as Dask does."""
 KILLED = "a worker was killed, most likely for want of memory: lower prepare.workers and run again"
@@ -138,14 +139,22 @@ def _on_ray(work: Callable[[Clip], Clip], clips: Sequence[Clip], rules: Prepare)
     """
     try:
         import ray
-        from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+        from ray.exceptions import (
+            AuthenticationError,
+            NodeDiedError,
+            OutOfMemoryError,
+            RayTaskError,
+            WorkerCrashedError,
+        )
     except ImportError:
         raise PrepareError(f"prepare.backend is ray, which is not installed: {INSTALL}") from None
     address = environ.get("RAY_ADDRESS")
     cores = None if address else _workers(rules)
     try:
         ray.init(address, num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="error")
-    except ConnectionError as error:
+    except (ConnectionError, AuthenticationError) as error:
+        if "AuthToken" in f"{error.__cause__}" or isinstance(error, AuthenticationError):
+            raise PrepareError(f"the Ray cluster at RAY_ADDRESS={address} wants its token: {ASKS}") from None
         raise PrepareError(f"no Ray cluster answers at RAY_ADDRESS={address}: {error}") from None
     try:
         attempt = ray.remote(max_retries=RETRIES)(_attempt)

@@ -308,7 +308,7 @@ def test_a_clip_that_kills_its_workers_is_an_error_and_leaves_no_half_file(
     program.write_text(KILLED)  # a file: Dask's workers begin by reading what began them
     command = [sys.executable, str(program), str(raw), str(out), CLIPS[1], backend]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 1
     assert "extract: a worker was killed" in done.stderr
     assert "PrepareError" not in done.stderr

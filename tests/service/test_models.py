@@ -37,6 +37,8 @@ from tests.serving import Served as Running
 from tests.team import mlflow_server, wait
 
 STEP_S = 0.2
+BUSY_S = 120
+"""However busy the machine is, a worker that was killed is back by then."""
 OTHER = {"step_s": 0.25, "voice_window_s": 0.5}
 """An input of another contract."""
 
@@ -120,7 +122,7 @@ class Talk:
                 session.voice(bytes(6400), STEP_S * k)
                 k += 1
                 session.off(3, STEP_S * k)
-                told = session.hear()
+                told = session.hear(BUSY_S)
                 if told["type"] != "step":
                     self.ended = str(told)
                     return
@@ -132,7 +134,7 @@ class Talk:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(BUSY_S)
         assert self.ended == "as asked"
         assert self.numbers == list(range(len(self.numbers))), "no step is missing"
 
