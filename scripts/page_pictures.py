@@ -25,6 +25,7 @@ def live(page: Page) -> None:
     page.wait_for_timeout(1000 * LIVE_S)
     for name in ("camera", "microphone"):  # the fake ones are named after a file of this machine
         page.locator(f"#{name} option:checked").evaluate("(option, name) => { option.text = name; }", name)
+    expect(page.locator("#crop:not(.gone)")).to_be_visible()  # a face was seen just now
 
 
 def clips(page: Page) -> None:

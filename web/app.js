@@ -246,7 +246,7 @@ async function goLive(chosen = {}) {
     },
     figures: ({ latency, last, rate }) => {
       at("figures").dataset.last = String(last); // for benchmarks/page.py
-      at("figures").textContent = `${latency === null ? "–" : Math.round(latency)} ms from capture to paint · ${rate.toFixed(1)} steps a second`;
+      at("figures").textContent = `${latency === null ? "" : `${Math.round(latency)} ms from capture to paint · `}${rate.toFixed(1)} steps a second`;
     },
   }));
   const started = await mine.start(chosen, processed);

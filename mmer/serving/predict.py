@@ -60,12 +60,12 @@ def read_query(given: Mapping[str, str]) -> Query:
 
 
 def read_calibration(text: str | None) -> Calibration | None:
-    """What the form has in its field `calibration`; None where there is none, or it is null.
+    """What the form has in its field `calibration`; None where there is none, or null, or nothing (as /docs sends it).
 
     Raises:
         Refusal: `bad_calibration`.
     """
-    if text is None:
+    if not text:
         return None
     try:
         found = json.loads(text)
