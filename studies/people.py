@@ -2,6 +2,7 @@
 
     python -m studies.people                          # drawn scenes
     python -m studies.people --clips FOLDER           # and real clips of one person each, named PERSON-....mp4
+    python -m studies.people --strip docs/people.png  # nothing but a film strip of two who cross, with their ids
 
 Drawn: IDF1 and switches of ids (trackeval) in scenes of tests/crowds.py, by several pairs of drawn speakers. Real: how
 unlike (`mmer.runtime.appearance`) two pictures of one person from different clips are, and of two people; and how much
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
@@ -35,6 +37,9 @@ LOUD, SOFT = 0.25, 0.05
 
 TRIALS = 5000
 """Drawn by chance, with a seed, for each share that is told."""
+
+COLOURS = {1: (91, 79, 196), 2: (150, 49, 47)}
+"""Of people in the strip, as on the page."""
 
 Values = npt.NDArray[np.float64]
 
@@ -122,13 +127,34 @@ def told_by_lips(moved: dict[str, list[float]]) -> str:
     return " ".join(lines)
 
 
+def strip(recognizer: Recognizer, path: Path, name: str = "they cross", count: int = 6) -> None:
+    """Write pictures of a drawn scene, side by side, with the boxes and the ids that were found."""
+    shown, people = scene(name), People(recognizer.detector, recognizer.info.faces, recognizer.info.input)
+    pictures = []
+    for rgb, t in zip(shown.pictures, shown.times, strict=True):
+        picture = rgb.copy()
+        for one in people.track(rgb, t).people:
+            left, top, right, bottom = (round(v) for v in one.view.box or ())
+            cv2.rectangle(picture, (left, top), (right, bottom), COLOURS[one.id], 4)
+            cv2.rectangle(picture, (left - 2, top - 44), (left + 38, top), COLOURS[one.id], -1)
+            cv2.putText(picture, str(one.id), (left + 6, top - 10), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (255,) * 3, 3)
+        cv2.putText(picture, f"{t:.1f} s", (12, picture.shape[0] - 16), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (255,) * 3, 2)
+        pictures.append(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    some = [pictures[k] for k in np.linspace(0, len(pictures) - 1, count).round().astype(int)]
+    rows = [np.hstack(some[k : k + 3]) for k in range(0, count, 3)]
+    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=Path("release"), help="folder (default: %(default)s)")
     parser.add_argument("--clips", type=Path, help="folder of clips of one person each, named PERSON-....mp4")
+    parser.add_argument("--strip", type=Path, help="the film strip, a picture")
     args = parser.parse_args()
     recognizer = Recognizer.load(args.model)
+    if args.strip:
+        return strip(recognizer, args.strip)
     print(drawn(recognizer))
     if args.clips:
         print(f"\n{real(recognizer, sorted(args.clips.glob('*.mp4')))}")

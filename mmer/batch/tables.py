@@ -94,6 +94,7 @@ def person_columns(_: ModelInfo) -> Columns:
         "confidence": float,
         **PROBABILITIES,
         **dict.fromkeys(BOX, float),
+        "quality": float,
     }
 
 
@@ -157,8 +158,8 @@ def person_rows(path: Path, told: Told) -> Iterator[Row]:
     """All who are seen at the steps of a clip."""
     for step in told.get("steps", ()):
         for person in step["people"]:
-            box = dict(zip(BOX, person["box"], strict=True))
-            yield {"path": _text(path), "t": step["t"], "person": person["id"], **_answer(person), **box}
+            seen = dict(zip(BOX, person["box"], strict=True)) | {"quality": person["quality"]}
+            yield {"path": _text(path), "t": step["t"], "person": person["id"], **_answer(person), **seen}
 
 
 MORE: Mapping[str, tuple[Callable[[ModelInfo], Columns], Callable[[Path, Told], Iterator[Row]]]] = {

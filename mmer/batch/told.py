@@ -12,7 +12,7 @@ from mmer.runtime.smoothing import Smoother
 Told = dict[str, Any]
 """What `tell` or `refuse` says. Whoever has one knows by its `error` which."""
 
-FORMAT = 2
+FORMAT = 3
 """Of what is told: journals of another one are begun anew."""
 
 LONGEST_H = 12.0

@@ -256,7 +256,7 @@ class Pipeline:
         ]
         row, seen = moment.row, moment.seen
         people = [
-            Person(one.id, box, labels[rows[one.id]], probabilities[rows[one.id]])
+            Person(one.id, box, labels[rows[one.id]], probabilities[rows[one.id]], one.view.score)
             for one, box in (() if seen is None else zip(seen.people, seen.boxes, strict=True))
         ]
         return Step(

@@ -28,6 +28,8 @@ class Person:
     """The likeliest emotion."""
     probabilities: Floats
     """[7]. Those of who is followed, whose voice is heard, are the step's; the others' rest on what is seen alone."""
+    quality: float
+    """How sure the detector was of the face, 0 to 1, when it was last found: less of one that is covered or turned."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and names."""
@@ -36,6 +38,7 @@ class Person:
             "box": [round(v, 4) for v in self.box],
             "label": self.label,
             "probabilities": by_emotion(self.probabilities),
+            "quality": round(self.quality, 3),
         }
 
 

@@ -49,8 +49,9 @@ _PERSON = {
         "box": _BOX | {"type": "array"},
         "label": _LABEL,
         "probabilities": _SHARES,
+        "quality": {"type": "number", "minimum": 0, "maximum": 1, "description": "How sure it is that this is a face."},
     },
-    "required": ["id", "box", "label", "probabilities"],
+    "required": ["id", "box", "label", "probabilities", "quality"],
 }
 
 

@@ -32,7 +32,7 @@ def step(
     return Step(
         t=0.2, probabilities=probabilities, label=None, unimodal={"face": face, "voice": voice}, box=None,
         present={"face": face is not None, "scene": False, "voice": voice is not None}, voice_dbfs=-30.0, ms=0.0,
-        people=[Person(k, (0, 0, 1, 1), None, probabilities) for k in (1, 2)], followed=who, more_people=0,
+        people=[Person(k, (0, 0, 1, 1), None, probabilities, 0.9) for k in (1, 2)], followed=who, more_people=0,
     )  # fmt: skip
 
 

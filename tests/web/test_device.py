@@ -211,6 +211,7 @@ def test_people_are_told_apart_as_the_service_tells_them_apart(page: Page, servi
         for mine, other in zip(told["people"], crowd.people, strict=True):
             np.testing.assert_allclose(mine["box"], other.view.box or [], atol=3)  # what was rounded otherwise once
             assert mine["roll"] == pytest.approx(other.view.roll, abs=1)
+            assert mine["score"] == pytest.approx(other.view.score, abs=0.05)
             assert (mine["lips"] is None) == (other.lips is None)
     assert several > 15
 
@@ -259,6 +260,8 @@ def test_each_of_several_people_is_recognised_as_the_service_does(page: Page, re
         assert [one["id"] for one in mine["people"]] == [one["id"] for one in theirs["people"]]
         if mine["people"]:
             assert_nearly_as_likely(mine["people"], theirs["people"])
+            qualities = [[one["quality"] for one in step["people"]] for step in (mine, theirs)]
+            np.testing.assert_allclose(*qualities, atol=0.05)
     assert followed == {1, 2}
 
 

@@ -237,7 +237,7 @@ def test_a_clip_is_smoothed_as_a_stream_is_each_person_alone(watched: Watched) -
     for k in range(60):
         said = [softmax(3 * rng.normal(size=7).astype(np.float32)) for _ in range(2)]
         there = [k >= 5, k >= 12 and not 30 < k < 45]
-        people = [Person(n + 1, box, None, said[n]) for n in (0, 1) if there[n]]
+        people = [Person(n + 1, box, None, said[n], 0.9) for n in (0, 1) if there[n]]
         followed = None if k < 5 else 2 if there[1] and k % 20 > 13 else 1
         present = {"face": bool(people), "scene": False, "voice": k % 7 > 1}
         step = Step(0.2 * (k + 1), said[(followed or 1) - 1], None, {}, None, present, -30.0, 1.0, people, followed, 0)

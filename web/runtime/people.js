@@ -17,6 +17,7 @@ import { Tracker } from "./tracker.js";
  * @property {number} id
  * @property {Box} box
  * @property {Box} laid where the crop lies, as if it were not turned
+ * @property {number} score how sure the detector was of it when it was last found
  * @property {number} roll degrees by which it is turned
  * @property {number} side of the box, the longer one, pixels
  * @property {number|null} lips how much the mouth moved since the picture before
@@ -55,6 +56,7 @@ class Found {
 /** What is known of a person. */
 class Known {
   here = false; // whether the box still holds
+  score = 0;
   alignment = new Alignment();
   speed = [0, 0]; // of the box, pixels a second
   /** @type {Uint8Array|null} */
@@ -241,6 +243,7 @@ export class People {
     const small = single ? null : found.portrait;
     const moved = later && one.portrait && small ? lips(one.portrait, small) : null;
     one.box = face.box;
+    one.score = face.score;
     one.seen = this.now;
     one.portrait = small;
     if (this.rules.align) one.alignment.see(face.landmarks, face.box, this.now);
@@ -248,15 +251,15 @@ export class People {
   }
 
   /** @param {Known} one @param {number|null} moved @returns {Sighting} */
-  #sighting({ id, box, alignment }, moved) {
-    return { id, box, laid: this.rules.align ? alignment.box(box) : box, roll: alignment.roll, side: longer(box), lips: moved };
+  #sighting({ id, box, score, alignment }, moved) {
+    return { id, box, score, laid: this.rules.align ? alignment.box(box) : box, roll: alignment.roll, side: longer(box), lips: moved };
   }
 }
 
 /** The one person of a tracker, who is called 1, whoever it is. @param {Tracker} tracker @param {Box|null} box @returns {Crowd} */
 function alone(tracker, box) {
   if (!box) return { people: [], more: 0 };
-  return { people: [{ id: 1, box, laid: tracker.laid(box), roll: tracker.alignment.roll, side: longer(box), lips: null }], more: 0 };
+  return { people: [{ id: 1, box, score: tracker.score, laid: tracker.laid(box), roll: tracker.alignment.roll, side: longer(box), lips: null }], more: 0 };
 }
 
 /** @param {Box} box */

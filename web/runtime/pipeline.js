@@ -119,9 +119,9 @@ export class Pipeline {
       ms: performance.now() - start + (features?.ms ?? 0),
       followed,
       more_people: features?.more_people ?? 0,
-      people: seen.map(({ id, share }, k) => {
+      people: seen.map(({ id, share, score }, k) => {
         const probabilities = softmax(said[k]);
-        return { id, box: share, label: present[k].some(Boolean) ? likeliest(probabilities) : null, probabilities };
+        return { id, box: share, label: present[k].some(Boolean) ? likeliest(probabilities) : null, probabilities, quality: score };
       }),
       affect: this.#affect(found.affect?.data, row, present[row]),
     };

@@ -24,8 +24,8 @@ import { DIMENSIONS, EMOTIONS } from "./constants.js";
  * @property {Affect} affect
  * @property {boolean} [calibrated]
  */
-/** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: number[]}} RawPerson somebody who is seen at a step */
-/** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: Probabilities}} Person as they are answered */
+/** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: number[], quality: number}} RawPerson somebody who is seen at a step */
+/** @typedef {{id: number, box: number[], label: Emotion|null, probabilities: Probabilities, quality: number}} Person as they are answered; how sure it is that this is a face */
 /**
  * A step as it is answered, by the service or by this device.
  * @typedef {object} StepAnswer
@@ -103,7 +103,12 @@ export function stepToJson(step, label, probabilities) {
     voice_dbfs: round(step.voiceDbfs, 1),
     ms: round(step.ms, 2),
     followed: step.followed,
-    people: step.people.map((one) => ({ ...one, box: one.box.map((v) => round(v, 4)), probabilities: byEmotion(one.probabilities) })),
+    people: step.people.map((one) => ({
+      ...one,
+      box: one.box.map((v) => round(v, 4)),
+      probabilities: byEmotion(one.probabilities),
+      quality: round(one.quality, 3),
+    })),
     more_people: step.more_people,
     calibrated: Boolean(step.calibrated),
     ...rounded(step.affect),

@@ -14,6 +14,7 @@ export class Tracker {
     this.rules = detector.rules;
     /** @type {Box|null} */
     this.box = null;
+    this.score = 0; // how sure the detector was of it
     this.alignment = new Alignment();
     this.seen = this.searched = this.now = -Infinity;
     this.frame = "";
@@ -31,6 +32,7 @@ export class Tracker {
     const found = (await this.#follow(picture)) ?? (await this.#search(picture));
     if (found) {
       this.box = found.box;
+      this.score = found.score;
       this.seen = this.now;
       if (this.rules.align) this.alignment.see(found.landmarks, found.box, this.now);
     }
