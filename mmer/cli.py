@@ -510,8 +510,8 @@ def _table(prediction: Prediction) -> str:
     rows += [_spoken(utterance.to_json()) for utterance in prediction.utterances]
     if said := [f"{name} {value:+.2f}" for name, value in prediction.affect.items() if value is not None]:
         rows.append("         " + ", ".join(said))
-    if prediction.missing:
-        rows.append(f"         without {' and '.join(prediction.missing)}{_untrained(prediction.model)}")
+    if lacks := [name for name in prediction.missing if name in prediction.model.modalities]:
+        rows.append(f"         without {' and '.join(lacks)}")
     rows += [f"         the file {note.text}" for note in prediction.notes]
     return "\n".join(rows) + "\n"
 

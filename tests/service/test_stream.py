@@ -84,6 +84,7 @@ def test_a_clip_played_live_gets_the_steps_of_the_clip(
         assert told["box"] == pytest.approx(step.box, abs=0.02)
         assert (told["followed"], told["more_people"]) == (1, 0)
         (person,) = told["people"]
+        assert 0.5 < person.pop("quality") <= 1
         assert person == {"id": 1, **{key: told[key] for key in ("box", "label", "probabilities")}}
     first, expected = steps[0]["raw"], whole.steps[0].to_json()["probabilities"]
     assert list(first.values()) == pytest.approx(list(expected.values()), abs=0.05)

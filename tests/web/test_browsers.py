@@ -302,7 +302,9 @@ def test_the_voice_is_asked_for_as_it_is_and_what_was_given_is_told(watched: Wat
 
 
 def alter_steps(page: Page, change: Callable[[dict[str, Any], WebSocketRoute], None]) -> None:
-    """Let the page see each step of the service as `change` leaves it; what that sends by itself comes before."""
+    """Let the page see each step of the service as `change` leaves it; what that sends by itself comes before. Of
+    utterances it hears from `change` alone.
+    """
 
     def alter(line: WebSocketRoute) -> None:
         server = line.connect_to_server()
@@ -311,7 +313,8 @@ def alter_steps(page: Page, change: Callable[[dict[str, Any], WebSocketRoute], N
             told = json.loads(message)
             if told["type"] == "step":
                 change(told, line)
-            line.send(json.dumps(told))
+            if not told["type"].startswith("utterance"):
+                line.send(json.dumps(told))
 
         server.on_message(pass_on)
 
