@@ -2,8 +2,8 @@
 
 Drawn people sit side by side in one room, from one to `faces.max_people` of them, and one speaks: pictures of one
 size, one voice, five steps a second through `Stream`, as in the service. The crowds take turns in one process with one
-thread, and times are of the processor. Beside them: one person with a limit of 1, and a wall of small faces, some of
-which are lost and searched for again and again.
+thread, and times are of the processor. Beside them: one person with a limit of 1, a wall of small faces, some of which
+are lost and searched for again and again, and nobody, in front of a camera that stands and of one that moves.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ MOST_MS = 25.0
 """CPU ms a second that a further person may cost."""
 PICTURES = 10
 """Of each crowd, shown forwards and backwards."""
+NOISE = 3.0
+"""Grey levels: standard deviation of a camera's noise."""
 
 
 def crowd(people: int) -> list[Picture]:
@@ -42,6 +44,14 @@ def crowd(people: int) -> list[Picture]:
     actors = [actor(number) for number in range(people)]
     room = draw_room(ROOMS["neutral"], actors[0].who, np.random.default_rng(0))
     return [rgb for rgb, _ in draw_crowd(actors, room, [0.2 * k for k in range(PICTURES)])]
+
+
+def nobody(moves: int) -> list[Picture]:
+    """An empty room with a camera's noise, and by how many pixels the camera moves from picture to picture."""
+    random = np.random.default_rng(0)
+    room = draw_room(ROOMS["neutral"], make_speaker(0, 0), random)
+    seen = [np.roll(room, moves * k, axis=1) + random.normal(0, NOISE, room.shape) for k in range(PICTURES)]
+    return [np.clip(rgb, 0, 255).astype(np.uint8) for rgb in seen]
 
 
 def wall(of: Picture) -> list[Picture]:
@@ -78,6 +88,8 @@ def main() -> None:
         **{str(people): (recognizer, pictures) for people, pictures in enumerate(crowds, 1)},
         "a wall of 78, with a limit of 1": (recognizer.following(1), wall(crowds[0][0])),
         "a wall of 78": (recognizer, wall(crowds[0][0])),
+        "nobody, the camera stands": (recognizer, nobody(0)),
+        "nobody, the camera moves": (recognizer, nobody(16)),
     }
     taken: dict[str, list[float]] = {name: [] for name in rivals}
     told: dict[str, float] = {}

@@ -62,6 +62,7 @@ SHARED = {
     ),
     "mmer.runtime.speaker": ("TALK_TAU_S", "TALK_S", "TALK_LEAD", "TALK_LEAST", "SILENCE_S", "SIZE_LEAD"),
     "mmer.runtime.tracker": ("SAME_FACE_IOU", "SAME_FACE_STEP", "SAME_FACE_GROWTH"),
+    "mmer.runtime.vacancy": ("GRID", "GRID_CELL", "NOISE", "VACANT_S", "VACANT_EVERY_S"),
     "mmer.runtime.voice": ("FRAME_SAMPLES", "DIGITAL_SILENCE", "LOW_PASS", "LAG", "HEARD_AT", "JITTER_S"),
     "mmer.runtime.stream": ("STALE_S", "AHEAD_S"),
     "mmer.runtime.smoothing": ("TAU_S", "PRIOR_STEPS", "LISTEN_S", "LEAD", "FORGET_S", "LEAST"),

@@ -85,13 +85,15 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8, 16, 20, 32], metavar="N")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--model", type=Path, default=ROOT / "release")
-    parser.add_argument("--defaults", action="store_true", help="with the service's own limit of sessions")
+    parser.add_argument(
+        "--sessions", type=int, metavar="N", help="let in at once, the others are refused (default: all)"
+    )
     args = parser.parse_args()
-    limits = {"MMER_SESSIONS_PER_ADDRESS": "1000"} if args.defaults else PLENTY
+    limits = PLENTY | ({"MMER_SESSIONS": str(args.sessions)} if args.sessions else {})
     with tempfile.TemporaryDirectory() as name:
         what, paths = some_clips(Path(name))
         clips = [pieces(path) for path in paths]
-    print(f"{what}, {args.seconds:g} s a stream, limits: {'the defaults' if args.defaults else 'none'}")
+    print(f"{what}, {args.seconds:g} s a stream, let in at once: {args.sessions or 'all'}")
     print(
         "streams  late, ms: median p95 p99 max      steps skipped refused  CPU of a core: requests network"
         "  utterances, ms after their end"

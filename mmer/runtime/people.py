@@ -18,6 +18,7 @@ from mmer.runtime.detector import Detector, Face
 from mmer.runtime.resize import crop
 from mmer.runtime.tracker import SAME_FACE_STEP, Tracker, View
 from mmer.runtime.types import Box, Floats, Picture, check_picture
+from mmer.runtime.vacancy import Vacancy
 
 ONE_FACE_IOU = 0.5
 """Boxes that overlap by more are of one face: where one face is behind another, the detector sees no more of it."""
@@ -147,6 +148,7 @@ class People:
         self._known: list[_Known] = []
         self._ids = self._more = 0
         self._now = self._searched = -math.inf
+        self._vacancy = Vacancy()
         self._frame: tuple[int, ...] | None = None
 
     def track(self, rgb: Picture, t: float) -> Crowd:
@@ -167,7 +169,7 @@ class People:
         self._let_go(rgb.shape)
         due = self._now - self._searched > self._faces.detect_every_s - 1e-6
         found = {} if due else self._follow(rgb)
-        if due or not found or self._now - self._searched > self._patience(found) - 1e-6:
+        if due or self._now - self._searched > self._patience(rgb, found) - 1e-6:
             self._search(rgb, found)
         here = sorted((one for one in self._known if one.here), key=lambda one: one.id)
         shown = [one for one in here if one in found or not _behind(one.box, found.values())]
@@ -182,8 +184,10 @@ class People:
         self._frame = frame
         self._known = [one for one in self._known if self._now - one.seen <= REMEMBER_S]
 
-    def _patience(self, found: Collection[_Known]) -> float:
+    def _patience(self, rgb: Picture, found: Collection[_Known]) -> float:
         """Seconds from the last search to the next."""
+        if not found:
+            return math.inf if self._vacancy.lasts(rgb, self._now) else 0.0
         lost = [one.here for one in self._known if one not in found]
         return LOST_EVERY_S if any(lost) else GONE_EVERY_S if lost else math.inf
 
@@ -202,6 +206,7 @@ class People:
         """Who of the others is among all faces of the picture, and who is new: added to those found."""
         everybody, looked_at = self._detector.detect(rgb), 2 * self._faces.max_people
         self._searched = self._now
+        self._vacancy.searched(rgb, self._now, len(everybody.boxes))
         largest = [everybody.face(k) for k in range(min(len(everybody.boxes), looked_at))]
         taken = [one.face for one in found.values()]
         faces = [self._looked_at(rgb, face) for face in largest if _apart(face.box, taken)]

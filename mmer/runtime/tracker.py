@@ -11,6 +11,7 @@ from mmer.runtime.config import Faces, Input
 from mmer.runtime.detector import Detector, Face
 from mmer.runtime.resize import crop
 from mmer.runtime.types import Box, Floats, Picture, check_picture
+from mmer.runtime.vacancy import Vacancy
 
 SAME_FACE_IOU = 0.3
 """A box that overlaps the last one by this much is the same face."""
@@ -44,7 +45,8 @@ class Tracker:
     `faces.max_gap_s`, and then begins anew.
 
     The whole picture is searched at most `faces.detect_every_s` after the last time, and at once in each frame in which
-    the face is not seen near its last box; in the frames between, it is only followed (`Detector.follow`). What decides
+    the face is not seen near its last box, unless there is none to expect (`Vacancy`); in the frames between, it is
+    only followed (`Detector.follow`). What decides
     is the frames and their times alone, so that a clip and a live stream of the same frames give the same views. Where
     `detect_every_s` is 0, the boxes are those of `Detector.detect`.
     """
@@ -53,7 +55,7 @@ class Tracker:
         self.detector, self.faces, self.input = detector, faces, input
         self._box: Box | None = None
         self._score = 0.0
-        self._alignment = Alignment()
+        self._alignment, self._vacancy = Alignment(), Vacancy()
         self._seen = self._searched = self._now = -np.inf
         self._frame: tuple[int, ...] | None = None
 
@@ -85,14 +87,21 @@ class Tracker:
 
     def _follow(self, rgb: Picture) -> Face | None:
         """The face near its last box, without a search; None where it is not there, or a search is due."""
-        if self._box is None or self._now - self._searched > self.faces.detect_every_s - 1e-6:
+        if self._box is None or self._due:
             return None
         return self.detector.follow(rgb, self._box, self._alignment.roll)
 
+    @property
+    def _due(self) -> bool:
+        return self._now - self._searched > self.faces.detect_every_s - 1e-6
+
     def _search(self, rgb: Picture) -> Face | None:
         """The face among all that are in the picture."""
+        if not self._due and self._vacancy.lasts(rgb, self._now):
+            return None
         faces = self.detector.detect(rgb)
         self._searched = self._now
+        self._vacancy.searched(rgb, self._now, len(faces.boxes))
         chosen = self._choose(faces.boxes)
         if chosen is None:
             return None

@@ -13,6 +13,7 @@ import pytest
 
 from mmer.runtime.config import Faces, Input
 from mmer.runtime.detector import Detections, Detector
+from mmer.runtime.people import People
 from mmer.runtime.resize import crop, shrink
 from mmer.runtime.tracker import Tracker
 from mmer.runtime.types import Box
@@ -398,6 +399,42 @@ def test_the_whole_picture_is_searched_only_so_often_while_a_face_is_followed(fo
         for k in range(15):
             assert not tracker.track(scene((130 + 2 * k, 120, 120)), 0.2 * (k + 1)).coasted
         assert detector.searches == searches
+
+
+def test_a_room_where_nothing_moves_is_searched_only_so_often(folder: Path) -> None:
+    for limit in (1, 2):
+        faces, random = FACES.model_copy(update={"max_people": limit}), np.random.default_rng(0)
+        detector = Counting(folder, faces)
+        people, moment = People(detector, faces, INPUT), 0
+
+        def see(rgb: np.ndarray, people: People = people, random: np.random.Generator = random) -> int:
+            nonlocal moment
+            moment += 1
+            noisy = np.clip(rgb + random.normal(0, 3, rgb.shape), 0, 255).astype(np.uint8)
+            return len(people.track(noisy, 0.2 * moment).people)
+
+        assert [see(room()) for _ in range(30)] == [0] * 30
+        assert detector.searches == 2, "once, and again after detect_every_s"
+        assert see(scene((160, 120, 60))) == 1, "somebody comes in, and is found at once"
+        small = [see(scene((160, 120, 60))), see(room()), see(room())]
+        assert small == [1, 1, 1], "and stays for max_gap_s where they are lost"
+
+
+def test_where_nobody_was_seen_for_long_every_second_picture_is_searched(folder: Path) -> None:
+    detector = Counting(folder, FACES)
+    people = People(detector, FACES, INPUT)
+    for k in range(60):
+        assert not people.track(np.roll(room(), 16 * k, axis=1), 0.2 * k).people
+    assert detector.searches == 16 + 22
+
+
+def test_without_an_interval_an_empty_room_is_searched_in_each_picture(folder: Path) -> None:
+    faces = FACES.model_copy(update={"detect_every_s": 0.0})
+    detector = Counting(folder, faces)
+    people = People(detector, faces, INPUT)
+    for k in range(30):
+        people.track(room(), 0.2 * k)
+    assert detector.searches == 30
 
 
 def test_without_an_interval_each_box_is_the_detectors_own(folder: Path) -> None:

@@ -6,7 +6,9 @@ import json
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -422,6 +424,29 @@ def test_only_so_many_sessions_are_open_in_all(narrow: Served) -> None:
         with of("192.0.2.3") as four:
             assert four.ready["code"] == "busy"
             assert four.hear() == {"type": "closed", "code": 1013}
+
+
+@pytest.mark.slow
+def test_of_64_at_once_those_beyond_the_limit_are_refused_and_the_others_served(tmp_path: Path) -> None:
+    clip, all_told = drawn_clips()["happy"], threading.Barrier(64)
+
+    def come(number: int) -> str:
+        with live(served.url, HELLO, **{"x-forwarded-for": f"192.0.2.{number}"}) as session:
+            all_told.wait(120)  # nobody goes before everybody has an answer
+            if session.ready["type"] == "ready":
+                steps = [told for told in send(session, clip) if told["type"] == "step"]
+                assert [told["n"] for told in steps] == list(range(len(steps)))
+                assert len(steps) > 5
+                return "served"
+            assert session.hear() == {"type": "closed", "code": 1013}
+            return str(session.ready["code"])
+
+    with serve(write_model(tmp_path / "model"), tmp_path, MMER_SESSIONS="16") as served:
+        with ThreadPoolExecutor(64) as everybody:
+            answers = Counter(everybody.map(come, range(64)))
+        assert answers == {"served": 16, "busy": 48}
+        with live(served.url) as one:
+            assert one.ready["type"] == "ready", "there is room again"
 
 
 def test_who_does_not_read_is_sent_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

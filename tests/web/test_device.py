@@ -20,7 +20,7 @@ from mmer.labels import DIMENSIONS, EMOTIONS
 from mmer.runtime import media
 from mmer.runtime.appearance import lips, look, portrait
 from mmer.runtime.config import Faces, Input, Media
-from mmer.runtime.detector import Detector
+from mmer.runtime.detector import Detections, Detector
 from mmer.runtime.people import People
 from mmer.runtime.pipeline import Pipeline
 from mmer.runtime.recognizer import Recognizer
@@ -191,6 +191,46 @@ def test_a_face_is_followed_as_the_service_follows_it(
             followed += 1
             np.testing.assert_allclose(box, view.box, atol=0.05)
     assert followed > 10
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_an_empty_room_is_searched_when_the_service_searches_it(
+    page: Page, service: Served, pictures: list[tuple[float, Picture]], limit: int
+) -> None:
+    rules, asked, random = Faces(max_people=limit), 0, np.random.default_rng(0)
+
+    class Counting(Detector):
+        def detect(self, rgb: Picture) -> Detections:
+            nonlocal asked
+            asked += 1
+            return super().detect(rgb)
+
+    people = People(Counting(_model(service), rules), rules, Input())
+    page.evaluate(
+        """(rules) => {
+            const detector = new ours.Detector(ours.nets, rules);
+            ours.people = new ours.People(detector);
+            const detect = detector.detect.bind(detector);
+            ours.asked = 0;
+            detector.detect = (picture) => { ours.asked += 1; return detect(picture); };
+        }""",
+        rules.model_dump(mode="json"),
+    )
+    wall = np.full((122, 150, 3), 120, np.uint8)  # no whole number of cells
+    seen = []
+    for k in range(40):
+        moved = np.roll(np.where(np.arange(150)[None, :, None] % 50 < 25, wall, wall // 2), 7 * k, axis=1)
+        still = np.clip(wall + random.normal(0, 6 if k == 4 else 4, wall.shape), 0, 255).astype(np.uint8)
+        rgb = pictures[0][1] if k == 10 else still if k < 12 else moved
+        count = len(people.track(rgb, 0.2 * k).people)
+        told = page.evaluate(
+            "async ([given, at]) => [(await ours.people.track(ours.picture(given), at)).people.length, ours.asked]",
+            [given(rgb), 0.2 * k],
+        )
+        assert told == [count, asked]
+        seen.append(asked)
+    assert seen[9] < 10 < asked < 35
+    assert len(set(seen[12:])) < 28
 
 
 @pytest.mark.parametrize("align", [False, True])

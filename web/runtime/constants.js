@@ -132,6 +132,21 @@ export const SAME_FACE_STEP = 0.75;
 /** And the most its side may have grown or shrunk meanwhile. */
 export const SAME_FACE_GROWTH = 2.0;
 
+// mmer/runtime/vacancy.py
+/** Pixels between two that are compared, across and down; of their colours the green, most of lightness, will do. */
+export const GRID = 4;
+/** Pixels compared on a side of a cell: the smallest face that is looked for covers one wholly. */
+export const GRID_CELL = 4;
+/**
+ * Grey levels by which the pixels of a cell may differ on average where nothing moved: a camera's noise
+ * (docs/preparing.md).
+ */
+export const NOISE = 7;
+/** After so long without a face … */
+export const VACANT_S = 3.0;
+/** … a picture is searched only so often, seconds. */
+export const VACANT_EVERY_S = 0.4;
+
 // mmer/runtime/voice.py
 /** Samples of a frame whose level is taken: 25 ms. */
 export const FRAME_SAMPLES = 400;

@@ -7,6 +7,7 @@ import {
   REMEMBERED, REMEMBER_S, SAME_FACE_STEP, STRANGER, SURE_FACE, WHOLE,
 } from "./constants.js";
 import { Tracker } from "./tracker.js";
+import { Vacancy } from "./vacancy.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./detector.js").Face} Face */
@@ -93,6 +94,7 @@ export class People {
   now = -Infinity;
   searched = -Infinity;
   frame = "";
+  vacancy = new Vacancy();
 
   /** @param {import("./detector.js").Detector} detector */
   constructor(detector) {
@@ -109,7 +111,7 @@ export class People {
     this.#letGo(`${picture.width}x${picture.height}`);
     const due = this.now - this.searched > this.rules.detect_every_s - 1e-6;
     const found = due ? new Map() : await this.#follow(picture);
-    if (due || !found.size || this.now - this.searched > this.#patience(found) - 1e-6) await this.#search(picture, found);
+    if (due || this.now - this.searched > this.#patience(picture, found) - 1e-6) await this.#search(picture, found);
     const here = this.known.filter((one) => one.here).sort((a, b) => a.id - b.id);
     const everybody = [...found.values()];
     const shown = here.filter((one) => found.has(one) || !behind(one.box, everybody));
@@ -127,8 +129,9 @@ export class People {
     this.known = this.known.filter((one) => this.now - one.seen <= REMEMBER_S);
   }
 
-  /** Seconds from the last search to the next. @param {Map<Known, Found>} found */
-  #patience(found) {
+  /** Seconds from the last search to the next. @param {Picture} picture @param {Map<Known, Found>} found */
+  #patience(picture, found) {
+    if (!found.size) return this.vacancy.lasts(picture, this.now) ? Infinity : 0;
     const lost = this.known.filter((one) => !found.has(one));
     if (lost.some((one) => one.here)) return LOST_EVERY_S;
     return lost.length ? GONE_EVERY_S : Infinity;
@@ -152,6 +155,7 @@ export class People {
     const everybody = await this.detector.detect(picture);
     const lookedAt = 2 * this.rules.max_people;
     this.searched = this.now;
+    this.vacancy.searched(picture, this.now, everybody.length);
     const taken = [...found.values()].map((one) => one.face);
     const faces = everybody.slice(0, lookedAt).filter((face) => apart(face.box, taken)).map((face) => this.#lookedAt(picture, face));
     this.more = everybody.slice(lookedAt).filter(({ score }) => score >= SURE_FACE).length;

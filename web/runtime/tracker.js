@@ -2,6 +2,7 @@
 import { Alignment } from "./align.js";
 import { iou } from "./boxes.js";
 import { SAME_FACE_GROWTH, SAME_FACE_IOU, SAME_FACE_STEP } from "./constants.js";
+import { Vacancy } from "./vacancy.js";
 
 /** @typedef {import("./boxes.js").Box} Box */
 /** @typedef {import("./detector.js").Face} Face */
@@ -16,6 +17,7 @@ export class Tracker {
     this.box = null;
     this.score = 0; // how sure the detector was of it
     this.alignment = new Alignment();
+    this.vacancy = new Vacancy();
     this.seen = this.searched = this.now = -Infinity;
     this.frame = "";
   }
@@ -46,14 +48,20 @@ export class Tracker {
 
   /** Without a search; null where it is not there, or a search is due. @param {Picture} picture @returns {Promise<Face|null>} */
   async #follow(picture) {
-    if (!this.box || this.now - this.searched > this.rules.detect_every_s - 1e-6) return null;
+    if (!this.box || this.#due) return null;
     return this.detector.follow(picture, this.box, this.alignment.roll);
+  }
+
+  get #due() {
+    return this.now - this.searched > this.rules.detect_every_s - 1e-6;
   }
 
   /** @param {Picture} picture @returns {Promise<Face|null>} */
   async #search(picture) {
+    if (!this.#due && this.vacancy.lasts(picture, this.now)) return null;
     const faces = await this.detector.detect(picture);
     this.searched = this.now;
+    this.vacancy.searched(picture, this.now, faces.length);
     const found = this.#choose(faces);
     if (!found) return null;
     // A search's box and a followed one differ a little: without this a still face would twitch at every search.
