@@ -61,10 +61,11 @@ class Times:
 
 
 def read_measured() -> tuple[list[Row], Times, float]:
-    """The table of live streams; the times; megabytes of a service's two processes after an hour."""
+    """The page's first table of live streams; the times; megabytes of a service's two processes after an hour."""
     text = PAGE.read_text()
     rows = []
-    for line in re.findall(r"^\| (\d+ \|.*)$", text[: text.index("## Batches")], re.MULTILINE):
+    table, _, _ = text[text.index("| streams | late") :].partition("\n\n")
+    for line in re.findall(r"^\| (\d+ \|.*)$", table, re.MULTILINE):
         cells = [float(cell.strip(" %").replace(",", "")) for cell in line.strip("| ").split("|")]
         n, median, p95, _, _, steps, skipped, requests, network = cells
         rows.append(Row(int(n), median / 1e3, p95 / 1e3, int(steps), int(skipped), requests / 100, network / 100))
