@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable
 from typing import Any
 
@@ -21,6 +22,8 @@ AGAIN_S = 2.0
 """After which another session is tried."""
 WAIT_S = 0.6
 """So long one waits for the end of what is being said: it is known 0.3 s after it, where silence is sent too."""
+TURN_S = 2.0
+"""A pause that is longer begins another turn: what was said before it is not what is asked about."""
 PICTURE_S = 0.1
 """Between two pictures; more are left out."""
 
@@ -41,7 +44,8 @@ class Listener:
         self._samples, self._pictured = 0, -PICTURE_S
         self._silent = asyncio.Event()
         self._silent.set()
-        self._last: dict[str, Any] | None = None
+        self._longest: dict[str, Any] | None = None
+        self._until = -math.inf
 
     async def run(self) -> None:
         """Listen until this is cancelled, or the service refuses for good.
@@ -53,6 +57,7 @@ class Listener:
             try:
                 async with self._client.stream(video=self._video) as session:
                     self._samples, self._pictured, self._session = 0, -PICTURE_S, session
+                    self._until = -math.inf
                     async for message in session:
                         self._take(message)
             except LostError as lost:
@@ -76,7 +81,8 @@ class Listener:
             await self._send(self._session.send_frame(jpeg, now))
 
     async def utterance(self, wait_s: float = WAIT_S) -> dict[str, Any] | None:
-        """The last utterance, as docs/protocol.md has it, once; None where none was told since.
+        """The longest utterance of the last turn, as docs/protocol.md has it, once; None where none was told since. (A
+        pause of 0.175 s ends an utterance: what somebody says until it is written down is often several.)
 
         Args:
             wait_s: for the end of one that goes on.
@@ -85,14 +91,17 @@ class Listener:
             await asyncio.wait_for(self._silent.wait(), wait_s)
         except TimeoutError:
             return None
-        last, self._last = self._last, None
-        return last
+        longest, self._longest = self._longest, None
+        return longest
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["type"] == "utterance_start":
             self._silent.clear()
         elif message["type"] == "utterance":
-            self._last = message
+            longest, goes_on = self._longest, message["start"] - self._until <= TURN_S
+            if longest is None or not goes_on or _length(message) > _length(longest):
+                self._longest = message
+            self._until = message["end"]
             self._silent.set()
 
     async def _send(self, sending: Awaitable[None]) -> None:
@@ -100,3 +109,7 @@ class Listener:
             await sending
         except StreamError:  # `run` learns it too, and opens the next session
             self._session = None
+
+
+def _length(utterance: dict[str, Any]) -> float:
+    return float(utterance["end"] - utterance["start"])

@@ -12,9 +12,11 @@ import pytest
 
 from mmer.cli import main
 from mmer.client import AsyncClient, BlockingSession, Client, RefusedError
+from mmer.client.listener import Listener
 from mmer.client.playback import pieces
 from mmer.client.stream import LostError, Session, StreamError, connect, stay, stream_url
 from mmer.labels import EMOTIONS
+from mmer.runtime.grid import SAMPLE_RATE
 from tests.graphs import drawn_clips
 from tests.serving import ROOT, Served
 
@@ -170,6 +172,27 @@ def test_a_kept_calibration_may_be_sent_again(service: Served) -> None:
     assert told["calibrated"]
     with pytest.raises(RefusedError, match="another model"):
         Client(service.url).predict(drawn_clips()["happy"], calibration=found[0] | {"model": "other"})
+
+
+def test_whoever_listens_is_told_the_longest_utterance_of_a_turn(service: Served) -> None:
+    sample = ROOT / "web" / "samples" / "happy.mp4"
+    turn = b"".join(piece.voice for piece in pieces(sample) if piece.voice) + bytes(2 * SAMPLE_RATE)
+    piece = 2 * SAMPLE_RATE // 10
+
+    async def run() -> list[dict[str, Any]]:
+        listener, told = Listener(AsyncClient(service.url)), []
+        listening = asyncio.create_task(listener.run())
+        while len(told) < 2:  # the session may open in the middle of the first turn
+            for begin in range(0, len(turn), piece):
+                await listener.hear(turn[begin : begin + piece])
+                await asyncio.sleep(0.05)
+            spoken = await listener.utterance(5)
+            told += [] if spoken is None else [spoken]
+        listening.cancel()
+        return told
+
+    last = asyncio.run(run())[-1]
+    assert last["end"] - last["start"] > 1, "it says two things, of 1.7 and of 0.6 s"
 
 
 def test_the_camera_can_be_turned_off(service: Served) -> None:
