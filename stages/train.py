@@ -55,7 +55,8 @@ def main() -> None:
         save_network(done.network, WEIGHTS, done.origin)
         HISTORY.parent.mkdir(parents=True, exist_ok=True)
         with HISTORY.open("w", newline="") as file:
-            rows = csv.DictWriter(file, list(done.history[0]), lineterminator="\n")  # the first has all columns
+            columns = list(done.history[0]) if done.history else []  # the first has all; with epochs: 0 there is none
+            rows = csv.DictWriter(file, columns, lineterminator="\n")
             rows.writeheader()
             rows.writerows(done.history)
         parameters = sum(p.numel() for p in done.network.parameters())
