@@ -63,7 +63,7 @@ def document(info: ModelInfo, settings: Settings) -> dict[str, Any]:
         "info": {
             "title": "mmer",
             "version": __version__,
-            "description": "Emotion from a person's face, surroundings and voice. What it says is how a clip looks and "
+            "description": f"Emotion from a person's {_sources(info)}. What it says is how a clip looks and "
             "sounds to a model trained mostly on acted emotions; it is not for judging people. Live streams go through "
             "the WebSocket /stream (/protocol).",
             "license": {"name": "Apache-2.0 (code); the model: " + info.licence},
@@ -84,6 +84,11 @@ def document(info: ModelInfo, settings: Settings) -> dict[str, Any]:
             **({"securitySchemes": _KEY} if settings.key else {}),
         },
     }
+
+
+def _sources(info: ModelInfo) -> str:
+    """What this model was trained on, in words."""
+    return " and ".join("surroundings" if name == "scene" else name for name in info.modalities)
 
 
 def _predict(settings: Settings) -> dict[str, Any]:
