@@ -57,7 +57,7 @@ def draw(url: str, minutes: float, out: Path) -> dict[str, list[Series]]:
     dashboard, end = json.loads(DASHBOARD.read_text()), time.time()
     panels = dashboard["panels"]
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
-    figure = Figure(figsize=(14, 0.42 * rows), dpi=110, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(14, 0.3 * rows), dpi=110, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     grid, found = figure.add_gridspec(rows, COLUMNS), {}
     for panel in panels:
@@ -87,7 +87,7 @@ def draw(url: str, minutes: float, out: Path) -> dict[str, list[Series]]:
         axes.tick_params(labelsize=7, colors=GREY)
         locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
         if series:
             axes.legend(fontsize=7, frameon=False, ncols=4, loc="upper left")
     figure.savefig(out)

@@ -77,6 +77,7 @@ def ray(count: int) -> Iterator[Cluster]:
     """A head node that runs some workers, for those who know its token."""
     port, cores = str(free_port()), str(count)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    nice = {"RAY_worker_niceness": "0"}  # as Dask's; Ray's are 15, which starves them on a machine that has other work
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         head = [
             "ray",
@@ -90,7 +91,7 @@ def ray(count: int) -> Iterator[Cluster]:
             "--include-dashboard",
             "false",
         ]
-        with running([*head, "--node-ip-address", "127.0.0.1", "--temp-dir", folder], **token) as (pid,):
+        with running([*head, "--node-ip-address", "127.0.0.1", "--temp-dir", folder], **token, **nice) as (pid,):
 
             def workers() -> list[int]:
                 below = psutil.Process(pid).children(recursive=True)
