@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.serving.common import ROOT
-from benchmarks.speed import labels, live, streams
+from benchmarks.speed import growth, labels, live, streams
 from benchmarks.speed.trees import Sides
 
 OUT = ROOT / "docs" / "measurements" / "speed.md"
@@ -29,6 +29,7 @@ SECTIONS: dict[str, Callable[[Sides], str]] = {
     "live": live.section,
     "labels": labels.section,
     "streams": streams.section,
+    "growth": growth.section,
 }
 """By name: what measures both sides and tells it in Markdown."""
 
@@ -47,12 +48,12 @@ def main() -> None:
     parser.add_argument("--before", default=BEFORE, metavar="REVISION", help="of git (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections (default: all)")
     parser.add_argument("--turns", type=int, default=5, help="of before and after (default: %(default)s)")
-    parser.add_argument("--write", action="store_true", help=f"put the sections into {OUT.relative_to(ROOT)}")
+    parser.add_argument("--write", action="store_true", help=f"into {OUT.relative_to(ROOT)}, figures beside it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         before = checked_out(args.before, Path(name))
         for section in args.only:
-            told = SECTIONS[section](Sides(before, ROOT, args.turns))
+            told = SECTIONS[section](Sides(before, ROOT, args.turns, OUT.parent if args.write else None))
             print(told, flush=True)
             if args.write:
                 put(section, f"{date.today()}, against {args.before}.\n\n{told}")

@@ -58,6 +58,7 @@ def section(sides: Sides) -> str:
         "| what is recognised | clips | same label | UAR before | after | share of steps with a face before | after |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
+    verdict = ""
     chosen = {"all": np.ones(len(found), bool), "javanese": np.array([name == "javanese" for name in corpora])}
     for which, rows in chosen.items():
         for kind in ("both", "face"):
@@ -71,4 +72,8 @@ def section(sides: Sides) -> str:
             words = "face and voice" if kind == "both" else "the face alone"
             numbers = f"{same:.1%} | {uars[0]:.3f} | {uars[1]:.3f} | {seen[0]:.1%} | {seen[1]:.1%}"
             lines.append(f"| {which}: {words} | {rows.sum()} | {numbers} |")
-    return "\n".join([*lines, "", f"Wanted: the same label for {KEPT:.0%}, and at most {LOST:g} of UAR lost."])
+            verdict = verdict or (
+                f"Wanted: the same label for {KEPT:.0%}: {'met' if same >= KEPT else '**missed**'}; at most {LOST:g} "
+                f"of UAR lost: {'met' if uars[0] - uars[1] <= LOST else '**missed**'}."
+            )
+    return "\n".join([*lines, "", verdict])

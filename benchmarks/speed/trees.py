@@ -30,6 +30,8 @@ class Sides:
     after: Path
     turns: int
     """Of each, where what is measured varies."""
+    figures: Path | None = None
+    """The folder for figures, where they are wanted."""
 
 
 class Worker:
