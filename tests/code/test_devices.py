@@ -22,7 +22,7 @@ from mmer.config import Params
 from mmer.data.clips import read_manifest, write_manifest
 from mmer.params import load_params, varied
 from mmer.training import devices
-from mmer.training.checkpoints import load_network
+from mmer.training.checkpoints import load_network, save_network
 from mmer.training.fit import fit
 from mmer.training.inference import score
 from tests.conftest import ROOT
@@ -148,3 +148,19 @@ def test_more_devices_than_there_are_is_an_error_that_says_how_many(monkeypatch:
     train = load_params(ROOT / "params.yaml", {"train.devices": 4}).train
     with pytest.raises(devices.DevicesError, match="there are 2 GPUs"):
         devices.launch(train)
+
+
+@pytest.mark.slow
+def test_weights_that_are_not_trained_on_leave_a_history_of_nothing(tmp_path: Path) -> None:
+    """`epochs: 0` takes a network as it is (docs/tutorial.md tells how the release fares on one's own clips)."""
+    params = varied(home(tmp_path, speakers=8), {"train.devices": 1, "train.epochs": 1, "model.fusion": "late"})
+    clips = read_manifest(tmp_path / "data/clips.parquet")
+    begun = fit(params, params.train, clips, tmp_path / "data/processed", seed=0)
+    save_network(begun.network, tmp_path / "begun.safetensors", begun.origin)
+    as_it_is = varied(params, {"train.epochs": 0, "train.init_from": "begun.safetensors"})
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(as_it_is.model_dump(by_alias=True, mode="json")))
+    with started(tmp_path) as process:
+        assert process.wait(600) == 0, (tmp_path / "log").read_text()[-3000:]
+    assert (tmp_path / "reports/train/history.csv").read_text().strip() == ""
+    kept, given = load_network(tmp_path / "models/network.safetensors").state_dict(), begun.network.state_dict()
+    assert [name for name in given if not torch.equal(kept[name], given[name])] in ([], ["fusion.temperature"])
