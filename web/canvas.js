@@ -1,7 +1,7 @@
 // Whether what is drawn can be read back: some browsers answer with noise, so that they are not recognised by it.
 
 const SIDE = 16;
-const NOISE = 4; // grey levels, on average: a few pixels that are off by one change nothing
+const READ_NOISE = 4; // grey levels, on average: a few pixels that are off by one change nothing
 
 /** A canvas that is not shown. @param {number} width @param {number} height */
 export function hiddenCanvas(width, height) {
@@ -24,7 +24,7 @@ export function unreadable() {
   for (let at = 0; at < SIDE * SIDE; at += 1) {
     level(at % SIDE, Math.floor(at / SIDE)).forEach((drawn, k) => (off += Math.abs(data[4 * at + k] - drawn)));
   }
-  return off / (3 * SIDE * SIDE) > NOISE
+  return off / (3 * SIDE * SIDE) > READ_NOISE
     ? "This browser gives noise instead of pictures (a privacy setting), so no face can be found: let this page read canvases, or use another browser."
     : "";
 }
