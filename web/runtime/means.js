@@ -61,7 +61,9 @@ export class Means {
 export function normalised(rgb) {
   const size = rgb.length / 3;
   const out = new Float32Array(rgb.length);
-  for (let at = 0; at < rgb.length; at += 1) out[(at % 3) * size + ((at / 3) | 0)] = (rgb[at] - 127.5) * 0.0078125;
+  for (let channel = 0; channel < 3; channel += 1) {
+    for (let at = 0; at < size; at += 1) out[channel * size + at] = (rgb[3 * at + channel] - 127.5) * 0.0078125;
+  }
   return out;
 }
 

@@ -2,6 +2,8 @@
 // `INTER_LINEAR`).
 import { READ_APART } from "./constants.js";
 
+const f = Math.fround;
+
 /** @typedef {import("./means.js").Picture} Picture */
 
 /**
@@ -15,7 +17,10 @@ import { READ_APART } from "./constants.js";
  */
 export function crop(picture, [x1, y1, x2, y2], size, margin, roll = 0) {
   const side = Math.max(1, Math.max(x2 - x1, y2 - y1) * (1 + 2 * margin));
-  return Uint8Array.from(read(picture, (x1 + x2) / 2, (y1 + y2) / 2, side, size, roll), roundEven);
+  const found = read(picture, (x1 + x2) / 2, (y1 + y2) / 2, side, size, roll);
+  const made = new Uint8Array(found.length);
+  for (let at = 0; at < found.length; at += 1) made[at] = roundEven(found[at]);
+  return made;
 }
 
 /**
@@ -32,24 +37,41 @@ export function read({ data, width, height }, x, y, side, size, roll = 0) {
   const [cos, sin] = [Math.cos((roll * Math.PI) / 180), Math.sin((roll * Math.PI) / 180)].map((v) => (v * side) / points);
   const half = (points - 1) / 2;
   const share = 1 / (each * each);
+  const [lastX, lastY] = [width - 1, height - 1];
   const made = new Float32Array(3 * size * size);
-  for (let row = 0; row < points; row += 1) {
-    for (let column = 0; column < points; column += 1) {
-      const across = Math.min(Math.max(x - 0.5 + cos * (column - half) - sin * (row - half), 0), width - 1);
-      const down = Math.min(Math.max(y - 0.5 + sin * (column - half) + cos * (row - half), 0), height - 1);
-      const x0 = across | 0; // far faster than Math.floor, and the same, since nothing is negative
-      const y0 = down | 0;
-      const right = across - x0;
-      const below = down - y0;
-      const upper = 4 * (y0 * width + x0);
-      const lower = y0 + 1 < height ? upper + 4 * width : upper;
-      const next = x0 + 1 < width ? 4 : 0;
-      const at = 3 * (((row / each) | 0) * size + ((column / each) | 0));
-      for (let c = 0; c < 3; c += 1) {
-        const above = data[upper + c] + right * (data[upper + next + c] - data[upper + c]);
-        const under = data[lower + c] + right * (data[lower + next + c] - data[lower + c]);
-        made[at + c] += share * (above + below * (under - above));
+  let at = 0;
+  for (let top = -half; top < half + 0.5; top += each) {
+    for (let left = -half; left < half + 0.5; left += each, at += 3) {
+      let red = 0;
+      let green = 0;
+      let blue = 0;
+      for (let row = top; row < top + each; row += 1) {
+        for (let column = left; column < left + each; column += 1) {
+          const across = Math.min(Math.max(x - 0.5 + cos * column - sin * row, 0), lastX);
+          const down = Math.min(Math.max(y - 0.5 + sin * column + cos * row, 0), lastY);
+          const x0 = across | 0; // far faster than Math.floor, and the same, since nothing is negative
+          const y0 = down | 0;
+          const right = across - x0;
+          const below = down - y0;
+          const here = 4 * (y0 * width + x0);
+          const beside = x0 < lastX ? here + 4 : here;
+          const under = y0 < lastY ? here + 4 * width : here;
+          const aslant = under + beside - here;
+          // Written out for the three: a loop over them takes a quarter more time.
+          let upper = data[here] + right * (data[beside] - data[here]);
+          let lower = data[under] + right * (data[aslant] - data[under]);
+          red = f(red + share * (upper + below * (lower - upper)));
+          upper = data[here + 1] + right * (data[beside + 1] - data[here + 1]);
+          lower = data[under + 1] + right * (data[aslant + 1] - data[under + 1]);
+          green = f(green + share * (upper + below * (lower - upper)));
+          upper = data[here + 2] + right * (data[beside + 2] - data[here + 2]);
+          lower = data[under + 2] + right * (data[aslant + 2] - data[under + 2]);
+          blue = f(blue + share * (upper + below * (lower - upper)));
+        }
       }
+      made[at] = red;
+      made[at + 1] = green;
+      made[at + 2] = blue;
     }
   }
   return made;
@@ -57,7 +79,7 @@ export function read({ data, width, height }, x, y, side, size, roll = 0) {
 
 /** The whole picture, its aspect not kept. @param {Picture} picture @param {number} size @returns {Uint8Array} RGB [size, size, 3] */
 export function shrink(picture, size) {
-  return resize(picture, line(0, picture.width, picture.width), line(0, picture.height, picture.height), size, size, 3);
+  return resize(picture, size, size, 3);
 }
 
 /** A picture no larger than the recogniser takes. @param {Picture} picture @param {number} longest pixels @returns {Picture} */
@@ -65,54 +87,43 @@ export function bound(picture, longest) {
   const scale = longest / Math.max(picture.width, picture.height);
   if (scale >= 1) return picture;
   const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, roundEven(side * scale)));
-  const [columns, rows] = [line(0, picture.width, picture.width), line(0, picture.height, picture.height)];
-  return { data: resize(picture, columns, rows, width, height, 4), width, height };
-}
-
-/** @param {number} from @param {number} count @param {number} length @returns {Int32Array} pixels, those outside at the edge */
-function line(from, count, length) {
-  return Int32Array.from({ length: count }, (_, k) => Math.min(Math.max(from + k, 0), length - 1));
+  return { data: resize(picture, width, height, 4), width, height };
 }
 
 /**
  * @param {Picture} picture
- * @param {Int32Array} columns that are read, in this order
- * @param {Int32Array} rows
  * @param {number} width of the result
  * @param {number} height
- * @param {3|4} channels
+ * @param {3|4} channels of the result; the fourth is left empty
  * @returns {Uint8Array} [height, width, channels]
  */
-function resize({ data, width: across }, columns, rows, width, height, channels) {
-  const smaller = Math.min(columns.length / width, rows.length / height) >= 1;
-  const taps = smaller ? areaTaps : linearTaps;
-  const sideways = taps(columns.length, width);
-  const from = sideways.pixels.map((k) => 4 * columns[k]);
-  const narrow = new Float32Array(rows.length * width * channels);
+function resize({ data, width: wide, height: high }, width, height, channels) {
+  const taps = Math.min(wide / width, high / height) >= 1 ? areaTaps : linearTaps;
+  const [sideways, downwards] = [taps(wide, width), taps(high, height)];
+  const flat = new Float32Array(4 * wide); // rows of the picture that make one row
+  const out = new Uint8Array(height * width * channels);
   let at = 0;
-  for (let y = 0; y < rows.length; y += 1) {
-    const row = 4 * rows[y] * across;
-    for (let x = 0; x < width; x += 1, at += channels) {
-      for (let c = 0; c < channels; c += 1) {
-        let sum = 0;
-        for (let tap = sideways.first[x]; tap < sideways.first[x + 1]; tap += 1) {
-          sum += sideways.weights[tap] * data[row + from[tap] + c];
-        }
-        narrow[at + c] = sum;
-      }
-    }
-  }
-  const downwards = taps(rows.length, height);
-  const length = width * channels;
-  const out = new Uint8Array(height * length);
-  at = 0;
   for (let y = 0; y < height; y += 1) {
-    for (let x = 0; x < length; x += 1, at += 1) {
-      let sum = 0;
-      for (let tap = downwards.first[y]; tap < downwards.first[y + 1]; tap += 1) {
-        sum += downwards.weights[tap] * narrow[downwards.pixels[tap] * length + x];
+    flat.fill(0);
+    for (let tap = downwards.first[y]; tap < downwards.first[y + 1]; tap += 1) {
+      const weight = downwards.weights[tap];
+      const from = downwards.pixels[tap] * flat.length;
+      for (let k = 0; k < flat.length; k += 1) flat[k] += weight * data[from + k];
+    }
+    for (let x = 0; x < width; x += 1, at += channels) {
+      let red = 0;
+      let green = 0;
+      let blue = 0;
+      for (let tap = sideways.first[x]; tap < sideways.first[x + 1]; tap += 1) {
+        const weight = sideways.weights[tap];
+        const from = 4 * sideways.pixels[tap];
+        red += weight * flat[from];
+        green += weight * flat[from + 1];
+        blue += weight * flat[from + 2];
       }
-      out[at] = Math.min(255, Math.round(sum));
+      out[at] = (red + 0.5) | 0;
+      out[at + 1] = (green + 0.5) | 0;
+      out[at + 2] = (blue + 0.5) | 0;
     }
   }
   return out;

@@ -34,7 +34,11 @@ export class VoiceBuffer {
 
   /** What lies from `begin` to before `end`, samples since the beginning. @param {number} begin @param {number} end @returns {Float32Array} in -1..1, silence where there is none */
   between(begin, end) {
-    return Float32Array.from({ length: end - begin }, (_, k) => (this.samples[begin - this.start + k] ?? 0) / 32768);
+    const found = new Float32Array(end - begin);
+    for (let at = Math.max(begin, this.start); at < Math.min(end, this.end); at += 1) {
+      found[at - begin] = this.samples[at - this.start] / 32768;
+    }
+    return found;
   }
 
   /** The window that ends at a step. @param {number} step from 0 @returns {Float32Array} in -1..1, silence where there is none */
@@ -161,7 +165,11 @@ function frameLevel(samples, begin, first) {
 }
 
 /** Of `LOW_PASS` samples. @param {Float32Array} window @param {number} at */
-const mean = (window, at) => window.subarray(at, at + LOW_PASS).reduce((sum, v) => sum + v, 0) / LOW_PASS;
+function mean(window, at) {
+  let sum = 0;
+  for (let k = at; k < at + LOW_PASS; k += 1) sum += window[k];
+  return sum / LOW_PASS;
+}
 
 /** Whether a window counts as voice: its level decides. @param {Float32Array} window in -1..1 @param {number} silenceDbfs */
 export const voiceActivity = (window, silenceDbfs) => power(window) >= 10 ** (silenceDbfs / 10);
@@ -173,4 +181,8 @@ export const level = (samples) => decibels(power(samples));
 export const decibels = (power) => 10 * Math.log10(Math.max(power, QUIETEST));
 
 /** Mean square. @param {Float32Array} samples */
-const power = (samples) => samples.reduce((sum, v) => sum + v * v, 0) / samples.length;
+function power(samples) {
+  let sum = 0;
+  for (const v of samples) sum += v * v;
+  return sum / samples.length;
+}
