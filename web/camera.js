@@ -1,5 +1,7 @@
-// A camera's pictures, about ten a second: never more than one on its way.
+// A camera's pictures, about ten a second: never more than one on its way. For this device a picture is only taken here;
+// its pixels are read in the worker, and only of those that a step sees.
 import { hiddenCanvas } from "./canvas.js";
+import { stillOf } from "./runtime/media.js";
 
 const EVERY_MS = 95;
 const SIDE = 640;
@@ -10,8 +12,8 @@ export class Camera {
   /**
    * @param {MediaStreamTrack} track
    * @param {HTMLVideoElement} video shows it
-   * @param {"jpeg"|"bitmap"} kind for the network, or for this device
-   * @param {(picture: any, taken: number) => void} onPicture a Blob or an ImageBitmap; `taken` by `performance.now`
+   * @param {"jpeg"|"still"} kind for the network, or for this device
+   * @param {(picture: any, taken: number) => void} onPicture a Blob or a Still; `taken` by `performance.now`
    */
   constructor(track, video, kind, onPicture) {
     this.track = track;
@@ -46,14 +48,10 @@ export class Camera {
     this.busy = true;
     this.last = now;
     try {
-      const scale = Math.min(1, SIDE / Math.max(this.video.videoWidth, this.video.videoHeight));
-      this.canvas.width = Math.round(this.video.videoWidth * scale);
-      this.canvas.height = Math.round(this.video.videoHeight * scale);
-      const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
-      context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
-      const picture = await (this.kind === "bitmap" ? createImageBitmap(this.canvas) : this.#jpeg());
+      const picture = await (this.kind === "still" ? stillOf(this.video) : this.#jpeg());
       const taken = captured !== undefined && Math.abs(now - captured) < CREDIBLE_MS ? captured : now;
       if (picture && !this.stopped) this.onPicture(picture, taken);
+      else if (picture && "close" in picture) picture.close();
     } finally {
       this.busy = false;
     }
@@ -61,7 +59,12 @@ export class Camera {
 
   /** @returns {Promise<Blob|null>} */
   #jpeg() {
-    const { canvas } = this;
+    const { canvas, video } = this;
+    const scale = Math.min(1, SIDE / Math.max(video.videoWidth, video.videoHeight));
+    canvas.width = Math.round(video.videoWidth * scale);
+    canvas.height = Math.round(video.videoHeight * scale);
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.drawImage(video, 0, 0, canvas.width, canvas.height);
     if ("convertToBlob" in canvas) return canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
     return new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
   }

@@ -334,6 +334,56 @@ def test_a_small_picture_is_that_of_the_service(page: Page, pictures: list[tuple
         assert np.abs(taken(told, 64).astype(int) - shrink(rgb, 64).astype(int)).max() <= 1
 
 
+STILLS = """async () => {
+    const { readPixels } = await import("/device/pixels.js");
+    const planes = Uint8Array.from({ length: 1.5 * 64 * 48 }, (_, k) => 60 + ((k * 7919) % 120));
+    const size = { format: "I420", codedWidth: 64, codedHeight: 48, timestamp: 0 };
+    const drawn = (frame, width, height) => {
+        const context = new OffscreenCanvas(width, height).getContext("2d");
+        context.drawImage(frame, 0, 0, width, height);
+        return context.getImageData(0, 0, width, height).data;
+    };
+    const wide = { displayWidth: 80, displayHeight: 48 };
+    const told = {};
+    for (const [name, more, longest, width, height] of
+        [["as it is", {}, 64, 64, 48], ["smaller", {}, 32, 32, 24], ["of wide pixels", wide, 640, 80, 48]]) {
+        const frame = new VideoFrame(planes, { ...size, ...more });
+        const expected = drawn(frame, width, height);
+        const found = await readPixels(frame, longest);
+        const same = found.data.length === expected.length && expected.every((v, k) => v === found.data[k]);
+        told[name] = [found.width, found.height, same, found instanceof ImageData, frame.format];
+    }
+    return told;
+}"""
+
+
+def test_a_frame_is_read_without_a_canvas_to_the_same_pixels(page: Page) -> None:
+    assert page.evaluate(STILLS) == {
+        "as it is": [64, 48, True, False, None],  # a closed frame has no format
+        "smaller": [32, 24, True, True, None],
+        "of wide pixels": [80, 48, True, True, None],
+    }
+
+
+@pytest.mark.usefixtures("recognizer")
+def test_a_picture_that_comes_in_while_a_step_is_made_is_the_next_ones(
+    page: Page, pictures: list[tuple[float, Picture]]
+) -> None:
+    """It is late, but newer than the one that the step sees."""
+    told = page.evaluate(
+        """async (given) => {
+            const stream = ours.recognizer.stream({ video: true, audio: false }, (p) => p);
+            const still = { ...ours.picture(given), close() {} };
+            stream.pushFrame(still, 0.1);
+            const first = stream.step();
+            stream.pushFrame(still, 0.15);
+            return [(await first).frame_ms, (await stream.step()).frame_ms, stream.coming.size];
+        }""",
+        given(pictures[0][1]),
+    )
+    assert told == [100, 150, 0]
+
+
 LAGGING = """async (data) => {
     const { VideoReader } = await import("/runtime/media.js");
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -349,9 +399,9 @@ LAGGING = """async (data) => {
     last = new Prompt(document.createElement("canvas"), { timestamp: 9e6 });
     const reader = await VideoReader.open(URL.createObjectURL(new Blob([bytes], { type: "video/mp4" })));
     const seen = [];
-    for await (const { t, bitmap } of reader.frames(0.2, new AbortController().signal)) {
+    for await (const { t, still } of reader.frames(0.2, new AbortController().signal)) {
         seen.push(t);
-        bitmap.close();
+        still.close();
     }
     reader.close();
     globalThis.VideoFrame = Prompt;

@@ -28,7 +28,10 @@ BEGIN = """async () => {
     const voice = await decodeVoice(new File([clip], "happy.mp4"));
     const pictures = [];
     const reader = await VideoReader.open(URL.createObjectURL(clip));
-    for await (const { bitmap } of reader.frames(0.2, new AbortController().signal)) pictures.push(bitmap);
+    for await (const { still } of reader.frames(0.2, new AbortController().signal)) {
+        pictures.push(await createImageBitmap(still));
+        still.close();
+    }
     reader.close();
     document.body.dataset.state = "live";
     document.querySelector("#view").hidden = false;
@@ -54,8 +57,9 @@ BEGIN = """async () => {
     hours.goOn = async (seconds) => {
         for (const until = hours.pieces + 10 * seconds; hours.pieces < until; hours.pieces += 1) {
             const t = hours.pieces / 10, from = (1600 * hours.pieces) % (voice.length - 1600);
-            const bitmap = await createImageBitmap(pictures[Math.floor(hours.pieces / 2) % pictures.length]);
-            await device.ask("pushFrame", { bitmap, t }, [bitmap]);
+            const picture = pictures[Math.floor(hours.pieces / 2) % pictures.length];
+            const still = new VideoFrame(picture, { timestamp: 1e6 * t });
+            await device.ask("pushFrame", { still, t }, [still]);
             const pcm = voice.slice(from, from + 1600).buffer;
             await device.ask("pushVoice", { pcm, t }, [pcm]);
             while (hours.last < t - 0.4) await new Promise((done) => setTimeout(done));

@@ -109,7 +109,7 @@ export class Device {
       if (noise && !file.type.startsWith("audio/")) throw new Refused(noise, "The server still can: turn “On this device” off.");
       const image = file.type.startsWith("image/") ? await createImageBitmap(file).catch(() => null) : null;
       if (image) {
-        await this.ask("pushClipFrame", { step: 0, t: 0, bitmap: image }, [image]);
+        await this.ask("pushClipFrame", { step: 0, t: 0, still: image }, [image]);
         signal.throwIfAborted();
         return { path: file.name, ...(await this.ask("predict", { count: 1, voice: new Int16Array(0) })) };
       }
@@ -125,9 +125,9 @@ export class Device {
       if (seconds > most) throw new Refused(`${file.name} lasts ${Math.round(seconds)} s; at most ${most} s are taken.`, HOW);
       let extracted = Promise.resolve();
       if (video) {
-        for await (const { step, t, bitmap } of video.frames(stepS, signal)) {
+        for await (const { step, t, still } of video.frames(stepS, signal)) {
           await extracted; // the next picture is wound to while the worker has this one
-          extracted = this.ask("pushClipFrame", { step, t, bitmap }, [bitmap]);
+          extracted = this.ask("pushClipFrame", { step, t, still }, [still]);
           onProgress(t);
         }
       }
@@ -160,7 +160,7 @@ export class Device {
 /** A live session, used like a Connection. */
 export class DeviceSession {
   /** What `sendPicture` takes. */
-  takes = /** @type {const} */ ("bitmap");
+  takes = /** @type {const} */ ("still");
 
   /**
    * @param {Device} device
@@ -195,15 +195,15 @@ export class DeviceSession {
     return Math.max(0, Math.round(now - this.origin)) / 1000;
   }
 
-  /** @param {ImageBitmap} bitmap @param {number} taken */
-  async sendPicture(bitmap, taken) {
+  /** @param {import("../runtime/media.js").Still} still @param {number} taken */
+  async sendPicture(still, taken) {
     if (this.waiting >= MAX_IN_FLIGHT) {
       this.dropped += 1;
-      bitmap.close();
+      still.close();
       return;
     }
     this.waiting += 1;
-    await this.#ask("pushFrame", { bitmap, t: this.#time(taken) }, [bitmap]);
+    await this.#ask("pushFrame", { still, t: this.#time(taken) }, [still]);
     this.waiting -= 1;
   }
 
@@ -213,7 +213,7 @@ export class DeviceSession {
   }
 
   cameraOff() {
-    this.#ask("pushFrame", { bitmap: null, t: this.#time(performance.now()) });
+    this.#ask("pushFrame", { still: null, t: this.#time(performance.now()) });
   }
 
   microphoneOff() {

@@ -2,7 +2,9 @@
 import { CalibrationError } from "../runtime/calibration.js";
 import { openRuntime } from "../runtime/graph.js";
 import { Recognizer } from "../runtime/recognizer.js";
+import { readPixels } from "./pixels.js";
 
+/** @typedef {import("../runtime/media.js").Still} Still */
 /** @typedef {import("../runtime/pipeline.js").ModelInfo} ModelInfo */
 /** @typedef {{url: string, bytes: number, sent: number}} Part `bytes` of it, and of them, deflated, on the line */
 
@@ -28,12 +30,13 @@ const calls = {
 
   /** Begin a live session. @param {{media: {video: boolean, audio: boolean}}} values */
   async open({ media }) {
-    stream = (await recognizer).stream(media, pixels);
+    const ready = await recognizer;
+    stream = ready.stream(media, (still) => readPixels(still, ready.info.media.frame_side));
   },
-  /** @param {{bitmap: ImageBitmap|null, t: number}} values */
-  async pushFrame({ bitmap, t }) {
-    if (stream) stream.pushFrame(bitmap, t);
-    else bitmap?.close();
+  /** @param {{still: Still|null, t: number}} values */
+  async pushFrame({ still, t }) {
+    if (stream) stream.pushFrame(still, t);
+    else still?.close();
     makeSteps();
   },
   /** @param {{pcm: ArrayBuffer|null, t: number}} values */
@@ -55,9 +58,9 @@ const calls = {
   async clip() {
     clip = (await recognizer).clip();
   },
-  /** @param {{step: number, bitmap: ImageBitmap, t: number}} values */
-  async pushClipFrame({ step, bitmap, t }) {
-    await clip?.pushFrame(step, pixels(bitmap), t);
+  /** @param {{step: number, still: Still, t: number}} values */
+  async pushClipFrame({ step, still, t }) {
+    await clip?.pushFrame(step, await readPixels(still), t);
   },
   /** @param {{count: number, voice: Int16Array}} values */
   async predict({ count, voice }) {
@@ -142,18 +145,4 @@ async function load(root, parts, info) {
   const runtime = await openRuntime(new URL(module.url, root).href, wasm);
   self.postMessage({ fetched: module.bytes });
   return Recognizer.load(runtime, { graph, pnet, rnet, onet }, info);
-}
-
-/** @type {OffscreenCanvasRenderingContext2D|null} */
-let context = null;
-
-/** A bitmap's pixels; it is used up. @param {ImageBitmap} bitmap @returns {ImageData} */
-function pixels(bitmap) {
-  const { width, height } = bitmap;
-  context ??= new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Error("this browser gives a worker no canvas");
-  if (context.canvas.width !== width || context.canvas.height !== height) Object.assign(context.canvas, { width, height });
-  context.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  return context.getImageData(0, 0, width, height);
 }

@@ -9,7 +9,14 @@ const POLL_MS = 10;
 const CLOSE_S = 1e-4; // times of pictures are only so exact
 const FAR_S = 1e7; // a recording that does not know its length tells it when it is wound there
 
-/** @typedef {{step: number, t: number, bitmap: ImageBitmap}} Frame `t`: when it is due, seconds */
+/** @typedef {VideoFrame|ImageBitmap} Still a picture that a worker can be given; whoever has it closes it */
+/** @typedef {{step: number, t: number, still: Still}} Frame `t`: when it is due, seconds */
+
+/** What a video shows now, or a frame of it: not read, only kept. @param {VideoFrame|HTMLVideoElement} shown @returns {Promise<Still>} */
+export async function stillOf(shown) {
+  if (typeof VideoFrame !== "function") return createImageBitmap(shown);
+  return shown instanceof HTMLVideoElement ? new VideoFrame(shown) : shown.clone();
+}
 
 /** The sound, one channel. @param {File} file @returns {Promise<Int16Array|null>} null where this browser finds none */
 export async function decodeVoice(file) {
@@ -108,22 +115,21 @@ export class VideoReader {
 
   /** The picture of each step. @param {number} stepS @param {AbortSignal} signal @returns {AsyncGenerator<Frame>} */
   async *frames(stepS, signal) {
-    const bitmap = (/** @type {VideoFrame|HTMLVideoElement} */ shown) => createImageBitmap(shown);
     let any = false;
     for (let step = 0; stepTime(step, stepS) <= this.end + CLOSE_S; step += 1) {
       signal.throwIfAborted();
       const now = stepTime(step, stepS);
-      const { at, taken } = await this.#wind(now + CLOSE_S, bitmap);
+      const { at, taken } = await this.#wind(now + CLOSE_S, stillOf);
       const early = at !== null && at > now + 2 * CLOSE_S; // the first picture is still to come
       if (early || !taken) taken?.close();
       else {
         any = true;
-        yield { step, t: at ?? now, bitmap: taken };
+        yield { step, t: at ?? now, still: taken };
       }
     }
     if (any) return;
-    const { at, taken } = await this.#wind(0, bitmap); // over before it met a step
-    if (taken) yield { step: stepCount(this.end, stepS) - 1, t: at ?? 0, bitmap: taken };
+    const { at, taken } = await this.#wind(0, stillOf); // over before it met a step
+    if (taken) yield { step: stepCount(this.end, stepS) - 1, t: at ?? 0, still: taken };
   }
 
   close() {

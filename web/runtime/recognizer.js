@@ -39,7 +39,7 @@ export class Recognizer {
     return new ClipRecognition(new Pipeline(this));
   }
 
-  /** A live session, at time zero. @param {{video: boolean, audio: boolean}} media what will come @param {(bitmap: ImageBitmap) => Picture} read */
+  /** A live session, at time zero. @param {{video: boolean, audio: boolean}} media what will come @param {(still: import("./media.js").Still) => Picture|Promise<Picture>} read */
   stream(media, read) {
     return new Stream(this, media, read);
   }

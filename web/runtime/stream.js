@@ -6,13 +6,14 @@ import { stepToJson } from "./results.js";
 import { Smoothers } from "./smoothing.js";
 
 /** @typedef {import("./means.js").Picture} Picture */
-/** @typedef {{t: number, bitmap: ImageBitmap|null}} Frame null: the camera is off */
+/** @typedef {import("./media.js").Still} Still */
+/** @typedef {{t: number, still: Still|null}} Frame null: the camera is off */
 
 export class Stream {
   /**
    * @param {import("./pipeline.js").Model} model
    * @param {{video: boolean, audio: boolean}} media what will come
-   * @param {(bitmap: ImageBitmap) => Picture} read
+   * @param {(still: Still) => Picture|Promise<Picture>} read
    */
   constructor(model, media, read) {
     this.pipeline = new Pipeline(model);
@@ -23,22 +24,23 @@ export class Stream {
     this.audioT = media.audio ? -Infinity : Infinity;
     /** @type {Map<number, Frame>} by the step that may see them; the newest of each */
     this.coming = new Map();
+    this.begun = 0; // steps that have taken their picture
     /** @type {{t: number, picture: Picture|null}} in use */
     this.frame = { t: -Infinity, picture: null };
     this.deaf = false; // the microphone went off since utterances were told
   }
 
-  /** A picture, or null where the camera went off. @param {ImageBitmap|null} bitmap @param {number} t seconds */
-  pushFrame(bitmap, t) {
-    if (bitmap && t > this.pipeline.nextTime + AHEAD_S) return bitmap.close();
-    const step = Math.max(this.pipeline.done, stepOf(t, this.stepS));
+  /** A picture, or null where the camera went off. @param {Still|null} still @param {number} t seconds */
+  pushFrame(still, t) {
+    if (still && t > this.pipeline.nextTime + AHEAD_S) return still.close();
+    const step = Math.max(this.pipeline.done, this.begun, stepOf(t, this.stepS));
     const waiting = this.coming.get(step);
-    if (waiting && waiting.t > t) bitmap?.close();
+    if (waiting && waiting.t > t) still?.close();
     else {
-      waiting?.bitmap?.close();
-      this.coming.set(step, { t, bitmap });
+      waiting?.still?.close();
+      this.coming.set(step, { t, still });
     }
-    this.videoT = bitmap ? Math.max(anew(this.videoT), t) : Infinity;
+    this.videoT = still ? Math.max(anew(this.videoT), t) : Infinity;
   }
 
   /** Voice, or null where the microphone went off. @param {Int16Array|null} pcm @param {number} t seconds, of its first sample */
@@ -68,9 +70,9 @@ export class Stream {
     const steps = Math.floor((newest - KEEP_S - next) / this.stepS);
     this.pipeline.skip(steps);
     let frames = 0;
-    for (const [step, { bitmap }] of this.coming) {
+    for (const [step, { still }] of this.coming) {
       if (step >= this.pipeline.done) continue;
-      bitmap?.close();
+      still?.close();
       this.coming.delete(step);
       frames += 1;
     }
@@ -83,8 +85,9 @@ export class Stream {
     const now = pipeline.nextTime;
     const next = this.coming.get(pipeline.done);
     this.coming.delete(pipeline.done);
-    if (next && next.t >= this.frame.t) this.frame = { t: next.t, picture: next.bitmap && this.read(next.bitmap) };
-    else next?.bitmap?.close();
+    this.begun = pipeline.done + 1; // a picture that comes in while this step is made is the next one's
+    if (next && next.t >= this.frame.t) this.frame = { t: next.t, picture: next.still && (await this.read(next.still)) };
+    else next?.still?.close();
     const { t, picture } = this.frame;
     const features = picture && now - t <= STALE_S ? await pipeline.features(picture, t) : null;
     const step = await pipeline.advance(features);
@@ -120,7 +123,7 @@ export class Stream {
   }
 
   close() {
-    for (const { bitmap } of this.coming.values()) bitmap?.close();
+    for (const { still } of this.coming.values()) still?.close();
     this.coming.clear();
   }
 
