@@ -41,6 +41,12 @@ TESTED = {
     "those of them on which most of ten people agree (FER+)": "face | model | consensus",
     "voices of RAVDESS, acted": "ravdess",
 }
+#: The sets of FER2013's test images in `studies/peers.json`: which, and what is right of them.
+IMAGES = {
+    "all": ("PrivateTest", "given (7)"),
+    "without_copies": ("those that are no training image too", "given (7)"),
+    "consensus": ("those on which most of ten people agree", "FER+'s consensus (7)"),
+}
 COLUMNS = ("what", "score", "%", "people", "labels", "parameters", "pretraining", "from")
 Row = Sequence[str]
 Json = dict[str, Any]
@@ -73,10 +79,10 @@ def ours(info: ModelInfo, metrics: Json, peers: Json | None) -> dict[str, list[R
     if peers:
         told = peers["results"]["mmer"]
         shipped_then = f"`studies/peers.json`, git {told['git'][:7]}"
-        for key, which in (("all", "PrivateTest"), ("without_copies", "those that are no training image too")):
+        for key, (which, labels) in IMAGES.items():
             people = f"unknown; {which}, n {told[key]['n']:,}"
             for score, name in (("war", "accuracy"), ("uar", "UAR")):
-                cells = [name, share(told[key], score), people, "given (7)", size, begun, shipped_then]
+                cells = [name, share(told[key], score), people, labels, size, begun, shipped_then]
                 rows["face"].append(["FER2013: mmer", *cells])
     for (name, (folder, started)), (classes, report) in product(VOICES.items(), FOLDS.items()):
         told = json.loads((folder / report).read_text())
@@ -113,11 +119,10 @@ def published(table: str) -> list[Row]:
 
 def peer_rows(peers: Json) -> list[Row]:
     """The packages that were run here, and ours in the same run."""
-    shown = (("all", "war"), ("without_copies", "war"), ("all", "uar"))
     return [
         [
             name,
-            *(share(told[which], score) for which, score in shown),
+            *(share(told[which], score) for which in IMAGES for score in ("war", "uar")),
             *(f"{value:.1f}" for value in (told["ms"], told["times_ours"])),
             f"{told['bytes'] / 1e6:.2f}",
         ]
@@ -142,12 +147,13 @@ def tables() -> str:
         -1, "No figure of ours: the full audio-visual corpora were not at hand ([why](../results.md#what-is-not-here))."
     )
     if peers:
-        n, fresh = (peers["results"]["mmer"][key]["n"] for key in ("all", "without_copies"))
-        header = ["", f"accuracy, n {n:,}", f"without copies, n {fresh:,}", f"UAR, n {n:,}"]
+        sizes = {key: peers["results"]["mmer"][key]["n"] for key in IMAGES}
+        header = ["", f"accuracy, n {sizes['all']:,}", "UAR", f"accuracy without copies, n {sizes['without_copies']:,}"]
+        header += ["UAR", f"accuracy by FER+, n {sizes['consensus']:,}", "UAR"]
         header += ["CPU ms a face", "times ours", "model, MB"]
         parts += ["## Packages on the same files", table(header, peer_rows(peers))]
         versions = ", ".join(f"`{pin}`" for pin in peers["versions"]["peers"])
-        parts += [f"`{peers['command']}`. {peers['protocol']}. {peers['machine']}. {versions}."]
+        parts += [f"`{peers['command']}`, {peers['date']}. {peers['protocol']}. {peers['machine']}. {versions}."]
     return "\n\n".join(parts)
 
 

@@ -95,19 +95,21 @@ def _crops(
             raise ValueError(f"the picture of step {step} cannot be read")
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         if not clip.has_scene:
-            face = _lay(rgb, float(frames.times[step]), alignment, tracker) if params.faces.align else shrink(rgb, side)
-            yield face, no_scene, (True, False, True)
+            yield tight(rgb, float(frames.times[step]), alignment, tracker), no_scene, (True, False, True)
             continue
         view = tracker.track(rgb, float(frames.times[step]))
         face = no_face if view.face is None else view.face
         yield face, shrink(rgb, scene_side), (view.face is not None, True, True)
 
 
-def _lay(rgb: Picture, t: float, alignment: Alignment, tracker: Tracker) -> Picture:
-    """A tight crop of a face laid on its eyes and mouth, where these are found in it; else as it is.
+def tight(rgb: Picture, t: float, alignment: Alignment, tracker: Tracker) -> Picture:
+    """The crop of a picture that is a tight crop of a face already: with `faces.align` laid on eyes and mouth, where
+    these are found in it; else as it is.
 
-    It is looked at enlarged and with room around it: the detector knows faces in pictures.
+    For that it is looked at enlarged and with room around it: the detector knows faces in pictures.
     """
+    if not tracker.faces.align:
+        return shrink(rgb, tracker.input.face_size)
     large = cv2.resize(rgb, (TIGHT, TIGHT), interpolation=cv2.INTER_LINEAR)
     room = TIGHT // 3
     large = cv2.copyMakeBorder(large, room, room, room, room, cv2.BORDER_REPLICATE)
