@@ -2,6 +2,8 @@
 import { Device, listParts, missingForDevice } from "./device/client.js";
 import { Silence } from "./silence.js";
 
+const { searchParams } = new URL(location.href);
+const WEIGHTS = searchParams.get("weights") ?? undefined; // “float32”: the larger graph
 const ADD = "This server does not offer it: whoever runs it adds it with “make page”, which needs Node.";
 
 export class OnDevice {
@@ -33,11 +35,11 @@ export class OnDevice {
   }
 
   async #offer() {
-    this.parts = await listParts().catch(() => []);
+    this.parts = await listParts(WEIGHTS).catch(() => []);
     const missing = missingForDevice() ?? (this.parts.length ? null : ADD);
     this.button.disabled = missing !== null;
     this.note.textContent = missing ??
-      `Model and runtime, ${megabytes(this.#sum("sent"))}, are fetched once; then nothing is sent: pictures and voice stay in this browser.`;
+      `Model (${this.parts[0].weights} weights) and runtime, ${megabytes(this.#sum("sent"))}, are fetched once; then nothing is sent: pictures and voice stay in this browser.`;
   }
 
   /** @param {"bytes"|"sent"} which */

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mmer.runtime.graph import GRAPH, Graph
+from mmer.runtime.graph import GRAPH, SMALL_GRAPH, Graph
 from mmer.serving.documents import render
 
 Serve = Callable[[Request], Awaitable[Response]]
@@ -54,15 +55,17 @@ def site_routes(web: Path, model: Path, graph: Callable[[], Graph]) -> Iterator[
             if path.suffix in TYPES and path.suffix != ".mjs":  # a tool's settings
                 yield _file(f"/{path.relative_to(web).as_posix()}", path)
     names = [f"detector/{path.name}" for path in sorted((model / "detector").glob("*.onnx"))]
-    parts: dict[str, Find] = {f"model/{GRAPH}": lambda: graph().path}  # that of int8 weights, where that one is served
-    parts |= {f"model/{name}": partial(_beside, graph, name) for name in names}
+    graphs: dict[str, Find] = {
+        f"model/{GRAPH}": lambda: graph().path,
+        f"model/{SMALL_GRAPH}": partial(_beside, graph, SMALL_GRAPH),
+    }
+    parts: dict[str, Find] = {f"model/{name}": partial(_beside, graph, name) for name in names}
     runtime = web / "node_modules" / "onnxruntime-web" / "dist"
     if all((runtime / name).is_file() for name in RUNTIME):
         parts |= {f"ort/{name}": partial(Path, runtime / name) for name in RUNTIME}
-    for url, find in parts.items():
+    for url, find in (graphs | parts).items():
         yield _file(f"/{url}", find)
-    offered = parts if f"ort/{RUNTIME[0]}" in parts else {}
-    yield Route("/device/parts.json", _answer(lambda: [_part(url, find()) for url, find in offered.items()]))
+    yield Route("/device/parts.json", _answer(lambda: _offered(graph(), parts) if f"ort/{RUNTIME[0]}" in parts else []))
     card = model / "MODEL_CARD.md"
     known = {"card": card.is_file()}
     yield Route(
@@ -108,6 +111,18 @@ def _part(url: str, path: Path) -> dict[str, str | int]:
     return {"url": url, "bytes": path.stat().st_size, "sent": packed.stat().st_size}
 
 
+def _offered(graph: Graph, parts: Mapping[str, Find]) -> list[dict[str, str | int]]:
+    """What a page may fetch: the graph that is served, that of int8 weights where it lies beside it, and the rest."""
+    small = graph.path.with_name(SMALL_GRAPH)
+    graphs = [(f"model/{GRAPH}", graph.path, graph.info.weights)]
+    if graph.path.name == GRAPH and small.is_file():
+        graphs.append((f"model/{SMALL_GRAPH}", small, "int8"))
+    return [
+        *(_part(url, path) | {"weights": weights} for url, path, weights in graphs),
+        *(_part(url, find()) for url, find in parts.items()),
+    ]
+
+
 def _beside(graph: Callable[[], Graph], name: str) -> Path:
     """A file of the model that is served now."""
     return graph().path.parent / name
@@ -118,6 +133,8 @@ def _file(url: str, found: Path | Find) -> Route:
         path = found if isinstance(found, Path) else found()
         headers = {"Vary": "Accept-Encoding"} if _packed(path) else {}
         how, sent = _packed(path, request.headers.get("accept-encoding", "")) or ("", path)
+        if not sent.is_file():  # the model that is served now lacks it
+            raise HTTPException(404)
         if how:
             headers["Content-Encoding"] = how
         answer = FileResponse(

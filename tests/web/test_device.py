@@ -21,6 +21,7 @@ from mmer.runtime import media
 from mmer.runtime.appearance import lips, look, portrait
 from mmer.runtime.config import Faces, Input, Media
 from mmer.runtime.detector import Detections, Detector
+from mmer.runtime.graph import GRAPH, SMALL_GRAPH
 from mmer.runtime.people import People
 from mmer.runtime.pipeline import Pipeline
 from mmer.runtime.recognizer import Recognizer
@@ -642,8 +643,9 @@ def test_without_the_service_clips_and_camera_are_recognised_as_with_it(
         for name, clip in clips.items():
             with clip.open("rb") as file:
                 theirs[name] = httpx.post(f"{served.url}/predict", files={"file": file}, timeout=60).json()
-        watched = Watched(context, served.url)
+        watched = Watched(context, f"{served.url}/?weights=float32")  # the graph that the service runs
         page = watched.page
+        expect(page.locator("#devicenote")).to_contain_text("Model (float32 weights) and runtime, ")
         assert not page.locator("#card").evaluate("(card) => card.hidden")
         assert page.request.get(f"{served.url}/model/card.md").ok
         turn_on(page)
@@ -670,6 +672,22 @@ def test_without_the_service_clips_and_camera_are_recognised_as_with_it(
     expect(page.locator("#figures")).to_contain_text(re.compile(r"\d+ ms from capture to paint"), timeout=PATIENCE)
     expect(page.locator("#network")).to_contain_text("the network is silent: 0 requests, 0 open connections")
     assert [url for url in watched.asked if not url.startswith("blob:")] == []
+    assert watched.complaints == []
+    context.close()
+
+
+def test_the_graph_with_int8_weights_is_taken_where_there_is_one(browser: Browser, real: Served) -> None:
+    context = browser.new_context()
+    watched = Watched(context, real.url)
+    page = watched.page
+    expect(page.locator("#devicenote")).to_contain_text("Model (int8 weights) and runtime, ")
+    turn_on(page)
+    asked = {url.rpartition("/")[2] for url in watched.asked}
+    assert (SMALL_GRAPH in asked, GRAPH in asked) == (True, False)
+    clip = ROOT / "web" / "samples" / "happy.mp4"
+    page.set_input_files("#file", clip)
+    label = Recognizer.load(real.model / SMALL_GRAPH).predict(clip).label
+    expect(page.locator("#cliplabel")).to_have_text(re.compile(rf"as a whole: . {label} \d+%"), timeout=PATIENCE)
     assert watched.complaints == []
     context.close()
 

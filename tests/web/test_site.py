@@ -37,9 +37,21 @@ def test_the_parts_are_offered_whole_or_not_at_all(tmp_path: Path) -> None:
     assert offered(web, model) == {}
     (runtime / RUNTIME[1]).write_bytes(b"\0asm")
     nets = {f"model/detector/{name}.onnx" for name in ("pnet", "rnet", "onet")}
-    assert offered(web, model).keys() == {"model/mmer.onnx", *nets, *(f"ort/{name}" for name in RUNTIME)}
+    graphs, rest = {"model/mmer.onnx", "model/mmer.int8.onnx"}, {*nets, *(f"ort/{name}" for name in RUNTIME)}
+    assert offered(web, model).keys() == graphs | rest
     small = offered(web, model, SMALL_GRAPH)  # the page's is the one that the service runs
+    assert small.keys() == {"model/mmer.onnx"} | rest
     assert small["model/mmer.onnx"] == (model / SMALL_GRAPH).stat().st_size
+
+
+def test_the_graph_of_int8_weights_is_offered_only_where_there_is_one(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(ROOT / "release", model, ignore=shutil.ignore_patterns("light", "figures", "*.safetensors"))
+    client = TestClient(Starlette(routes=list(site_routes(ROOT / "web", model, partial(Graph, model / GRAPH)))))
+    assert client.get(f"/model/{SMALL_GRAPH}").is_success
+    (model / SMALL_GRAPH).unlink()
+    assert client.get(f"/model/{SMALL_GRAPH}").status_code == 404
+    assert SMALL_GRAPH not in client.get("/device/parts.json").text
 
 
 def test_a_part_that_was_deflated_is_sent_so_to_whom_takes_it(tmp_path: Path) -> None:

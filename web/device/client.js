@@ -12,10 +12,18 @@ import { VideoReader, decodeVoice } from "../runtime/media.js";
 const MAX_IN_FLIGHT = 2; // pictures on their way to the worker, at most: more are dropped, not queued
 const HOW = "Send a video, a sound or an image that this browser can play, or turn “On this device” off.";
 
-/** What must be fetched; none where the service has no runtime for pages. @returns {Promise<Part[]>} */
-export async function listParts() {
+/**
+ * What must be fetched; none where the service has no runtime for pages.
+ * @param {string} [weights] of the graph that is wanted: where it is not offered, the other is taken
+ * @returns {Promise<Part[]>} the graph first
+ */
+export async function listParts(weights = "int8") {
   const response = await fetch("device/parts.json");
-  return response.ok ? response.json() : [];
+  /** @type {Part[]} */
+  const parts = response.ok ? await response.json() : [];
+  const graphs = parts.filter((part) => part.weights);
+  const graph = graphs.find((part) => part.weights === weights) ?? graphs[0];
+  return graph ? [graph, ...parts.filter((part) => !part.weights)] : [];
 }
 
 /** Whether this browser can run it. @returns {string|null} why not */
@@ -32,15 +40,16 @@ export class Device {
   /**
    * Fetch everything and start it.
    * @param {ModelInfo} info
-   * @param {Part[]} parts
+   * @param {Part[]} parts by `listParts`
    * @param {(bytes: number) => void} onProgress
    * @returns {Promise<Device>}
    * @throws {Error} something cannot be fetched, or the browser does not run it
    */
   static async open(info, parts, onProgress) {
-    const device = new Device(info, onProgress);
+    const told = { ...info, weights: parts[0].weights }; // the service may run the other graph
+    const device = new Device(told, onProgress);
     try {
-      await device.ask("load", { root: document.baseURI, parts, info });
+      await device.ask("load", { root: document.baseURI, parts, info: told });
     } catch (error) {
       device.close();
       throw error;

@@ -6,7 +6,7 @@ import { readPixels } from "./pixels.js";
 
 /** @typedef {import("../runtime/media.js").Still} Still */
 /** @typedef {import("../runtime/pipeline.js").ModelInfo} ModelInfo */
-/** @typedef {{url: string, bytes: number, sent: number}} Part `bytes` of it, and of them, deflated, on the line */
+/** @typedef {{url: string, bytes: number, sent: number, weights?: string}} Part `bytes` of it, and of them, deflated, on the line; `weights` of a graph */
 
 /** @type {Promise<Recognizer>} */
 let recognizer;
@@ -121,9 +121,8 @@ async function load(root, parts, info) {
     if (!part) throw new Error(`${end} is not offered`);
     return part;
   };
-  /** @param {string} end */
-  const fetchPart = async (end) => {
-    const part = find(end);
+  /** @param {Part} part */
+  const fetchPart = async (part) => {
     const response = await fetch(new URL(part.url, root));
     if (!response.ok || !response.body) throw new Error(`${part.url} cannot be had (HTTP ${response.status})`);
     const bytes = new Uint8Array(part.bytes);
@@ -141,7 +140,7 @@ async function load(root, parts, info) {
   };
   const module = find(".mjs");
   const [wasm, graph, pnet, rnet, onet] = await Promise.all(
-    [".wasm", "/mmer.onnx", "/pnet.onnx", "/rnet.onnx", "/onet.onnx"].map(fetchPart));
+    [find(".wasm"), parts[0], find("/pnet.onnx"), find("/rnet.onnx"), find("/onet.onnx")].map(fetchPart));
   const runtime = await openRuntime(new URL(module.url, root).href, wasm);
   self.postMessage({ fetched: module.bytes });
   return Recognizer.load(runtime, { graph, pnet, rnet, onet }, info);
