@@ -39,6 +39,10 @@ let begun = null;
 let player = null;
 /** The clip that is opened once it is recognised. @type {import("./clips.js").Item|null} */
 let wanted = null;
+/** Whether what was recognised may be forgotten, where that is being asked. @type {Promise<boolean>|null} */
+let asked = null;
+/** @type {(may: boolean) => void} */
+let settle = () => {};
 /** What had the focus at the start, and has it again after Close. @type {HTMLElement} */
 let opener = at("go");
 /** @type {{said: string, at: number}} */
@@ -353,19 +357,29 @@ function keepFocus(other) {
   if (!focused || focused === document.body || !focused.checkVisibility()) other.focus({ preventScroll: true });
 }
 
-/** Whether what was recognised may be forgotten: asked where there is any. @returns {Promise<boolean>} */
-async function mayDiscard() {
+/** Whether what was recognised may be forgotten: asked where there is any, once of all who want to know.
+ * @returns {Promise<boolean>}
+ */
+function mayDiscard() {
+  return (asked ??= ask().finally(() => (asked = null)));
+}
+
+async function ask() {
   const answered = clips.items.filter(({ state }) => state === "done").length;
   if (!answered && !course.length) return true;
   const what = live ? `${duration(course.end)} of this session` : answered > 1 ? `the answers of ${answered} clips` : "the answer of this clip";
   at("leaving").textContent = `Discard ${what}? Nothing is kept anywhere else.`;
-  at("leave").returnValue = "";
   at("leave").showModal();
-  // An earlier closing is told late: it may be heard while the question is open again.
-  while (at("leave").open) await new Promise((done) => at("leave").addEventListener("close", done, { once: true }));
-  return at("leave").returnValue === "discard";
+  return new Promise((done) => (settle = done));
 }
-for (const id of ["keep", "discard"]) at(id).addEventListener("click", () => at("leave").close(id));
+for (const id of ["keep", "discard"]) {
+  at(id).addEventListener("click", () => {
+    at("leave").close();
+    settle(id === "discard");
+  });
+}
+// By Escape. That a question was closed is told late: the next one may be open by then.
+at("leave").addEventListener("close", () => at("leave").open || settle(false));
 
 /** @param {boolean} [keepWords] what was complained of stays */
 function stop(keepWords = false) {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, JSHandle, Page, expect
 
 from mmer.labels import DIMENSIONS, EMOTIONS, MODALITIES
 from mmer.runtime.results import Person, Step, softmax
@@ -53,9 +53,9 @@ def watched(browser: Browser, service: Served) -> Iterator[Watched]:
     context.close()
 
 
-def drop(page: Page, *paths: Path) -> None:
-    """Drop files onto the field, as a mouse would."""
-    files = page.evaluate_handle(
+def held(page: Page, *paths: Path) -> JSHandle:
+    """Files as the page is given them (a DataTransfer)."""
+    return page.evaluate_handle(
         """(files) => {
             const transfer = new DataTransfer();
             for (const [data, name, type] of files) {
@@ -69,6 +69,11 @@ def drop(page: Page, *paths: Path) -> None:
             for path in paths
         ],
     )
+
+
+def drop(page: Page, *paths: Path) -> None:
+    """Drop files onto the field, as a mouse would."""
+    files = held(page, *paths)
     for kind in ("dragenter", "dragover", "drop"):
         page.dispatch_event("#drop", kind, {"dataTransfer": files})
 
@@ -457,6 +462,31 @@ def test_a_clip_that_is_dropped_onto_a_session_asks_before_it_takes_its_place(wa
     drop(page, drawn_clips()["happy"])
     page.click("#discard")
     expect(page.locator("#cliplabel")).to_contain_text("as a whole")
+
+
+def test_a_clip_that_comes_while_the_answer_is_on_its_way_is_not_lost(watched: Watched) -> None:
+    page = watched.go_live()
+    page.click("#stop")
+    page.evaluate(
+        """(files) => {
+            document.querySelector("#discard").click();
+            const field = document.querySelector("#file");
+            field.files = files.files;
+            field.dispatchEvent(new Event("change"));
+        }""",
+        held(page, drawn_clips()["happy"]),
+    )
+    expect(page.locator("#cliplabel")).to_contain_text("as a whole", timeout=PATIENCE)
+    expect(page.locator("#leave")).to_be_hidden()
+
+
+def test_a_question_is_put_again_after_escape(watched: Watched) -> None:
+    page = watched.go_live()
+    page.click("#stop")
+    page.keyboard.press("Escape")
+    expect(page.locator("#view")).to_be_visible()
+    close(page)
+    expect(page.locator("#go")).to_be_visible()
 
 
 def test_a_clip_without_a_voice_says_so(watched: Watched) -> None:
