@@ -29,7 +29,7 @@ from mmer.runtime.voice import hear
 from mmer.training.fit import fit
 from mmer.training.inference import predict
 from studies.channels import Pcm, channels
-from studies.fusion import resampled, uar
+from studies.scores import mean_uar, resampled
 
 Test = tuple[list[Clip], Mapping[Path, Pcm]]
 """Clips, and their voices by the sample's path."""
@@ -116,7 +116,7 @@ def main() -> None:
             runs = [predict(each.network, judged, processed, modalities=["voice"], read=read) for each in fits]
             truth = np.array([clip.target for clip in judged])
             low, high = metrics.percentile_interval(resampled(truth, runs, [clip.person for clip in judged]))
-            cells.append(f"{np.mean([uar(truth, run) for run in runs]):.3f} ({low:.3f}–{high:.3f})")
+            cells.append(f"{mean_uar(truth, runs):.3f} ({low:.3f}–{high:.3f})")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -29,6 +29,7 @@ from mmer.runtime.results import Step, pool, softmax
 from mmer.runtime.spec import GraphSpec
 from mmer.runtime.types import Floats
 from mmer.runtime.voice import hear
+from studies.scores import uar
 
 NEUTRAL = EMOTIONS.index("neutral")
 DRAWS = 1000
@@ -93,11 +94,6 @@ def turns(
             continue
         after = np.array([answer(told[clip.clip_id], calibration, step_s) for clip in clips])
         yield uar(truth[others], plain[others]), uar(truth[others], after[others])
-
-
-def uar(truth: npt.NDArray[np.int64], said: npt.NDArray[np.int64]) -> float:
-    """Unweighted average recall of one person's clips."""
-    return float(metrics.uar(metrics.confusion(truth, said)))
 
 
 def interval(values: npt.NDArray[np.float64]) -> str:

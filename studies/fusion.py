@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -36,12 +35,12 @@ from mmer.training.augment import beside
 from mmer.training.batches import collate, partners_of, target_of
 from mmer.training.fit import fit
 from mmer.training.inference import calibrate_together, predict
+from studies.scores import Answers, mean_uar, resampled, uar
 
 KINDS = ("lstm", "gru", "attention", "mean")
 PAIRED = "lstm"
 """The kind that is also taught with pairs."""
 EPOCHS, BATCH, RATE, DROPOUT = 40, 16, 2e-3, 0.3
-Answers = npt.NDArray[np.float32]
 
 
 def both(clips: Sequence[Clip], split: str) -> list[Clip]:
@@ -96,7 +95,7 @@ def learn(fusion: JointFusion, train: dict[str, Tensor], val: dict[str, Tensor],
         fusion.eval()
         with torch.no_grad():
             said, truth = answer(fusion, val, summed=summed), val["target"].argmax(1)
-            found = uar(truth.numpy(), said.softmax(1).numpy()), -float(torch.nn.functional.cross_entropy(said, truth))
+            found = uar(truth.numpy(), said.argmax(1).numpy()), -float(torch.nn.functional.cross_entropy(said, truth))
         if found > best:
             best, kept = found, {key: value.clone() for key, value in fusion.state_dict().items()}
     fusion.load_state_dict(kept)
@@ -107,11 +106,6 @@ def answer(fusion: JointFusion, of: dict[str, Tensor], *, summed: bool) -> Tenso
     state = torch.zeros(len(of["known"]), fusion.together.state_size)
     said, _ = fusion.join(of["logits"] if summed else torch.zeros_like(of["logits"]), of["known"], state)
     return clip_logits(said, of["known"][..., -3:], of["valid"])
-
-
-def uar(truth: npt.NDArray[np.int64], probabilities: Answers) -> float:
-    """Unweighted average recall of the likeliest emotions."""
-    return float(metrics.uar(metrics.confusion(truth, probabilities.argmax(1))))
 
 
 def one_fold(params: Params, clips: Sequence[Clip], processed: Path, seeds: int) -> dict[str, list[Answers]]:
@@ -154,17 +148,25 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("release/params.yaml"), help="default: %(default)s")
     parser.add_argument("--seeds", type=int, default=3, help="of each rival; default 3")
     parser.add_argument("--epochs", type=int, nargs=2, default=(4, 6), metavar=("FACE", "VOICE"), help="default: 4 6")
+    parser.add_argument("--taught", type=float, default=0.0, metavar="SHARE",
+                        help="of what the voice learns, from DATA/teacher.npz; default: none")  # fmt: skip
+    parser.add_argument(
+        "--alone", action="store_true", help="test one speaker in each fold, and choose the epoch on one"
+    )
     given = parser.parse_args()
-    begun: dict[str, Any] = {"init_from": given.begun, "targets": "intended", "taught": 0.0}
+    begun: dict[str, Any] = {"init_from": given.begun, "targets": "intended"}
     face, voice = given.epochs
     usual = load_params(given.params).train.branches
     branches = {
         "face": usual["face"] | begun | {"epochs": face, "batch_size": 8},
-        "voice": usual["voice"] | begun | {"epochs": voice},
+        "voice": usual["voice"] | begun | {"epochs": voice, "taught": given.taught},
     }
     params = load_params(given.params, {"model.fusion": "late", "train.branches": branches, "corpora": [given.corpus]})
     processed = given.data / "processed"
     clips = prepared(processed, [given.corpus])
+    if given.alone:
+        speakers = sorted({clip.person for clip in clips})
+        clips = [clip.model_copy(update={"fold": 1 + speakers.index(clip.person)}) for clip in clips]
     truth, people, said = list[int](), list[str](), dict[str, list[list[Answers]]]()
     for number in fold_numbers(clips):
         ours = assign_fold(clips, number)
@@ -173,32 +175,24 @@ def main() -> None:
         for name, answers in one_fold(params, ours, processed, given.seeds).items():
             said.setdefault(name, []).append(answers)
         print(f"fold {number}: {len(truth)} clips so far", flush=True)
-    right, speakers = np.array(truth), len(set(people))
-    print(
-        f"\n{given.corpus}: {len(truth)} clips of {speakers} speakers, {len(EMOTIONS)} answers; seeds: {given.seeds}\n"
-    )
+    right, n = np.array(truth), len(set(people))
+    print(f"\n{given.corpus}: {len(truth)} clips of {n} speakers, {len(EMOTIONS)} answers; seeds: {given.seeds}\n")
     print("| joined by | UAR (95% over speakers) | over late fusion (95%) |\n| --- | ---: | ---: |")
-    late = resampled(right, [np.concatenate([fold[0] for fold in said["late"]])], people)
+    summed = [np.concatenate([fold[0] for fold in said["late"]])]
+    late = resampled(right, summed, people)
     for name, folds in said.items():
         runs = [np.concatenate([fold[seed] for fold in folds]) for seed in range(len(folds[0]))]
-        mean = float(np.mean([uar(right, run) for run in runs]))
+        mean = mean_uar(right, runs)
         again = resampled(right, runs, people)
         low, high = metrics.percentile_interval(again)
         more = again - late
-        gain = mean - uar(right, np.concatenate([fold[0] for fold in said["late"]]))
+        gain = mean - mean_uar(right, summed)
         around = (
             "–"
             if name == "late"
             else f"{gain:+.3f} ({'{:+.3f} to {:+.3f}'.format(*metrics.percentile_interval(more))})"
         )
         print(f"| {name} | {mean:.3f} ({low:.3f}–{high:.3f}) | {around} |", flush=True)
-
-
-def resampled(truth: npt.NDArray[np.int64], runs: Sequence[Answers], people: Sequence[str]) -> npt.NDArray[np.float64]:
-    """The mean UAR of the runs over the same resamples of the speakers."""
-    found = [metrics.uar(metrics.bootstrap(truth, metrics.one_hot(run), people, 1000, 0)) for run in runs]
-    mean: npt.NDArray[np.float64] = np.mean(found, axis=0)
-    return mean
 
 
 if __name__ == "__main__":
