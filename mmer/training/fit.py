@@ -215,6 +215,27 @@ def _affect(train: Train, training: Sequence[Clip]) -> tuple[ModalityName, ...]:
     return modalities_with_affect(training) if train.affect else ()
 
 
+def _check_kept(network: EmotionNet, origin: Origin, train: Train, params: Params) -> None:
+    """Where nothing is trained, all must have been there.
+
+    Raises:
+        TrainingError: what is missing, since it would be left as it was drawn.
+    """
+    from mmer.model.fusion import LateFusion
+
+    kept = origin.start[0].branches if origin.start else ()
+    if lacking := [name for name in network.modalities if name not in kept]:
+        raise TrainingError(
+            f"train.init_from: {train.init_from} holds no {' and no '.join(lacking)} like that of `model`, "
+            "and with epochs: 0 none is trained; name other weights, or train for an epoch or more"
+        )
+    if not isinstance(network.fusion, LateFusion):
+        raise TrainingError(
+            f"train.epochs: 0 keeps branches alone, and model.fusion: {params.model.fusion} has more to learn; set "
+            "model.fusion: late, or train for an epoch or more"
+        )
+
+
 def _answers(job: _Job, training: Sequence[Clip]) -> dict[str, Floats]:
     """The teacher's about the training voices, where one is asked for."""
     if not job.train.taught or job.train.taught_by:
@@ -254,6 +275,7 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         start=(*(init_from(network, Path(train.init_from)) if train.init_from else ()), *learnt_from),
     )
     if not train.epochs:
+        _check_kept(network, origin, train, job.params)
         row = {"epoch": 0.0, **score(network, job.validation, job.processed, kind=train.targets)}
         calibrate(network, job.validation, job.processed, train.targets)
         return Fit(network.eval(), origin, [], row, 0.0)

@@ -64,14 +64,14 @@ def as_forward(network: EmotionNet) -> Any:
     return forward
 
 
-def targets(clips: Sequence[Clip], kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:
+def soft_targets(clips: Sequence[Clip], kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.float32]:
     """What is learnt of each clip, [n, C] (`target_of`)."""
     return np.array([target_of(clip, kind, classes) for clip in clips], np.float32).reshape(-1, len(classes))
 
 
 def truths(clips: Sequence[Clip], kind: str, classes: Sequence[str] = EMOTIONS) -> npt.NDArray[np.int64]:
     """What counts as right of each clip, [n]: the likeliest class of its target."""
-    return np.asarray(targets(clips, kind, classes).argmax(1), np.int64)
+    return np.asarray(soft_targets(clips, kind, classes).argmax(1), np.int64)
 
 
 def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind: str = "intended") -> None:
@@ -83,13 +83,13 @@ def calibrate(network: EmotionNet, clips: Sequence[Clip], processed: Path, kind:
     network.fusion.temperature.fill_(1.0)
     if not isinstance(network.fusion, LateFusion):
         network.fusion.temperature.fill_(
-            fit_temperature(predict(network, clips, processed), targets(clips, kind, network.classes))
+            fit_temperature(predict(network, clips, processed), soft_targets(clips, kind, network.classes))
         )
         return
     for name in network.modalities:
         if having := [c for c in clips if getattr(c, f"has_{name}")]:
             said = predict(network, having, processed, modalities=[name])
-            wanted = targets(with_modalities(having, [name]), kind, network.classes)
+            wanted = soft_targets(with_modalities(having, [name]), kind, network.classes)
             network.fusion.temperature[MODALITIES.index(name)] = fit_temperature(said, wanted)
 
 
@@ -109,7 +109,7 @@ def calibrate_together(network: EmotionNet, clips: Sequence[Clip], processed: Pa
         return
     if isinstance(network.fusion, JointFusion):
         network.fusion.temperature_together.fill_(1.0)
-        wanted = targets(several, kind, network.classes)
+        wanted = soft_targets(several, kind, network.classes)
         network.fusion.temperature_together.fill_(fit_temperature(predict(network, several, processed), wanted))
         return
     said = np.stack([predict(network, several, processed, modalities=[name]) for name in names])

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from mmer.config import Balance, Cameras, Channels, ConfigError, Params
 from mmer.data.clips import Clip, modalities_of, read_manifest, with_modalities
 from mmer.data.samples import Sample, load_clip, load_sample, save_sample
-from mmer.labels import EMOTIONS, MODALITIES
+from mmer.labels import EMOTIONS, MODALITIES, ModalityName
 from mmer.model.fusion import LateFusion
 from mmer.model.pretrained import WeightsError
 from mmer.params import load_params, varied
@@ -233,6 +234,26 @@ def test_a_branch_of_no_epochs_is_kept_as_it_was_while_another_is_trained(corpus
     assert [row["epoch"] for row in done.history] == [1]
     with pytest.raises(ConfigError, match="epochs: 0 keeps what init_from names"):
         load_params(ROOT / "params.yaml", late | {"train.branches": {"face": {"epochs": 0}}})
+
+
+@pytest.mark.parametrize(
+    ("fusion", "learnt", "words"),
+    [("late", ["face", "voice"], "no face like"), ("late", ["voice"], None), ("concat", ["voice"], "more to learn")],
+)
+def test_nothing_is_kept_that_was_never_trained(
+    corpus: Path, tmp_path: Path, fusion: str, learnt: list[ModalityName], words: str | None
+) -> None:
+    clips, earlier = mixture(corpus, tmp_path), tmp_path / "network.safetensors"
+    params = load_params(ROOT / "params.yaml", SMALL | {"model.fusion": fusion, "train.epochs": 1})
+    voices = with_modalities(clips, ["voice"])
+    first = fit(params, params.train, voices, tmp_path, seed=0)
+    save_network(first.network, earlier, first.origin)
+    kept = params.train.model_copy(update={"epochs": 0, "init_from": str(earlier)})
+    with nullcontext() if words is None else pytest.raises(TrainingError, match=words):
+        fit(params, kept, with_modalities(clips, learnt), tmp_path, seed=1)
+    gone = kept.model_copy(update={"init_from": str(tmp_path / "gone")})
+    with pytest.raises(TrainingError, match="gone holds no voice"):
+        fit(params, gone, voices, tmp_path, seed=0)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1])
