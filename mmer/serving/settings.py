@@ -44,8 +44,8 @@ class Settings(BaseModel):
     upload_duration_s: float = Field(300, gt=0)
     """Length of a file; the model's own limit stands beside it."""
 
-    sessions: int = Field(default_factory=lambda: 8 * (os.cpu_count() or 1), ge=1)
-    """Live streams at once, in each worker; by default 8 a core, as measured (docs/serving.md)."""
+    sessions: int = Field(default_factory=lambda: 16 * (os.cpu_count() or 1), ge=1)
+    """Live streams at once, in each worker; by default 16 a core, as measured (docs/serving.md)."""
     sessions_per_address: int = Field(8, ge=1)
     """Live streams at once from one address."""
     session_s: float = Field(3600, gt=0)
