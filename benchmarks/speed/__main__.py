@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.serving.common import ROOT
-from benchmarks.speed import growth, labels, live, streams
+from benchmarks.speed import growth, labels, live, peers, streams
 from benchmarks.speed.trees import Sides
 
 OUT = ROOT / "docs" / "measurements" / "speed.md"
@@ -27,6 +27,7 @@ BEFORE = "162991d"
 """The last revision before costs were halved."""
 SECTIONS: dict[str, Callable[[Sides], str]] = {
     "live": live.section,
+    "peers": peers.section,
     "labels": labels.section,
     "streams": streams.section,
     "growth": growth.section,

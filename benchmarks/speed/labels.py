@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.speed.trees import Sides, decoded, workers
+from benchmarks.speed.trees import Sides, decoded, recognizer, workers
 from mmer import metrics
 from mmer.labels import EMOTIONS
 from mmer.runtime.graph import GRAPH, Graph
@@ -45,7 +45,7 @@ def section(sides: Sides) -> str:
     told: dict[str, list[dict[str, object]]] = {"before": [], "after": []}
     with (
         tempfile.TemporaryDirectory() as name,
-        workers({who: (tree, tree / "release") for who, tree in trees.items()}) as made,
+        workers({who: recognizer(tree, tree / "release") for who, tree in trees.items()}) as made,
     ):
         for path, _ in tqdm(found, desc="labels", unit="clip"):
             clip = decoded(path, Path(name), info.media)

@@ -13,7 +13,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 
 from benchmarks import budgets
-from benchmarks.speed.trees import Sides, decoded, workers
+from benchmarks.speed.trees import Sides, decoded, recognizer, workers
 from mmer.runtime.detector import FACTOR, WINDOW
 from mmer.runtime.graph import GRAPH, Graph
 from mmer.runtime.spec import GraphSpec
@@ -37,7 +37,11 @@ def section(sides: Sides) -> str:
         torch = budgets.rivals(sides.after / "release", sides.after / "release" / budgets.SMALL_GRAPH).get("torch")
         lives = [budgets.read(path, torch.recognizer) for path in paths] if torch else []
         trees = {"before": sides.before, "after": sides.after}
-        named = {f"{which} {when}": (tree, tree / models[which]) for which in models for when, tree in trees.items()}
+        named = {
+            f"{which} {when}": recognizer(tree, tree / models[which])
+            for which in models
+            for when, tree in trees.items()
+        }
         taken: dict[str, list[dict[str, float]]] = {who: [] for who in [*named, "torch"]}
         with workers(named) as made:
             for turn in range(sides.turns + 1):  # the first allocates

@@ -1,4 +1,4 @@
-"""Two trees of code at work on the same clips, by turns."""
+"""Programs at work on the same clips, by turns: the code of two trees, and others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +35,9 @@ class Sides:
 
 
 class Worker:
-    """A process with the code of a tree and a model."""
+    """A program that answers lines of JSON, started in a tree and with its code."""
 
-    def __init__(self, tree: Path, model: Path) -> None:
-        command = [sys.executable, str(WORKER), str(model)]
+    def __init__(self, tree: Path, command: Sequence[str]) -> None:
         environment = os.environ | {"PYTHONPATH": str(tree)}
         self.process = subprocess.Popen(
             command, cwd=tree, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -52,16 +51,21 @@ class Worker:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"the code in {self.process.args} did not answer about {clip.name}")
+            raise SystemExit(f"{self.process.args} did not answer about {clip.name}")
         told: dict[str, Any] = json.loads(line)
         return told
 
 
+def recognizer(tree: Path, model: Path) -> tuple[Path, list[str]]:
+    """The code of a tree with a model."""
+    return tree, [sys.executable, str(WORKER), str(model)]
+
+
 @contextmanager
-def workers(of: Mapping[str, tuple[Path, Path]]) -> Iterator[dict[str, Worker]]:
-    """By name: the tree and the model."""
+def workers(of: Mapping[str, tuple[Path, Sequence[str]]]) -> Iterator[dict[str, Worker]]:
+    """By name: where each is started, and its command."""
     with ExitStack() as stack:
-        made = {name: Worker(tree, model) for name, (tree, model) in of.items()}
+        made = {name: Worker(tree, command) for name, (tree, command) in of.items()}
         for worker in made.values():
             stack.callback(worker.process.wait)
             stack.callback(lambda stdin=worker.process.stdin: stdin.close())
