@@ -168,6 +168,11 @@ def shipped() -> str:
         found = [re.search(pattern, card, re.MULTILINE) for card in cards]
         told = [f"{float(m[4]):.0%} right; UAR {m[2]} ({m[3]})" if m else "–" for m in found]
         rows.append([f"{what}: {next((m[1] for m in found if m), 'none')}", *told])
+    both = r"^Together they bring (\S+) UAR \((.+?)\) over (\w+) alone, on the ([\d,]+) clips"
+    found = [re.search(both, card, re.MULTILINE) for card in cards]
+    if first := next(filter(None, found), None):
+        told = [f"UAR {m[1]} ({m[2]})" if m else "–" for m in found]
+        rows.append([f"face and voice together, less the {first[3]} alone: the {first[4]} clips that hold both", *told])
     took = re.search(r"^\| the same, with detection .*\| (.+?) \| (.+?) \|$", BUDGETS.read_text(), re.MULTILINE)
     if took:
         rows.append(["a core's time for a second of camera and microphone", *(f"{ms} ms" for ms in took.groups())])

@@ -20,8 +20,7 @@ from mmer.runtime.graph import ModelInfo
 Report = Mapping[str, Any]
 
 STATUS = {
-    "candidate": "**A candidate, not a release:** it is still being worked on. It is here so that the service and the "
-    "page have a model of real people to run.",
+    "candidate": "**A candidate, not a release:** it is still being worked on.",
     "experiment": "**An experiment.**",
     "release": "A release.",
 }
@@ -41,10 +40,14 @@ high-risk (Annex III, 1(c)), and whoever deploys one must tell the people expose
 voices are personal data. This is no legal advice.
 """
 NOT_MEASURED = """\
-- how it does by age, skin colour, language or culture: no score is told apart by them;
-- glasses, masks, beards, children, several people in one picture;
+- how it does by age, skin colour or culture, and by language other than as the corpora differ;
+- glasses, masks and beards as people wear them, children, several real people in one picture;
 - spontaneous emotions, and conversations longer than a clip;
 - the detector: scores of faces are of those that it found.
+"""
+NOT_SPOILT = "- how it does in noise, in the dark and on small faces;\n"
+UAR = """\
+UAR is unweighted average recall: of each emotion that the corpus has the share that is found, and of these the mean.
 """
 
 #: What the labels of a corpus say, and what the people in it agreed to.
@@ -137,7 +140,7 @@ def model_card(info: ModelInfo, evidence: Evidence) -> str:
         "### As shown live": _as_shown(evidence.package["shown"]),
         "## Robustness": _robustness(evidence.curves),
         "## Limitations": _failures(details, evidence.curves),
-        "### Not measured": [NOT_MEASURED],
+        "### Not measured": [NOT_MEASURED if evidence.curves else NOT_SPOILT + NOT_MEASURED],
         "## Training cost": _cost(evidence.cost),
         "## Licence": _licence(info),
     }
@@ -227,6 +230,7 @@ def _scores_of(details: Report) -> list[str]:
     lines = [
         details["protocol"],
         "",
+        UAR,
         *([f"Note: {details['note']}.", ""] if "note" in details else []),
         *_table(["tested on", *SCORED], _scores(details["by_corpus"])),
         "",

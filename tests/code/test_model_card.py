@@ -171,10 +171,12 @@ def test_the_voices_of_all_speakers_are_told_beside_the_few(card: str) -> None:
     assert "0.41, 0.57, 0.75" in told
 
 
-def test_what_was_not_measured_is_not_told(short: str) -> None:
+def test_of_what_was_not_measured_no_more_is_told_than_that(card: str, short: str) -> None:
     assert "cross-validated" not in short
     assert "Robustness" not in short
     assert "blur" not in short
+    assert "in the dark" in part(short, "Not measured")
+    assert "in the dark" not in part(card, "Not measured")
 
 
 def test_energy_is_called_an_estimate(card: str) -> None:
