@@ -27,10 +27,10 @@ repro: .venv/.ready ## The main job: get the demo corpus, prepare, search, train
 	dvc repro
 	@python -m stages.summary
 
-release: .venv/.ready ## Train the model of real people in release/ (an hour on 2 cores; MMER_MIRROR names the corpora)
+release: .venv/.ready ## Train the model of real people in release/ (hours on 2 cores; MMER_MIRROR names the corpora)
 	cd release && dvc repro publish
 
-folds: .venv/.ready ## Cross-validate its voices by speaker, in 7 and in 8 classes (80 minutes on 2 cores), and put that into its card
+folds: .venv/.ready ## Cross-validate its voices by speaker, of all its corpora in 7 classes and of RAVDESS in 8 (hours), and put that into its card
 	cd release && dvc repro folds eight_classes && dvc repro --single-item --force publish
 
 light: .venv/.ready ## Train the extra-light model for phones in release/light/, on what `make release` prepared (an hour)
