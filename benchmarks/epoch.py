@@ -4,9 +4,9 @@
 
 For each branch of a late fusion that is trained apart, or for the whole network: reading, augmenting and padding of the
 clips, one way and back through the network, and the update. The floor is the network's multiply-adds, three times over
-(once forth, twice back), at the rate at which this processor multiplies large matrices. Of a face also what the layout
-of its network's channels is worth, and with `--compile` torch.compile. With `--device cuda` the network is on the GPU,
-as a training has it there (bfloat16), and its times are by the clock.
+(once forth, twice back), at the rate at which this processor multiplies large matrices. Of a face also what each of the
+`VARIANTS` is worth, by turns, and with `--compile` torch.compile. With `--device cuda` the network is on the GPU, as a
+training has it there (bfloat16), and its times are by the clock.
 """
 
 from __future__ import annotations
@@ -14,22 +14,48 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mmer.config import Params, Train
 from mmer.data.clips import Clip, modalities_of, read_manifest, with_modalities
-from mmer.data.samples import Memory, load_clip
+from mmer.data.samples import Memory, Sample, load_clip
 from mmer.labels import ModalityName
 from mmer.model.cost import cost
 from mmer.model.network import Batch, EmotionNet
+from mmer.model.prelu import PReLU
 from mmer.params import load_params
+from mmer.training import cameras
 from mmer.training.augment import augment
 from mmer.training.batches import collate, target_of, to_device
+from mmer.training.devices import keep_memory
 
 CPU = torch.device("cpu")
+TURNS = 5
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How the face network goes forth and back; by default as in a training."""
+
+    batch_size: int | None = None
+    layout: torch.memory_format = torch.channels_last
+    prelu: type[nn.Module] = PReLU
+    dtype: torch.dtype = torch.float32
+
+
+VARIANTS = {
+    "as it is": Variant(),
+    "torch's PReLU": Variant(prelu=nn.PReLU),
+    "channels first": Variant(layout=torch.contiguous_format),
+    "bfloat16, torch's PReLU": Variant(dtype=torch.bfloat16),  # ours is for what is of one kind
+    **{f"batches of {size}": Variant(batch_size=size) for size in (16, 32, 128, 256)},
+}
 
 
 def main() -> None:
@@ -39,9 +65,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--clips", type=int, default=96)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--gives-back", action="store_true", help="memory at once, as glibc does, and trainings do not")
     parser.add_argument("--device", type=torch.device, default="cpu")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if not given.gives_back:
+        keep_memory()
     params = load_params(given.params)
     clips = [c for c in read_manifest(given.data / "clips.parquet") if c.split == "train"]
     device = torch.device(given.device)
@@ -90,14 +119,14 @@ def report(
     """The table of one training, milliseconds of processor time per clip: the lower of two runs, the first warms up."""
     print(f"\n{' + '.join(modalities)}: {len(clips)} clips, batches of {train.batch_size}")
     network = EmotionNet(params.input, params.model, modalities, train.dropout, train.voice_mask).train().to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), train.lr)
+    updates = updating(network, train)
     size = train.batch_size
     read = Memory(train.memory_mb << 20)
     first = timed(lambda: [load_clip(c, processed, read) for c in clips]) / len(clips) * 1e3
     samples = [load_clip(c, processed, read) for c in clips]
-    varied = [augment(s, train.augment, np.random.default_rng(i)) for i, s in enumerate(samples)]
+    changed = [varied(s, train, np.random.default_rng(i)) for i, s in enumerate(samples)]
     targets = [target_of(c, train.targets) for c in clips]
-    groups = [(varied[k : k + size], targets[k : k + size]) for k in range(0, len(clips), size)]
+    groups = [(changed[k : k + size], targets[k : k + size]) for k in range(0, len(clips), size)]
     batches = [collate(*group, params.input) for group in groups]
 
     def through(net: torch.nn.Module) -> None:
@@ -108,13 +137,13 @@ def report(
 
     ways: dict[str, Callable[[], object]] = {
         "read again": lambda: [load_clip(c, processed, read) for c in clips],
-        "augment": lambda: [augment(s, train.augment, np.random.default_rng(i)) for i, s in enumerate(samples)],
+        "augment": lambda: [varied(s, train, np.random.default_rng(i)) for i, s in enumerate(samples)],
         "pad, cut into windows": lambda: [collate(*group, params.input) for group in groups],
         "forth and back": lambda: through(network),
-        "update": lambda: [optimizer.step() for _ in batches],
+        **{name: lambda do=do: [do() for _ in batches] for name, do in updates.items()},
     }
-    on = {"forth and back": device, "update": device}
-    times = {name: min(timed(do, on.get(name, CPU)) for _ in range(2)) / len(clips) * 1e3 for name, do in ways.items()}
+    on = dict.fromkeys(("forth and back", *updates), device)
+    times = {name: median(do, on.get(name, CPU)) / len(clips) for name, do in ways.items()}
     whole = sum(times.values())
     print(f"  {'read the first time':24}{first:8.2f} ms, not in the whole")
     for name, each in times.items():
@@ -126,25 +155,69 @@ def report(
         f"  {'whole':24}{whole:8.2f} ms; floor of forth and back {floor:.2f} ms, {steps:.1f} steps with evidence a clip"
     )
     if "face" in modalities and device == CPU:
-        print("  " + layouts(params, modalities, size))
+        print("\n".join(variants(params, modalities, size)))
     if compiled:
         faster = torch.compile(network)
-        began = time.perf_counter()
+        began = time.process_time()
         through(faster)
-        print(f"  {'compiled':24}{timed(lambda: through(faster), device) / len(clips) * 1e3:8.2f} ms,", end=" ")
-        print(f"after {time.perf_counter() - began:.0f} s of compiling")
+        took = time.process_time() - began
+        print(f"  {'compiled':24}{median(lambda: through(faster), device) / len(clips):8.2f} ms,", end=" ")
+        print(f"after {took:.0f} s of compiling")
 
 
-def layouts(params: Params, modalities: list[ModalityName], size: int) -> str:
-    """What the face network alone takes with its channels last, as it is, and first, in turns."""
-    side, kinds = params.input.face_size, {"last": torch.channels_last, "first": torch.contiguous_format}
-    times: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(5):
-        for kind, layout in kinds.items():
-            face = EmotionNet(params.input, params.model, modalities).branch["face"].train().to(memory_format=layout)
-            crops = torch.randn(size, 3, side, side).contiguous(memory_format=layout)
-            times[kind].append(timed(lambda face=face, crops=crops: face(crops).sum().backward()) / size * 1e3)
-    return "face network, channels " + ", ".join(f"{kind}: {np.median(all_):.1f} ms" for kind, all_ in times.items())
+def median(do: Callable[[], object], device: torch.device) -> float:
+    """Milliseconds: the median of `TURNS`, after one that warms up."""
+    return float(np.median([timed(do, device) for _ in range(TURNS + 1)][1:])) * 1e3
+
+
+def varied(sample: Sample, train: Train, rng: np.random.Generator) -> Sample:
+    """A clip as a training augments it, but for channels, which need others' voices."""
+    sample = augment(sample, train.augment, rng)
+    if train.cameras is None or not sample.present[:, 0].any():
+        return sample
+    return replace(sample, faces=cameras.through(sample.faces, train.cameras, rng))
+
+
+def updating(network: EmotionNet, train: Train) -> dict[str, Callable[[], object]]:
+    """What there is to do once gradients are there (mmer/training/fit.py), by name."""
+    optimizer = torch.optim.AdamW(network.parameters(), train.lr, fused=True)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(train.ema), use_buffers=True)
+    return {
+        "update": optimizer.step,
+        "clip gradients, average": lambda: (
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0),
+            average.update_parameters(network),
+        ),
+    }
+
+
+def variants(params: Params, modalities: list[ModalityName], size: int) -> list[str]:
+    """What the face network alone takes forth and back in each variant, in turns: lines."""
+    side = params.input.face_size
+    times: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    for _ in range(TURNS + 1):
+        for name, one in VARIANTS.items():
+            face = (
+                EmotionNet(params.input, params.model, modalities).branch["face"].train().to(memory_format=one.layout)
+            )
+            for module in face.modules():
+                if isinstance(module, PReLU):
+                    module.__class__ = one.prelu
+            count = one.batch_size or size
+            crops = torch.randn(count, 3, side, side).contiguous(memory_format=one.layout)
+            mixed = one.dtype != torch.float32
+
+            def both(
+                face: nn.Module = face, crops: torch.Tensor = crops, one: Variant = one, mixed: bool = mixed
+            ) -> None:
+                with torch.autocast("cpu", one.dtype, enabled=mixed):
+                    said = face(crops)
+                said.float().sum().backward()
+
+            both()  # allocates
+            times[name].append(timed(both) / count * 1e3)
+    lines = [f"  the face network alone, forth and back, by turns, medians of {TURNS}:"]
+    return lines + [f"    {name:26}{np.median(taken[1:]):6.2f} ms" for name, taken in times.items()]
 
 
 def loss(called: torch.nn.Module, network: EmotionNet, batch: Batch) -> torch.Tensor:

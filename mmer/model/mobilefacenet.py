@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mmer.model.prelu import PReLU
+
 #: (expansion, channels, repeats, stride) of the residual bottlenecks, table 1 of the paper.
 BOTTLENECKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
 
@@ -21,7 +23,7 @@ def conv(
         nn.BatchNorm2d(outputs),
     ]
     if not linear:
-        layers.append(nn.PReLU(outputs))
+        layers.append(PReLU(outputs))
     return nn.Sequential(*layers)
 
 

@@ -6,6 +6,7 @@ On several, each has a process of its own, which takes its share of every batch;
 
 from __future__ import annotations
 
+import ctypes
 from typing import Literal
 
 import torch
@@ -17,6 +18,10 @@ from mmer.config import Train
 from mmer.errors import MmerError
 from mmer.model.network import Batch, EmotionNet
 from mmer.training.losses import batch_loss
+
+MAPPED_BLOCKS, FREE_AT_THE_END = -4, -1
+"""glibc's M_MMAP_MAX, how many blocks may have pages of their own, and M_TRIM_THRESHOLD, how many bytes may be free
+before some are given back (mallopt(3))."""
 
 
 class DevicesError(MmerError):
@@ -47,6 +52,17 @@ def launch(train: Train) -> Fabric:
     fabric = Fabric(accelerator=kind, devices=count, strategy=strategy, precision=_precision(train))
     fabric.launch()
     return fabric
+
+
+def keep_memory() -> None:
+    """Have this process use the memory again that it frees. By default glibc gives large blocks back at once, and takes
+    others for the next layer and batch, whose pages the kernel has to clear: a fifth of a training on a CPU. Nothing
+    happens where the C library is another.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(MAPPED_BLOCKS, 0)
+        library.mallopt(FREE_AT_THE_END, 2**31 - 1)
 
 
 def _precision(train: Train) -> Literal["32-true", "bf16-mixed"]:

@@ -88,6 +88,7 @@ def fit(
         )
     from mmer.training import devices  # which imports torch
 
+    devices.keep_memory()
     fabric = fabric or devices.one(train)
     job = _Job(params, train, training, validation, processed, seed, checkpoint, on_epoch, title, classes, fabric)
     return _fit_apart(job) if train.branches else _fit(job)
@@ -280,7 +281,7 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         calibrate(network, job.validation, job.processed, train.targets)
         return Fit(network.eval(), origin, [], row, 0.0)
     groups = _groups(network, train, _begun(network, train, whole=begun is not None))
-    optimizer = torch.optim.AdamW(groups, train.lr, weight_decay=train.weight_decay)
+    optimizer = torch.optim.AdamW(groups, train.lr, weight_decay=train.weight_decay, fused=True)
     updates = -(-len(training) // train.batch_size)
     # Of exactly 5 updates the warm-up would be 0 long, and OneCycleLR divides by its length.
     steps = max(train.epochs * updates, 6)

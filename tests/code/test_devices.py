@@ -5,7 +5,9 @@ both, and the same command goes on.
 import contextlib
 import csv
 import os
+import platform
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -102,7 +104,7 @@ def test_two_processes_learn_what_one_learns_and_go_on_after_a_kill_of_either(tm
     print(
         f"validation UAR of two processes: {of_two:.3f}; of one, seeds 0 to 2: {', '.join(f'{u:.3f}' for u in of_one)}"
     )
-    assert min(of_one) <= of_two
+    assert min(of_one) - 2 / 28 <= of_two, "chance is two of the 28 clips that validate"
     kept = load_network(tmp_path / "models/network.safetensors")
     validation = [clip for clip in clips if clip.split == "val"]
     assert score(kept, validation, tmp_path / "data/processed")["val_uar"] == pytest.approx(of_two, abs=1e-6)
@@ -164,3 +166,16 @@ def test_weights_that_are_not_trained_on_leave_a_history_of_nothing(tmp_path: Pa
     assert (tmp_path / "reports/train/history.csv").read_text().strip() == ""
     kept, given = load_network(tmp_path / "models/network.safetensors").state_dict(), begun.network.state_dict()
     assert [name for name in given if not torch.equal(kept[name], given[name])] in ([], ["fusion.temperature"])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about how glibc keeps memory")
+def test_a_training_uses_the_memory_again_that_it_freed() -> None:
+    devices.keep_memory()
+
+    def new_pages() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.empty(48 << 20, dtype=torch.uint8).fill_(1)  # more than glibc would ever keep by itself
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    # What is small may lie in the first ones that were freed.
+    assert min(new_pages() for _ in range(20)) < 100, "12,288 pages hold it"
