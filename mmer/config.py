@@ -332,6 +332,10 @@ class Train(Block):
     (`fusion: joint`); 0 keeps it as it is."""
     init_from: str | None = None
     """A network.safetensors of an earlier training, whose branches of the same shape are gone on from."""
+    start_share: float = Field(0.0, ge=0, lt=1)
+    """What is kept of each epoch lies by this share on the way back to what `init_from` started: between the two, a
+    network keeps more of what it could before, on other data (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
+    models")."""
     memory_mb: int = Field(512, ge=0)
     """Samples that were read once stay in memory, as long as they take no more."""
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
@@ -347,6 +351,12 @@ class Train(Block):
     def _something_is_learnt_or_kept(self) -> Train:
         if not self.epochs and not self.init_from:
             raise ValueError("epochs: 0 keeps what init_from names: name it, or train for an epoch or more")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_a_start(self) -> Train:
+        if self.start_share and not self.init_from:
+            raise ValueError("start_share is a share of what init_from names: name it, or leave it 0")
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ that was killed goes on and ends with the same weights.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -280,6 +281,7 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         row = {"epoch": 0.0, **score(network, job.validation, job.processed, kind=train.targets)}
         calibrate(network, job.validation, job.processed, train.targets)
         return Fit(network.eval(), origin, [], row, 0.0)
+    start = _start(network, origin) if train.start_share else {}
     groups = _groups(network, train, _begun(network, train, whole=begun is not None))
     optimizer = torch.optim.AdamW(groups, train.lr, weight_decay=train.weight_decay, fused=True)
     updates = -(-len(training) // train.batch_size)
@@ -349,9 +351,9 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
                 average.update_parameters(network)
                 losses.append(loss.item())
                 bar.update(len(batch.target) * fabric.world_size)
-        found = Epoch()
+        found, kept = Epoch(), _towards(start, cast("EmotionNet", average.module), train.start_share)
         if fabric.is_global_zero:
-            found = score(cast("EmotionNet", average.module), job.validation, job.processed, read, train.targets)
+            found = score(kept, job.validation, job.processed, read, train.targets)
         found = fabric.broadcast(found)  # all are to judge alike which epoch is the best, and when to end
         row = {"epoch": epoch + 1, "train_loss": float(np.mean(losses)), **found}
         row = {k: round(v, 6) for k, v in row.items()}
@@ -360,7 +362,7 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
             best["row"]["val_uar"],
             -best["row"]["val_loss"],
         ):
-            best = {"row": row, "weights": {k: v.detach().clone() for k, v in average.module.state_dict().items()}}
+            best = {"row": row, "weights": {k: v.detach().clone() for k, v in kept.state_dict().items()}}
         seconds += time.perf_counter() - began
         if job.checkpoint is not None:
             state = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "history": history}
@@ -376,6 +378,25 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         calibrate(network, job.validation, job.processed, train.targets)
     calibrate_together(network, job.validation, job.processed, train.targets)
     return Fit(network.cpu().eval(), origin, history, best["row"], seconds)
+
+
+def _start(network: EmotionNet, origin: Origin) -> dict[str, Tensor]:
+    """The weights of the branches that `init_from` started."""
+    weights = network.state_dict()
+    started = origin.start[0].branches if origin.start else ()
+    names = [name for name in network.modalities if name in started]
+    return {key: weights[key].detach().clone() for name in names for key in keys_of_branch(name, weights)}
+
+
+def _towards(start: dict[str, Tensor], network: EmotionNet, share: float) -> EmotionNet:
+    """The network, by a share on the way back to where it started; itself where it started from nothing."""
+    if not start:
+        return network
+    weights = network.state_dict()
+    back = {k: weights[k].lerp(v.to(weights[k]), share) for k, v in start.items() if v.is_floating_point()}
+    moved = copy.deepcopy(network)
+    moved.load_state_dict(weights | back)
+    return moved
 
 
 def _begun(network: EmotionNet, train: Train, *, whole: bool) -> set[str]:

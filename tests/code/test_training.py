@@ -236,6 +236,24 @@ def test_a_branch_of_no_epochs_is_kept_as_it_was_while_another_is_trained(corpus
         load_params(ROOT / "params.yaml", late | {"train.branches": {"face": {"epochs": 0}}})
 
 
+def test_what_is_kept_lies_between_the_start_and_what_was_learnt(corpus: Path, tmp_path: Path) -> None:
+    clips, earlier = with_modalities(mixture(corpus, tmp_path), ["face"]), tmp_path / "network.safetensors"
+    params = load_params(ROOT / "params.yaml", SMALL | {"model.fusion": "late", "train.epochs": 1})
+    first = fit(params, params.train, clips, tmp_path, seed=3)
+    save_network(first.network, earlier, first.origin)
+    end, half = (
+        fit(params, params.train.model_copy(update=on), clips, tmp_path, seed=0).network.state_dict()
+        for on in ({"init_from": str(earlier)}, {"init_from": str(earlier), "start_share": 0.5})
+    )
+    start = first.network.state_dict()
+    keys = [key for key in start if "face" in key.split(".") and start[key].is_floating_point()]
+    assert not all(torch.equal(start[key], end[key]) for key in keys)
+    for key in keys:
+        torch.testing.assert_close(half[key], (start[key] + end[key]) / 2)
+    with pytest.raises(ConfigError, match="start_share is a share of what init_from names"):
+        load_params(ROOT / "params.yaml", {"train.start_share": 0.5})
+
+
 @pytest.mark.parametrize(
     ("fusion", "learnt", "words"),
     [("late", ["face", "voice"], "no face like"), ("late", ["voice"], None), ("concat", ["voice"], "more to learn")],
