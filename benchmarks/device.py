@@ -1,8 +1,10 @@
 """The page's mode On this device: processor time of a step in Chromium and Firefox, a step's time in a Chromium that is
-throttled as a phone's stand-in, and the bytes that are fetched once.
+throttled as a phone's stand-in, what a live session costs on which thread, and the bytes that are fetched once.
 
 A real clip of faces and voice goes through `web/runtime/` in the page, again and again. Processor time is that of all
 of the browser's processes, so other programs on the machine disturb it little; the throttled step is by the clock.
+Chromium throttles a page's own thread and no worker, so it runs there; a loop beside it tells how much it is throttled
+in truth. Live, a camera of 640x480 and a microphone play the clip, and the threads' own processor time is read (Linux).
 """
 
 from __future__ import annotations
@@ -13,26 +15,29 @@ import json
 import shutil
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
-import httpx
 import psutil
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
+from benchmarks.page import WATCH, devices
 from benchmarks.serving.common import ROOT, serve, some_clips
 from mmer.runtime import media
 from mmer.runtime.config import Media
 from tests.web.firefox import open_firefox
 
-OPEN = """(async ({ pictures, voice }) => {
+OPEN = """(async ({ pictures, voice, weights }) => {
+    const { listParts } = await import("/device/client.js");
     const { openRuntime } = await import("/runtime/graph.js");
     const { Recognizer } = await import("/runtime/recognizer.js");
     const bytes = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
     const decoded = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const parts = (await (await fetch("/device/parts.json")).json()).map(({ url }) => url);
+    const offered = await listParts(weights);
+    const parts = offered.map(({ url }) => url);
     const part = (end) => bytes("/" + parts.find((url) => url.endsWith(end)));
     const runtime = await openRuntime("/" + parts.find((url) => url.endsWith(".mjs")), await part(".wasm"));
     const files = { graph: await bytes("/" + parts[0]) };
@@ -56,9 +61,21 @@ OPEN = """(async ({ pictures, voice }) => {
         }
         return ms;
     };
-    return shown.length;
+    return [shown.length, offered.reduce((sum, { sent }) => sum + sent, 0)];
 })"""
-"""Has the model at hand as `go`, which recognises the clip so many times and gives the milliseconds of each step."""
+"""Has the model at hand as `go`, which recognises the clip so many times and gives the milliseconds of each step. It
+gives the steps of the clip and the bytes that the page fetches."""
+
+LOOP = """() => {
+    const spent = [];
+    for (let round = 0; round < 5; round += 1) {
+        const start = performance.now();
+        for (let k = 0, sum = 0; k < 3e7; k += 1) sum += Math.sqrt(k);
+        spent.push(performance.now() - start);
+    }
+    return Math.min(...spent);
+}"""
+SETTLE_MS = 10_000  # after which V8 has compiled the runtime
 
 Evaluate = Callable[[str], Any]
 
@@ -69,29 +86,46 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "release")
     parser.add_argument("--clip", type=Path, help="instead of one of the mirror, or a drawn one")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="of the clip (default: %(default)s)")
+    parser.add_argument("--weights", default="int8", help="of the graph, where there are two (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="of the live session (default: %(default)s)")
     parser.add_argument("--throttle", type=float, default=6, metavar="X", help="times as slow (default: %(default)s)")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, serve(args.model) as service:
+    with tempfile.TemporaryDirectory() as name, serve(args.model) as service, sync_playwright() as playwright:
         clip = args.clip or some_clips(Path(name))[1][0]
-        opening = f"{OPEN}({json.dumps(shown_and_heard(clip))})"
-        parts = httpx.get(f"{service.url}/device/parts.json").json()
-        print(f"{clip.name}; fetched once: {sum(part['sent'] for part in parts) / 1e6:.1f} MB")
-        with sync_playwright() as playwright:
-            found = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-            page = browser.new_page()
-            page.goto(service.url)
-            print(f"Chromium {browser.version}: {costs(page.evaluate, opening, args.rounds)}", flush=True)
-            tools = page.context.new_cdp_session(page)
-            tools.send("Emulation.setCPUThrottlingRate", {"rate": args.throttle})
-            slow = page.evaluate("go(2)")
-            print(f"throttled {args.throttle:g} times: median {statistics.median(slow):.1f} ms a step by the clock")
-            browser.close()
+        url = f"{service.url}/?weights={args.weights}"
+        opening = f"{OPEN}({json.dumps(shown_and_heard(clip) | {'weights': args.weights})})"
+        print(clip.name)
+        page = open_chromium(playwright)
+        page.goto(url)
+        print(f"Chromium: {costs(page.evaluate, opening, args.rounds)}", flush=True)
+        tools, loop = page.context.new_cdp_session(page), page.evaluate(LOOP)
+        tools.send("Emulation.setCPUThrottlingRate", {"rate": args.throttle})
+        truly, slow = page.evaluate(LOOP) / loop, statistics.median(page.evaluate("go(2)"))
+        print(
+            f"throttled {args.throttle:g} times (a loop: {truly:.1f} times): median {slow:.1f} ms a step by the clock"
+        )
+        close(page)
+        page = open_chromium(playwright, *devices(clip, Path(name), "640:480"))
+        page.goto(url)
+        print(live(page, args.seconds), flush=True)
+        close(page)
         if program := shutil.which("firefox-esr") or shutil.which("firefox"):
             with open_firefox(program, Path(name) / "profile") as firefox:
-                firefox.goto(service.url)
+                firefox.goto(url)
                 told = costs(lambda expression: firefox.evaluate(f"await {expression}"), opening, args.rounds)
                 print(f"Firefox: {told}")
+
+
+def open_chromium(playwright: Playwright, *arguments: str) -> Page:
+    """A page of a Chromium of its own."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    return playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *arguments]).new_page()
+
+
+def close(page: Page) -> None:
+    """And its browser."""
+    if browser := page.context.browser:
+        browser.close()
 
 
 def shown_and_heard(clip: Path) -> dict[str, Any]:
@@ -108,7 +142,7 @@ def shown_and_heard(clip: Path) -> dict[str, Any]:
 
 def costs(evaluate: Evaluate, opening: str, rounds: int) -> str:
     """Processor time of a step, once the browser has compiled what it runs."""
-    steps = evaluate(opening)
+    steps, fetched = evaluate(opening)
     evaluate("go(4)")
     spent = []
     for _ in range(rounds):
@@ -116,8 +150,42 @@ def costs(evaluate: Evaluate, opening: str, rounds: int) -> str:
         evaluate("go(1)")
         spent.append(1000 * (processor_s() - before) / steps)
     return (
-        f"median {statistics.median(spent):.1f} ms of processor time a step, least {min(spent):.1f} ({rounds} rounds)"
+        f"median {statistics.median(spent):.1f} ms of processor time a step, least {min(spent):.1f} ({rounds} rounds); "
+        f"fetched once: {fetched / 1e6:.1f} MB"
     )
+
+
+def live(page: Page, seconds: float) -> str:
+    """What a live session costs, by thread."""
+    page.wait_for_selector("#device:not([disabled])")
+    page.click("#device")
+    page.wait_for_selector("body[data-device=on]", timeout=60_000)
+    page.click("#go")
+    page.wait_for_selector("body[data-state=live]", timeout=60_000)
+    page.wait_for_timeout(SETTLE_MS)
+    page.evaluate(WATCH)
+    before = thread_us()
+    page.wait_for_timeout(1000 * seconds)
+    spent = thread_us() - before
+    steps = page.evaluate("window.late.length")
+    shares = ", ".join(
+        f"{name} {spent[name] / 1000 / seconds:.1f}" for name in ("the page's thread", "the worker's", "the others")
+    )
+    return f"live: processor ms a second of {shares} ({steps} steps in {seconds:g} s)"
+
+
+def thread_us() -> Counter[str]:
+    """Processor time of the browser's threads, microseconds."""
+    found: Counter[str] = Counter()
+    for process in psutil.Process().children(recursive=True):
+        if "chrom" not in process.name():
+            continue
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            worker = (thread / "comm").read_text().startswith("DedicatedWorker")
+            page = "--type=renderer" in process.cmdline() and thread.name == str(process.pid)
+            name = "the worker's" if worker else "the page's thread" if page else "the others"
+            found[name] += int((thread / "schedstat").read_text().split()[0]) // 1000
+    return found
 
 
 def processor_s() -> float:

@@ -52,10 +52,12 @@ def late(browser: Browser, url: str, seconds: float) -> list[float]:
     return [value for value in found if np.isfinite(value)]
 
 
-def devices(clip: Path, folder: Path) -> list[str]:
-    """Chromium's arguments for a camera and a microphone that play the clip."""
+def devices(clip: Path, folder: Path, size: str | None = None) -> list[str]:
+    """Chromium's arguments for a camera and a microphone that play the clip, whole or cut to a size (`640:480`)."""
     camera, microphone = folder / "camera.y4m", folder / "microphone.wav"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-vf", "fps=30", "-pix_fmt", "yuv420p", camera], check=True)
+    cut = f",scale={size}:force_original_aspect_ratio=increase,crop={size}" if size else ""
+    way = ["-vf", f"fps=30{cut}", "-pix_fmt", "yuv420p"]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, *way, camera], check=True)
     subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-ar", "48000", microphone], check=True)
     return [
         "--no-sandbox",
