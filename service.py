@@ -48,6 +48,8 @@ except (SettingsError, ModelError) as error:  # BentoML would show the whole way
     raise SystemExit(f"mmer: {error}") from None
 RETRIES_S = (0.1, 0.5, 1)
 """Between attempts to reach the network's process; then passes are made in this one, until it is back."""
+CALL_S = 5
+"""For a call to it, a hundred times as long as one takes; then passes are made in this one too."""
 OPEN = 4
 """Versions that the network's process holds at once; one more is opened anew when it is asked for."""
 take_over_forms()
@@ -130,8 +132,11 @@ class EmotionService:
         wanted = [(one.version, {name: one.arrays[name] for name in one.graph.inputs}) for one in passes]
         for wait in (*RETRIES_S, None):
             try:
-                found: list[Arrays] = await self.network.to_async.infer(wanted)
+                async with asyncio.timeout(CALL_S):
+                    found: list[Arrays] = await self.network.to_async.infer(wanted)
                 return found
+            except TimeoutError:  # it was told to stop, and this call came a moment too late to be taken or refused
+                break
             except aiohttp.ClientError:  # the network's process is gone; a pass changes nothing, so make it again
                 if wait is not None:
                     await asyncio.sleep(wait)

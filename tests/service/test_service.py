@@ -244,6 +244,19 @@ def test_a_killed_worker_comes_back_and_what_it_left_is_deleted(tmp_path: Path) 
         assert left_behind(served) == []
 
 
+@pytest.mark.slow
+def test_a_network_that_hangs_is_done_without(service: Served) -> None:
+    """Its process takes calls and answers none, as where it was told to stop a moment before."""
+    network = worker(service, "mmer-network")
+    os.kill(network, signal.SIGSTOP)
+    try:
+        with drawn_clips()["happy"].open("rb") as file:
+            answer = httpx.post(f"{service.url}/predict", files={"file": file}, timeout=50)
+    finally:
+        os.kill(network, signal.SIGCONT)
+    assert answer.status_code == 200, answer.text
+
+
 def test_when_it_is_stopped_it_answers_what_it_was_given(tmp_path: Path) -> None:
     """SIGTERM in the middle of a file: the answer still comes, and a live session is told to come back."""
     clip = drawn_clips()["happy"]
