@@ -61,12 +61,12 @@ ui: .venv/.ready ## Look at the runs in MLflow
 test: .venv/.ready .venv/.tests web/node_modules/.package-lock.json ## Format, lint, types, and all tests but the slow ones
 	$(lint)
 	dvc pull --quiet data.dvc
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: .venv/.ready .venv/.tests-all web/node_modules/.package-lock.json ## All tests, also those that take minutes
 	$(lint)
 	dvc pull --quiet data.dvc
-	pytest -n 2 --dist loadfile --no-loadscope-reorder
+	pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.ready web/node_modules/.package-lock.json ## Format, lint and types (ruff, mypy; eslint, tsc), nothing changed
 	$(lint)
