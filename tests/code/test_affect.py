@@ -167,12 +167,12 @@ def test_what_is_made_up_has_no_valence(clips: list[Clip], corpus: Path, small: 
 def test_it_is_learnt_where_it_is_told_and_gets_through_to_the_graph(
     clips: list[Clip], corpus: Path, small: Params, tmp_path: Path
 ) -> None:
-    train = small.train.model_copy(update={"epochs": 15, "augment": 0.0, "lr": 0.01})
+    train = small.train.model_copy(update={"epochs": 25, "augment": 0.0, "lr": 0.01})
     rows: list[dict[str, float]] = []
     done = fit(small, train, clips, corpus, seed=0, on_epoch=rows.append)
     keys = [f"val_{of}_{name}" for of in ("ccc", "rmse") for name in ("valence", "arousal")]
     assert all(key in row for row in rows for key in keys)
-    assert min(max(row[key] for row in rows) for key in keys[:2]) > 0.5, "an untrained network is at 0"
+    assert min(max(row[key] for row in rows) for key in keys[:2]) > 0.7, "an untrained network is at 0"
 
     test = [c for c in clips if c.split == "test"]
     graph, light = tmp_path / "mmer.onnx", tmp_path / "mmer.int8.onnx"
