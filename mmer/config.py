@@ -314,7 +314,8 @@ class Train(Block):
     taught_by: str | None = None
     """A network.safetensors, of the same `input`, that teaches: it answers each clip as this network sees it, with all
     that augmentation did (function matching, Beyer et al. 2022, arXiv:2106.05237); `taught` says how much that
-    counts."""
+    counts. `votes`: of clips that people voted on alike, how many were meant as each emotion
+    (mmer/training/votes.py)."""
     pairing: Literal["none", "label", "speaker"] = "none"
     """Also joins voices and faces of different recordings into artificial clips of one emotion: `label` of different
     people, `speaker` of one (the voices that a corpus recorded alone beside films of the same person); every report of

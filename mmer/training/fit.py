@@ -26,6 +26,7 @@ from mmer.training.batches import TEACHER, batches, sample_epoch, to_device
 from mmer.training.checkpoints import Origin, affect_of, init_face, init_from, init_voice, keys_of_branch, teacher
 from mmer.training.inference import Epoch, calibrate, calibrate_together, score
 from mmer.training.losses import emotion_weights, taught_batch
+from mmer.training.votes import VOTES, meant_by_votes
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -225,8 +226,7 @@ def _check_kept(network: EmotionNet, origin: Origin, train: Train, params: Param
     """
     from mmer.model.fusion import LateFusion
 
-    kept = origin.start[0].branches if origin.start else ()
-    if lacking := [name for name in network.modalities if name not in kept]:
+    if lacking := [name for name in network.modalities if name not in _started(origin)]:
         raise TrainingError(
             f"train.init_from: {train.init_from} holds no {' and no '.join(lacking)} like that of `model`, "
             "and with epochs: 0 none is trained; name other weights, or train for an epoch or more"
@@ -239,7 +239,9 @@ def _check_kept(network: EmotionNet, origin: Origin, train: Train, params: Param
 
 
 def _answers(job: _Job, training: Sequence[Clip]) -> dict[str, Floats]:
-    """The teacher's about the training voices, where one is asked for."""
+    """The teacher's about the training clips, where one is asked for that is no network."""
+    if job.train.taught_by == VOTES:
+        return meant_by_votes(training, job.classes)
     if not job.train.taught or job.train.taught_by:
         return {}
     from mmer.training.teacher import answers_of  # which imports torch
@@ -264,9 +266,8 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
         raise TrainingError("train.mixup mixes voices alone: set it in train.branches.voice, with model.fusion: late")
     torch.manual_seed(job.seed)
     network = begun or _network(job.params, train, modalities_of(training), job.classes, _affect(train, training))
-    teaches, learnt_from = (
-        teacher(Path(train.taught_by), job.params.input) if train.taught_by and train.epochs else (None, ())
-    )
+    who = None if train.taught_by == VOTES or not train.epochs else train.taught_by
+    teaches, learnt_from = teacher(Path(who), job.params.input) if who else (None, ())
     if teaches is not None and teaches.classes != tuple(job.classes):
         raise TrainingError(f"{train.taught_by} (train.taught_by) tells others apart: {', '.join(teaches.classes)}")
     origin = Origin(
@@ -380,11 +381,15 @@ def _fit(job: _Job, begun: EmotionNet | None = None) -> Fit:
     return Fit(network.cpu().eval(), origin, history, best["row"], seconds)
 
 
+def _started(origin: Origin) -> tuple[str, ...]:
+    """The branches that `init_from` started."""
+    return origin.start[0].branches if origin.start else ()
+
+
 def _start(network: EmotionNet, origin: Origin) -> dict[str, Tensor]:
     """The weights of the branches that `init_from` started."""
     weights = network.state_dict()
-    started = origin.start[0].branches if origin.start else ()
-    names = [name for name in network.modalities if name in started]
+    names = [name for name in network.modalities if name in _started(origin)]
     return {key: weights[key].detach().clone() for name in names for key in keys_of_branch(name, weights)}
 
 

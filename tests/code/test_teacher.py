@@ -7,8 +7,10 @@ import pytest
 
 from mmer.data.clips import Clip, targets
 from mmer.labels import EMOTIONS
+from mmer.params import load_params
 from mmer.training.fit import fit
 from mmer.training.teacher import FITS, TeacherError, answers_of, taught
+from mmer.training.votes import VotesError, meant_by_votes
 from tests.conftest import ROOT
 from tests.tiny import SMALL_NETWORK, tiny_corpus
 
@@ -91,8 +93,6 @@ def test_heads_are_fitted_on_the_training_side_alone_whatever_it_is(tmp_path: Pa
 
 
 def test_a_training_learns_from_the_answers_and_says_where_they_are_missing(tmp_path: Path) -> None:
-    from mmer.params import load_params
-
     small = {**SMALL_NETWORK, "train.epochs": 1, "train.batch_size": 8, "train.taught": 1.0}
     params = load_params(ROOT / "params.yaml", small)
     processed = tmp_path / "processed"
@@ -106,3 +106,43 @@ def test_a_training_learns_from_the_answers_and_says_where_they_are_missing(tmp_
     taught_ = fit(params, longer, of, processed, seed=0)
     plain = fit(params, longer.model_copy(update={"taught": 0.0}), of, processed, seed=0)
     assert taught_.history != plain.history
+
+
+def voted(labels: list[str], votes: list[tuple[float, ...]]) -> list[Clip]:
+    return [
+        Clip(clip_id=f"{k}", corpus="fer2013", speaker=f"{k}", label=label, path=f"{k}.jpg", votes_face=seen)
+        for k, (label, seen) in enumerate(zip(labels, votes, strict=True))
+    ]
+
+
+def test_votes_teach_how_many_clips_like_this_one_were_meant_so() -> None:
+    """Of faces that all call neutral, three in ten were labelled sad: that is the answer about each of them."""
+    neutral, happy = (tuple(float(name == EMOTIONS[k]) for k in range(7)) for name in ("neutral", "happy"))
+    labels = ["sad", "sad", "sad", *["neutral"] * 7, *["happy"] * 10]
+    of = [c.model_copy(update={"has_face": True}) for c in voted(labels * 20, ([neutral] * 10 + [happy] * 10) * 20)]
+    alone = of[0].model_copy(update={"clip_id": "nobody", "path": "n.jpg", "votes_face": None})
+    answers = meant_by_votes([*of, alone])
+    assert alone.sample not in answers
+    for clip in of[:10]:
+        told = dict(zip(EMOTIONS, answers[clip.sample], strict=True))
+        assert told["sad"] == pytest.approx(0.3, abs=0.03)
+        assert told["neutral"] == pytest.approx(0.7, abs=0.03)
+    assert answers[of[10].sample].argmax() == EMOTIONS.index("happy")
+    with pytest.raises(VotesError, match="of 1 training clips people voted on 0"):
+        meant_by_votes([alone])
+
+
+def test_votes_that_tell_nothing_teach_nothing(tmp_path: Path) -> None:
+    params = load_params(ROOT / "params.yaml", {**SMALL_NETWORK, "train.batch_size": 8, "train.epochs": 12})
+    alike = {"votes": (1 / 7,) * 7}
+    of = [clip.model_copy(update=alike) for clip in tiny_corpus(tmp_path, params, speakers=8)]
+    told = params.train.model_copy(
+        update={"taught_by": "votes", "taught": 1.0, "augment": 0.0, "auxiliary": 0.0, "lr": 0.01}
+    )
+    taught_, plain = (
+        fit(params, each, of, tmp_path, seed=0)
+        for each in (told, told.model_copy(update={"taught_by": None, "taught": 0.0}))
+    )
+    losses = [done.history[-1]["train_loss"] for done in (taught_, plain)]
+    assert losses[0] > np.log(7) - 0.05 > losses[1], "each emotion was meant by a seventh of them"
+    assert taught_.origin == plain.origin, "no other data, no other weights"
